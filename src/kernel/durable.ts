@@ -1,0 +1,181 @@
+/**
+ * The only way anything is written that must survive a power cut. A file is complete under its name or not there at
+ * all: temp file in the same directory, write, fsync, rename or link, fsync of the directory. An fsync that failed is
+ * never repeated: the kernel may have dropped the pages, so the outcome is unknown and the error goes up.
+ */
+import {
+  closeSync,
+  fdatasyncSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
+import { mkdir, open, readFile, rename, rm, unlink } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { randomBytes } from 'node:crypto';
+import { errnoOf } from './result.ts';
+
+/** Mode of every file of ours: the home may hold prompts and secrets. */
+const FILE_MODE = 0o600;
+const DIRECTORY_MODE = 0o700;
+
+/** Prefix of temp files; anything with it that is older than ten minutes was left by a crash. */
+export const TEMP_PREFIX = '.tmp-';
+
+/** Returns a fresh temp name beside `path`, on the same file system. */
+export function tempBeside(path: string): string {
+  return join(dirname(path), `${TEMP_PREFIX}${basename(path)}-${process.pid}-${randomBytes(6).toString('hex')}`);
+}
+
+/** Makes a directory (and its parents) that survives a power cut; fine when it exists. */
+export function makeDirectorySync(path: string): void {
+  const first = mkdirSync(path, { recursive: true, mode: DIRECTORY_MODE });
+  if (first === undefined) return;
+  for (let parent = dirname(path); ; parent = dirname(parent)) {
+    syncDirectorySync(parent);
+    if (parent.length < first.length) return;
+  }
+}
+
+/** Flushes the names of a directory to disk. */
+export function syncDirectorySync(path: string): void {
+  const fd = openSync(path, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function writeTempSync(path: string, data: string | Uint8Array): string {
+  const temp = tempBeside(path);
+  const fd = openSync(temp, 'wx', FILE_MODE);
+  try {
+    const bytes = typeof data === 'string' ? Buffer.from(data) : data;
+    for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
+    fsyncSync(fd);
+  } catch (error) {
+    unlinkSync(temp);
+    throw error;
+  } finally {
+    closeSync(fd);
+  }
+  return temp;
+}
+
+/** Replaces `path` by `data`, durably and atomically. */
+export function writeDurableSync(path: string, data: string | Uint8Array): void {
+  const temp = writeTempSync(path, data);
+  try {
+    renameSync(temp, path);
+  } catch (error) {
+    unlinkSync(temp);
+    throw error;
+  }
+  syncDirectorySync(dirname(path));
+}
+
+/**
+ * Creates `path` with `data` if nobody has: returns true when this call made it, false when it existed. Exactly one of
+ * any number of racing callers gets true, because link() never replaces.
+ */
+export function createDurableSync(path: string, data: string | Uint8Array): boolean {
+  const temp = writeTempSync(path, data);
+  try {
+    linkSync(temp, path);
+  } catch (error) {
+    if (errnoOf(error) === 'EEXIST') return false;
+    throw error;
+  } finally {
+    unlinkSync(temp);
+  }
+  syncDirectorySync(dirname(path));
+  return true;
+}
+
+/** Returns the bytes of `path`, or null when it does not exist. Every other failure is thrown: it proves nothing. */
+export function readIfExistsSync(path: string): Buffer | null {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return null;
+    throw error;
+  }
+}
+
+/** Flushes the bytes of an open file. */
+export function syncDataSync(fd: number): void {
+  fdatasyncSync(fd);
+}
+
+/** Like `makeDirectorySync`, without blocking the event loop. */
+export async function makeDirectory(path: string): Promise<void> {
+  const first = await mkdir(path, { recursive: true, mode: DIRECTORY_MODE });
+  if (first === undefined) return;
+  for (let parent = dirname(path); ; parent = dirname(parent)) {
+    await syncDirectory(parent);
+    if (parent.length < first.length) return;
+  }
+}
+
+/** Like `syncDirectorySync`, without blocking the event loop. */
+export async function syncDirectory(path: string): Promise<void> {
+  const handle = await open(path, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Like `writeDurableSync`, without blocking the event loop. `mode` defaults to 0600. */
+export async function writeDurable(path: string, data: string | Uint8Array, mode = FILE_MODE): Promise<void> {
+  const temp = tempBeside(path);
+  try {
+    const handle = await open(temp, 'wx', mode);
+    try {
+      await handle.writeFile(data);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temp, path);
+  } catch (error) {
+    await rm(temp, { force: true });
+    throw error;
+  }
+  await syncDirectory(dirname(path));
+}
+
+/** Renames a file or directory on one file system, durably in both parents. */
+export async function renameDurable(from: string, to: string): Promise<void> {
+  await rename(from, to);
+  await syncDirectory(dirname(to));
+  if (dirname(from) !== dirname(to)) await syncDirectory(dirname(from));
+}
+
+/** Removes a file durably; fine when it does not exist. */
+export async function removeDurable(path: string): Promise<void> {
+  try {
+    await unlink(path);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return;
+    throw error;
+  }
+  await syncDirectory(dirname(path));
+}
+
+/** Like `readIfExistsSync`, without blocking the event loop. */
+export async function readIfExists(path: string): Promise<Buffer | null> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return null;
+    throw error;
+  }
+}

@@ -1,0 +1,102 @@
+/**
+ * Every error Holdfast reports on purpose: one row per code, with its HTTP status, exit code, and what to do about it.
+ * `docs/errors.md` lists the same rows; a test holds the two against each other.
+ */
+export const ERRORS = {
+  'bad-request': row('The request is not valid', 400, 2, 'Correct the named field and send it again.'),
+  'bad-usage': row('The command line is not valid', 400, 2, 'See `holdfast help COMMAND`.'),
+  'bad-name': row('The name is not allowed', 400, 2, 'Use letters, digits, dots, dashes and underscores; at most 64 characters.'),
+  'bad-duration': row('The duration is not valid', 400, 2, 'Write it like 500ms, 30s, 5m, 2h, 1d or 1h30m.'),
+  'bad-prompt': row('The prompt is not valid', 400, 2, 'Send a prompt of 1 byte to 1 MiB, without NUL characters.'),
+  'bad-range': row('The byte range lies outside the output', 416, 2, 'Ask for a range that starts within the size named in Content-Range.'),
+  'bad-config': row('The configuration is not valid', 400, 2, 'Correct the named key in holdfast.config.json.'),
+  'not-a-repository': row('The source is not a git repository', 422, 2, 'Give the path or URL of an existing git repository.'),
+  'source-refused': row('The source is refused', 422, 2, 'Give an https:// or ssh URL, or an absolute path of your own.'),
+  'unknown-agent': row('No such agent', 422, 2, 'See `holdfast doctor` for the agents this server knows.'),
+  'agent-missing': row('The agent command is not installed', 422, 2, 'Install it, or set `agents.<name>.command` in holdfast.config.json.'),
+  'unauthorised': row('Not authorised', 401, 4, 'Send the token of the file `token` in the home as a bearer token, or set HOLDFAST_TOKEN.'),
+  'forbidden': row('Not allowed', 403, 4, 'Call from an allowed host and origin, with a token that may do this.'),
+  'not-found': row('No such thing', 404, 3, 'Check the id or name; `holdfast jobs` lists what exists.'),
+  'repository-not-found': row('No such repository', 404, 3, 'Register it with `holdfast repo add PATH`; `holdfast repo list` shows the known ones.'),
+  'job-not-found': row('No such job', 404, 3, 'Use a number, an id or a unique prefix from `holdfast jobs`.'),
+  'ambiguous-id': row('The prefix fits several jobs', 409, 5, 'Give more characters of the id, or the number.'),
+  'already-exists': row('It exists already', 409, 5, 'Choose another name, or remove the existing one first.'),
+  'state-conflict': row('The job is not in a state that allows this', 409, 5, 'Look at it with `holdfast show JOB`, then decide again.'),
+  'fenced': row('Somebody else owns this job now', 409, 5, 'Nothing: the newer owner carries on.'),
+  'idempotency-conflict': row('The idempotency key was used for another request', 409, 5, 'Use a new key, or repeat the first request unchanged.'),
+  'repository-busy': row('The repository has unfinished jobs', 409, 5, 'Wait for them or cancel them first.'),
+  'payload-too-large': row('The body is too large', 413, 2, 'Send less; prompts are limited to 1 MiB.'),
+  'unsupported-media-type': row('Only JSON is accepted', 415, 2, 'Send Content-Type: application/json.'),
+  'rate-limited': row('Too many requests', 429, 1, 'Wait for the time in Retry-After.'),
+  'home-held': row('The home is held by another server', 409, 5, 'Use the running server, or stop it with `holdfast server stop`.'),
+  'home-unusable': row('The home cannot be used', 503, 1, 'Give a writable directory on a local disk with --home or HOLDFAST_HOME.'),
+  'port-in-use': row('The port is in use', 409, 5, 'Choose another with --port, or --port 0 for any free one.'),
+  'unsafe-bind': row('Refusing to listen beyond this machine', 400, 2, 'Set `http.allowedHosts` in holdfast.config.json first, or bind to 127.0.0.1.'),
+  'storage-full': row('The disk is full', 507, 1, 'Free space on the disk that holds the home; nothing of this request was kept.'),
+  'storage-failed': row('The disk failed', 503, 1, 'Look at the disk and the server log; the server stops rather than guess.'),
+  'store-corrupt': row('The database is damaged', 503, 1, 'Keep the files, restore a copy beside them, and start again; nothing was overwritten.'),
+  'store-too-new': row('The database belongs to a newer Holdfast', 503, 1, 'Start the version that wrote it, or a newer one.'),
+  'record-corrupt': row('A durable record is damaged', 409, 8, 'See `holdfast recovery report`; the job is quarantined, others go on.'),
+  'quarantined': row('The job is quarantined', 409, 8, 'See `holdfast show JOB` for the evidence.'),
+  'not-ready': row('The server is still recovering', 503, 6, 'Try again shortly; GET /readyz tells the phase.'),
+  'server-unreachable': row('No server answers', 503, 6, 'Start one with `holdfast serve` or `holdfast server start`.'),
+  'git-failed': row('A git command failed', 502, 1, 'Read the message of git below.'),
+  'git-timeout': row('A git command took too long', 504, 1, 'Check the network and the size of the repository, then retry.'),
+  'workspace-unsafe': row('The workspace cannot be trusted', 409, 8, 'Its git data was replaced by something unsafe; inspect it before going on.'),
+  'keeper-failed': row('The keeper could not be started', 503, 1, 'Read keeper.log in the run directory; run `npm run build` if the keeper is missing.'),
+  'node-too-old': row('Node 24 or newer is needed', 500, 1, 'Run `npm ci` in the checkout, or install Node 24.'),
+  'wait-timeout': row('The wait timed out', 408, 124, 'Wait again; the job goes on.'),
+  'job-ended-badly': row('The job did not complete', 409, 7, 'Look at it with `holdfast show JOB` and `holdfast logs JOB`.'),
+  'needs-person': row('The job needs a person', 409, 8, 'Look at it with `holdfast show JOB`; it names the next safe action.'),
+  'interrupted': row('Interrupted', 499, 130, 'Nothing was stopped on the server.'),
+  'internal': row('Something went wrong inside Holdfast', 500, 1, 'Read the server log; report it with the log line.'),
+} as const satisfies Record<string, ErrorRow>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+/** One row of the table: title for people, HTTP status, exit code of the command line, and what to do. */
+export interface ErrorRow {
+  title: string;
+  status: number;
+  exit: number;
+  hint: string;
+}
+
+function row(title: string, status: number, exit: number, hint: string): ErrorRow {
+  return { title, status, exit, hint };
+}
+
+/** An error of the table. `detail` says what is wrong here; `hint` may replace the table's when more is known. */
+export class HoldfastError extends Error {
+  override readonly name = 'HoldfastError';
+  readonly code: ErrorCode;
+  readonly detail: string;
+  readonly hint: string;
+
+  constructor(code: ErrorCode, detail: string, options: { hint?: string; cause?: unknown } = {}) {
+    super(`${ERRORS[code].title}: ${detail}`, options.cause === undefined ? {} : { cause: options.cause });
+    this.code = code;
+    this.detail = detail;
+    this.hint = options.hint ?? ERRORS[code].hint;
+  }
+
+  /** HTTP status of this error. */
+  get status(): number {
+    return ERRORS[this.code].status;
+  }
+
+  /** Exit code the command line ends with. */
+  get exit(): number {
+    return ERRORS[this.code].exit;
+  }
+}
+
+/** Makes (does not throw) the error `code` with what is wrong here. */
+export function fail(code: ErrorCode, detail: string, options: { hint?: string; cause?: unknown } = {}): HoldfastError {
+  return new HoldfastError(code, detail, options);
+}
+
+/** Whether `error` is ours, and of this code when one is given. */
+export function isError(error: unknown, code?: ErrorCode): error is HoldfastError {
+  return error instanceof HoldfastError && (code === undefined || error.code === code);
+}

@@ -1,0 +1,97 @@
+/**
+ * Named points at which a test can kill, stop or fail a process. Every durable step has one before and, where the
+ * window differs, one after it. Armed by `HOLDFAST_FAILPOINTS=name:crash@2,other:error`; `@n` is the n-th hit,
+ * without it the first. Unarmed, a point costs one boolean.
+ */
+export const FAILPOINTS = [
+  // store: around the one transaction of a group
+  'store.before-commit',
+  'store.after-commit',
+  'store.after-witness',
+  // workspace
+  'mirror.before-clone',
+  'mirror.before-rename',
+  'mirror.after-rename',
+  'mirror.before-fetch',
+  'mirror.after-fetch',
+  'workspace.before-clone',
+  'workspace.before-rename',
+  'workspace.after-rename',
+  'workspace.before-save-ref',
+  'workspace.after-save-ref',
+  // the server's side of an attempt
+  'attempt.after-claim',
+  'attempt.after-workspace',
+  'attempt.after-intent',
+  'attempt.after-spec',
+  'attempt.after-launch',
+  'attempt.after-attach',
+  'attempt.before-settle',
+  'attempt.after-settle',
+  'attempt.before-seal',
+  'attempt.after-seal',
+  // the keeper
+  'keeper.before-claim',
+  'keeper.after-claim',
+  'keeper.after-reserve',
+  'keeper.after-gate',
+  'keeper.after-agent-record',
+  'keeper.after-go',
+  'keeper.after-wait',
+  'keeper.after-output-sync',
+  'keeper.before-exit-rename',
+  'keeper.after-exit-record',
+  'keeper.after-strays',
+  // recovery and the API
+  'recovery.after-guard',
+  'recovery.after-boot-row',
+  'recovery.after-store',
+  'recovery.after-queue',
+  'recovery.before-verdict',
+  'recovery.after-verdict',
+  'recovery.before-report',
+  'recovery.after-report',
+  'api.before-accept',
+  'api.after-accept',
+  'api.after-settings',
+] as const;
+
+export type FailpointName = (typeof FAILPOINTS)[number];
+export type FailpointAction = 'crash' | 'error' | 'stop';
+
+interface Armed {
+  action: FailpointAction;
+  at: number;
+  hits: number;
+}
+
+const armed = new Map<string, Armed>();
+let isArmed = false;
+
+/**
+ * Arms the points of a specification like `store.before-commit:crash@2`. Throws on a name or action that does not
+ * exist: a test that arms nothing must not pass.
+ */
+export function armFailpoints(specification: string | undefined): void {
+  armed.clear();
+  for (const part of (specification ?? '').split(',').filter((text) => text !== '')) {
+    const match = /^([a-z.-]+):(crash|error|stop)(?:@(\d+))?$/.exec(part);
+    const [, name, action, at] = match ?? [];
+    if (name === undefined || !(FAILPOINTS as readonly string[]).includes(name)) {
+      throw new Error(`HOLDFAST_FAILPOINTS: "${part}" is not name:crash|error|stop[@n] with a known name`);
+    }
+    armed.set(name, { action: action as FailpointAction, at: Number(at ?? 1), hits: 0 });
+  }
+  isArmed = armed.size > 0;
+}
+
+/** Passes, or carries out what the test armed here: SIGKILL or SIGSTOP of this process, or an EIO error. */
+export function failpoint(name: FailpointName): void {
+  if (!isArmed) return;
+  const point = armed.get(name);
+  if (point === undefined || ++point.hits !== point.at) return;
+  if (point.action === 'error') throw Object.assign(new Error(`failpoint ${name}`), { code: 'EIO' });
+  process.kill(process.pid, point.action === 'crash' ? 'SIGKILL' : 'SIGSTOP');
+  // The signal reaches this thread before it returns to user code only when it is the main one; never run past a crash.
+  if (point.action === 'crash') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+}

@@ -1,0 +1,17 @@
+import { hash } from 'node:crypto';
+
+/** Returns the sha256 of `data` as 64 lower-case hex characters. */
+export function sha256(data: string | Uint8Array): string {
+  return hash('sha256', data, 'hex');
+}
+
+/** Returns `value` as JSON with object keys sorted at every depth, so that equal values give equal text (and hashes). */
+export function canonicalJson(value: unknown): string {
+  return JSON.stringify(value, (_key, inner: unknown) => {
+    if (inner === null || typeof inner !== 'object' || Array.isArray(inner)) return inner;
+    const source = inner as Record<string, unknown>;
+    const sorted: Record<string, unknown> = {};
+    for (const key of Object.keys(source).toSorted()) sorted[key] = source[key];
+    return sorted;
+  });
+}
