@@ -57,7 +57,7 @@ function writeTempSync(path: string, data: string | Uint8Array): string {
   const fd = openSync(temp, 'wx', FILE_MODE);
   try {
     const bytes = typeof data === 'string' ? Buffer.from(data) : data;
-    for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
+    for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done);
     fsyncSync(fd);
   } catch (error) {
     unlinkSync(temp);

@@ -4,7 +4,8 @@ const UNIT_MS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_00
 
 /** Parses `500ms`, `30s`, `5m`, `2h`, `1d` or a sum like `1h30m` into milliseconds. Throws `bad-duration`. */
 export function parseDuration(text: string): number {
-  const parts = text.match(/^(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+$/) === null ? null : text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d)/g);
+  const parts =
+    text.match(/^(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+$/) === null ? null : text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d)/g);
   if (parts === null) throw fail('bad-duration', `"${text}" is not a duration`);
   let total = 0;
   for (const [, amount, unit] of parts) total += Number(amount) * (UNIT_MS[unit ?? ''] ?? Number.NaN);

@@ -1,0 +1,60 @@
+/**
+ * What the routes need from the rest of the server, as a port: the composition root fills it. Routes never reach into
+ * the keeper, a workspace or an agent themselves.
+ */
+import type { Clock } from '../kernel/clock.ts';
+import type { Attempt } from '../lifecycle/attempt.ts';
+import type { Home } from '../lifecycle/home.ts';
+import type { AttemptLimits, Job } from '../lifecycle/job.ts';
+import type { RecoveryReport } from '../lifecycle/report.ts';
+import type { Repository } from '../lifecycle/repository.ts';
+import type { Store } from '../store/store.ts';
+
+export interface RegisterRepository {
+  name?: string;
+  source: string;
+  base?: string;
+  verify?: string[][];
+  merge?: boolean;
+  trusted?: boolean;
+  concurrency?: number;
+  command?: string[] | null;
+}
+
+export interface DoctorCheck {
+  name: string;
+  ok: boolean;
+  /** `fail` makes the command exit 1, `warn` does not. */
+  level: 'ok' | 'warn' | 'fail';
+  detail: string;
+  hint: string | null;
+}
+
+export interface Services {
+  store: Store;
+  clock: Clock;
+  home: Home;
+  version: string;
+  bootId: string;
+  /** Principal of a bearer token, or null. `job:<id>` for an agent's own-job token. */
+  authenticate(token: string): Promise<{ principal: string; jobId: string | null } | null>;
+  readiness(): { ready: boolean; phase: string };
+  defaults: { agent: string; limits: AttemptLimits };
+  /** Checks the source with git, registers it, and starts the first clone in the background. */
+  registerRepository(input: RegisterRepository): Promise<Repository>;
+  removeRepository(name: string): Promise<void>;
+  /** Throws `unknown-agent`, `agent-missing`, `bad-prompt` or `bad-request` for a job the agent cannot take. */
+  validateJob(job: { agent: string; prompt: string; command: string[] | null }): Promise<void>;
+  agentNames(): string[];
+  /** Unified diff of the workspace against its base commit, uncommitted and untracked files included. */
+  diffJob(job: Job): Promise<string>;
+  /** Absolute path of a stream's file; it may not exist yet. */
+  outputPath(attempt: Attempt, stream: 'stdout' | 'stderr'): string;
+  /** Calls back whenever the file of this attempt's stream may have grown; returns the way to stop. */
+  watchOutput(attempt: Attempt, stream: 'stdout' | 'stderr', onGrowth: () => void): () => void;
+  /** The report of this start while it runs and after. */
+  currentReport(): RecoveryReport | null;
+  doctor(options: { deep: boolean }): Promise<DoctorCheck[]>;
+  /** Prometheus text. */
+  metrics(): Promise<string>;
+}

@@ -1,0 +1,47 @@
+import { join } from 'node:path';
+
+/** Where everything lies below the home: the layout of 05 · Files. Pure; creates nothing. */
+export interface Home {
+  readonly root: string;
+  readonly database: string;
+  /** Its own small database: an open exclusive transaction on it is the right to serve this home. */
+  readonly serverLock: string;
+  readonly serverFile: string;
+  readonly tokenFile: string;
+  readonly configFile: string;
+  /** Random id of this home's host, written once. */
+  readonly hostFile: string;
+  readonly serverLog: string;
+  readonly repos: string;
+  readonly jobs: string;
+  readonly removals: string;
+  mirror(repositoryId: string): string;
+  job(jobId: string): string;
+  workspace(jobId: string): string;
+  /** HOME of the agent of this job, kept across attempts so that a session can be resumed. */
+  agentHome(jobId: string): string;
+  runDirectory(jobId: string, attempt: number): string;
+}
+
+/** Returns the layout below `root`, an absolute path. */
+export function homeLayout(root: string): Home {
+  const jobs = join(root, 'jobs');
+  return {
+    root,
+    database: join(root, 'holdfast.db'),
+    serverLock: join(root, 'server.lock.db'),
+    serverFile: join(root, 'server.json'),
+    tokenFile: join(root, 'token'),
+    configFile: join(root, 'holdfast.config.json'),
+    hostFile: join(root, 'host'),
+    serverLog: join(root, 'server.log'),
+    repos: join(root, 'repos'),
+    jobs,
+    removals: join(root, 'removals'),
+    mirror: (repositoryId) => join(root, 'repos', repositoryId, 'mirror.git'),
+    job: (jobId) => join(jobs, jobId),
+    workspace: (jobId) => join(jobs, jobId, 'workspace'),
+    agentHome: (jobId) => join(jobs, jobId, 'home'),
+    runDirectory: (jobId, attempt) => join(jobs, jobId, 'attempts', String(attempt)),
+  };
+}

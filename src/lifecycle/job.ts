@@ -1,0 +1,115 @@
+import type { JobState } from './transitions.ts';
+
+/** The pipeline a job walks. This version knows the single stage `implement`. */
+export type Pipeline = 'implement';
+export type Stage = 'implement';
+
+/** How a job ended; null while it has not. */
+export type Outcome = 'success' | 'failure' | 'cancelled' | 'timed_out';
+
+/** Why a job is where it is; one word for programs, `blocker` is the sentence for people. */
+export type Reason =
+  | 'exit_code'
+  | 'agent_error'
+  | 'api_error'
+  | 'wall_limit'
+  | 'idle_limit'
+  | 'output_limit'
+  | 'deadline'
+  | 'cancelled_by_client'
+  | 'crash_loop'
+  | 'fix_config'
+  | 'workspace_failed'
+  | 'needs_human'
+  | 'record_corrupt'
+  | 'workspace_unsafe';
+
+/** What every job has, whatever its state. Times are milliseconds since 1970, spans milliseconds. */
+export interface JobCore {
+  id: string;
+  number: number;
+  /** Name of the repository it works on. */
+  repository: string;
+  /** sha256 of the prompt; the text is `Store.getPrompt`. */
+  promptSha256: string;
+  /** argv of agent `exec`, else null. */
+  command: string[] | null;
+  agent: string;
+  pipeline: Pipeline;
+  stage: Stage;
+  /** Round of work: grows by one with every operator retry, which grants a new budget. */
+  epoch: number;
+  frozen: boolean;
+  priority: number;
+  /** Grows by one with every claim; a write with an older fence is refused. */
+  fence: number;
+  /** Attempts recorded so far: the number of the newest. */
+  attempts: number;
+  onInterrupt: 'continue' | 'ask';
+  /** The agent's conversation id, once known. */
+  sessionId: string | null;
+  workspaceState: 'none' | 'preparing' | 'ready';
+  /** Commit the workspace was made from. */
+  baseCommit: string | null;
+  /** Bytes of stdout recorded when last looked at. */
+  outputBytes: number;
+  cancelRequestedAt: number | null;
+  limits: AttemptLimits;
+  /** Wall-clock end after which it is timed out, counted from acceptance by its own server's clock. */
+  deadlineMs: number | null;
+  /** Principal that sent it; `local` for the token file. */
+  principal: string;
+  /** First job of the chain of jobs that stand for the same work; crash loops are counted by it. */
+  lineage: string;
+  reason: Reason | null;
+  blocker: string | null;
+  exitCode: number | null;
+  exitSignal: string | null;
+  queueSeq: number | null;
+  createdAt: number;
+  queuedAt: number | null;
+  startedAt: number | null;
+  finishedAt: number | null;
+  /** Boot that claimed it last. */
+  claimedBy: string | null;
+  version: number;
+}
+
+/** Limits the keeper enforces on one attempt, also while no server lives. */
+export interface AttemptLimits {
+  wallMs: number;
+  idleMs: number;
+  outputBytes: number;
+}
+
+/** Defaults of the design (03 · Stopping and limits). */
+export const DEFAULT_LIMITS: AttemptLimits = { wallMs: 6 * 3_600_000, idleMs: 30 * 60_000, outputBytes: 2 ** 30 };
+
+interface Placed {
+  queueSeq: number;
+  queuedAt: number;
+}
+interface Claimed extends Placed {
+  claimedBy: string;
+}
+interface Ended {
+  outcome: Outcome;
+  finishedAt: number;
+}
+
+/** A job: each state carries exactly the data valid in it. */
+export type Job = JobCore &
+  (
+    | { state: 'created'; outcome: null; queueSeq: null }
+    | ({ state: 'queued'; outcome: null } & Placed)
+    | ({ state: 'preparing'; outcome: null } & Claimed)
+    | ({ state: 'running'; outcome: null } & Claimed)
+    | { state: 'blocked'; outcome: null; reason: Reason; blocker: string }
+    | { state: 'quarantined'; outcome: null; reason: Reason; blocker: string }
+    | ({ state: 'completed' | 'failed' | 'cancelled' | 'timed_out' } & Ended)
+  );
+
+export type JobIn<S extends JobState> = Extract<Job, { state: S }>;
+
+/** Longest prompt in bytes (issue of the batch requirement: refuse above 1 MiB). */
+export const MAX_PROMPT_BYTES = 2 ** 20;

@@ -1,0 +1,83 @@
+/** The recovery report: one schema for command line, API and, later, dashboard and callback (04 · The recovery report). */
+import type { VerdictKind } from './verdict.ts';
+import type { JobState } from './transitions.ts';
+import type { Stage } from './job.ts';
+
+export type PreviousStop = 'clean' | 'crash' | 'reboot' | 'unknown';
+
+export type RecoveryOutcome =
+  | 'reattached'
+  | 'completed_while_down'
+  | 'stopped_while_down'
+  | 'resumed_warm'
+  | 'restarted_cold'
+  | 'requeued'
+  | 'quarantined'
+  | 'unchanged';
+
+export type NextSafeAction =
+  | 'none'
+  | 'wait'
+  | 'start'
+  | 'resume'
+  | 'retry'
+  | 'review'
+  | 'fixup'
+  | 'inspect_quarantine'
+  | 'fix_config'
+  | 'free_disk'
+  | 'abandon';
+
+export interface EvidenceItem {
+  kind: string;
+  path: string;
+  sha256?: string;
+  note: string;
+}
+
+export interface JobFinding {
+  id: string;
+  number: number;
+  stateBefore: JobState;
+  stageBefore: Stage;
+  verdict: VerdictKind | null;
+  outcome: RecoveryOutcome;
+  evidence: EvidenceItem[];
+  worker: { attempt: number; pid: number; start: string; alive: boolean } | null;
+  lastDurableArtifact: string | null;
+  outputBytesBefore: number;
+  outputBytesNow: number;
+  workLostSeconds: number;
+  blocker: string | null;
+  nextSafeAction: NextSafeAction;
+  /** The command line that carries out `nextSafeAction`, or null. */
+  command: string | null;
+}
+
+export interface PhaseReport {
+  name: string;
+  ms: number;
+  ok: boolean;
+  retries: number;
+}
+
+export interface RecoveryReport {
+  bootId: string;
+  previousBootId: string | null;
+  previousStop: PreviousStop;
+  downSeconds: number | null;
+  recoveryMs: number;
+  phases: PhaseReport[];
+  jobs: JobFinding[];
+  locks: { key: string; decision: 'kept' | 'removed'; why: string }[];
+  leases: never[];
+  deliveries: never[];
+  removals: never[];
+  orphans: { kind: string; path: string; note: string }[];
+  corruption: { checked: number; ok: number; corrupt: number; rate: number; files: string[]; complete: boolean };
+  degraded: string[];
+  warnings: string[];
+}
+
+/** How many starts are kept (04). */
+export const KEPT_BOOTS = 10;

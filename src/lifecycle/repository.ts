@@ -1,0 +1,30 @@
+/** A registered git repository. Its clone state is what the mirror on disk is known to be, not a wish. */
+export type CloneState = 'registered' | 'cloning' | 'ready' | 'failed';
+
+export interface Repository {
+  id: string;
+  /** Unique; letters, digits, `._-`, at most 64 characters. */
+  name: string;
+  /** Absolute path, https URL or ssh address, as the operator registered it. */
+  source: string;
+  sourceKind: 'path' | 'url';
+  /** Base branch without `refs/heads/`. */
+  base: string;
+  /** Gate commands as argv lists; never taken from a prompt or the repository's own files. */
+  verify: string[][];
+  merge: boolean;
+  trusted: boolean;
+  /** Jobs of this repository that may hold a place at once. */
+  concurrency: number;
+  /** Command of agent `exec` for jobs that bring none. */
+  command: string[] | null;
+  cloneState: CloneState;
+  /** Why the repository cannot be used now, or null. */
+  unavailable: string | null;
+  createdAt: number;
+  updatedAt: number;
+  version: number;
+}
+
+/** Default number of jobs of one repository at work at once (design: budgets). */
+export const DEFAULT_REPOSITORY_CONCURRENCY = 3;

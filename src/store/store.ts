@@ -1,0 +1,278 @@
+/**
+ * The store contract, in domain words; the only door to durable state. Every write is one transaction that holds the
+ * guarded update of the row, its journal event and the new head of that subject's hash chain, and is answered only
+ * after COMMIT and the witness. Writes of an owner carry the fence of its claim: an older fence is refused (`fenced`),
+ * a state the transition table does not allow is refused (`state-conflict`), and nothing is changed.
+ *
+ * A full disk answers every request of the group with `storage-full`. An I/O error or a failed COMMIT has an unknown
+ * outcome: the process exits without answering and recovery judges.
+ */
+import type { Service } from '../kernel/service.ts';
+import type { Attempt, AttemptCore } from '../lifecycle/attempt.ts';
+import type { AttemptLimits, Job, JobCore, Outcome, Pipeline } from '../lifecycle/job.ts';
+import type { RecoveryReport, PreviousStop } from '../lifecycle/report.ts';
+import type { Repository } from '../lifecycle/repository.ts';
+import type { AttemptTransition, JobState, JobTransition } from '../lifecycle/transitions.ts';
+
+export interface NewRepository {
+  name: string;
+  source: string;
+  sourceKind: 'path' | 'url';
+  base: string;
+  verify: string[][];
+  merge: boolean;
+  trusted: boolean;
+  concurrency: number;
+  command: string[] | null;
+}
+
+export type RepositoryPatch = Partial<
+  Pick<Repository, 'base' | 'verify' | 'merge' | 'trusted' | 'concurrency' | 'command' | 'cloneState' | 'unavailable'>
+>;
+
+export interface NewJob {
+  repository: string;
+  prompt: string;
+  command: string[] | null;
+  agent: string;
+  pipeline: Pipeline;
+  priority: number;
+  onInterrupt: 'continue' | 'ask';
+  limits: AttemptLimits;
+  deadlineMs: number | null;
+  /** False leaves it `created`, out of the queue. */
+  start: boolean;
+  principal: string;
+  /** Same key and principal with the same `requestSha256` gives the first job; another hash is `idempotency-conflict`. */
+  idempotency: { key: string; requestSha256: string } | null;
+}
+
+/** Fields of a job an owner may set beside a transition or alone; all journalled. */
+export type JobPatch = Partial<
+  Pick<
+    JobCore,
+    | 'sessionId'
+    | 'workspaceState'
+    | 'baseCommit'
+    | 'outputBytes'
+    | 'reason'
+    | 'blocker'
+    | 'exitCode'
+    | 'exitSignal'
+    | 'startedAt'
+    | 'cancelRequestedAt'
+  >
+> & { outcome?: Outcome | null };
+
+export interface JobMove {
+  id: string;
+  transition: JobTransition;
+  /** Required of an owner; null for an operator's transition (start, cancel of an unclaimed job, retry). */
+  fence: number | null;
+  set?: JobPatch;
+  actor: string;
+}
+
+export interface NewAttempt {
+  jobId: string;
+  fence: number;
+  mode: 'warm' | 'cold';
+  sessionId: string | null;
+  boot: string;
+}
+
+export type AttemptPatch = Partial<
+  Pick<
+    AttemptCore,
+    | 'agent'
+    | 'keeper'
+    | 'startedAt'
+    | 'sessionId'
+    | 'verdict'
+    | 'exitCode'
+    | 'exitSignal'
+    | 'stoppedBy'
+    | 'outputBytes'
+    | 'evidenceLevel'
+    | 'note'
+  >
+>;
+
+export interface AttemptMove {
+  id: string;
+  transition: AttemptTransition;
+  fence: number;
+  set?: AttemptPatch;
+  actor: string;
+}
+
+export interface Page<T> {
+  items: T[];
+  /** Opaque; null on the last page. */
+  nextCursor: string | null;
+}
+
+export interface JobQuery {
+  state?: JobState;
+  repository?: string;
+  cursor?: string;
+  /** At most 200. */
+  limit?: number;
+}
+
+/** One journal row. `seq` grows over the whole store; `hash` covers the row and the previous hash of its subject. */
+export interface JournalEvent {
+  seq: number;
+  /** Milliseconds since 1970. */
+  at: number;
+  actor: string;
+  /** `job.claim`, `attempt.finish`, `repository.update`, `boot.start`, … */
+  kind: string;
+  /** Id of the job, else repository or boot, whose chain this row belongs to. */
+  subject: string;
+  jobId: string | null;
+  attemptId: string | null;
+  /** Column → new value for every column the write changed: replaying all events gives the rows. */
+  data: Record<string, unknown>;
+  hash: string;
+}
+
+export interface EventQuery {
+  /** Events after this sequence. */
+  after: number;
+  jobId?: string;
+  limit: number;
+}
+
+export interface Lock {
+  /** `repo:<name>`. */
+  key: string;
+  /** Boot of the server that holds it. */
+  boot: string;
+  holder: { pid: number; start: string };
+  /** Carried by the holder's child processes as HOLDFAST_OP. */
+  operation: string;
+  jobId: string | null;
+  acquiredAt: number;
+  fence: number;
+}
+
+export interface Boot {
+  id: string;
+  previousId: string | null;
+  /** Kernel boot id of the host at that start. */
+  hostBoot: string;
+  pid: number;
+  startedAt: number;
+  /** Null while it has not ended its recovery. */
+  readyAt: number | null;
+  /** Set by a graceful stop only. */
+  stoppedAt: number | null;
+  previousStop: PreviousStop;
+  report: RecoveryReport | null;
+}
+
+export interface TokenRow {
+  id: string;
+  name: string;
+  sha256: string;
+  createdAt: number;
+  revokedAt: number | null;
+}
+
+export interface StoreCheck {
+  checked: number;
+  corrupt: { kind: string; id: string; why: string }[];
+  /** Why the last acknowledged sequence is not there any more, or null. */
+  witness: string | null;
+}
+
+export interface Store extends Service {
+  // repositories
+  addRepository(input: NewRepository): Promise<Repository>;
+  getRepository(name: string): Promise<Repository | null>;
+  listRepositories(): Promise<Repository[]>;
+  updateRepository(name: string, patch: RepositoryPatch, actor: string): Promise<Repository>;
+  /** Refused with `repository-busy` while a job of it is not terminal. */
+  removeRepository(name: string, actor: string): Promise<void>;
+
+  // jobs
+  acceptJob(input: NewJob): Promise<{ job: Job; replayed: boolean }>;
+  getJob(id: string): Promise<Job | null>;
+  /** By number, id, or unique prefix of an id. Throws `ambiguous-id`; null when nothing fits. */
+  findJob(reference: string): Promise<Job | null>;
+  getPrompt(sha256: string): Promise<string | null>;
+  /** Newest first. */
+  listJobs(query: JobQuery): Promise<Page<Job>>;
+  /** In queue order: priority, then sequence. */
+  listQueue(limit: number): Promise<Job[]>;
+  /** Jobs in `preparing` or `running`, by number. Reads an index of live work only. */
+  listActiveJobs(): Promise<Job[]>;
+  /** From 1; null when the job is not queued. */
+  getQueuePosition(id: string): Promise<number | null>;
+  countJobsByState(): Promise<Record<JobState, number>>;
+  moveJob(move: JobMove): Promise<Job>;
+  /** Changes fields without a transition; refused by `fenced` when the fence is older than the job's. */
+  noteJob(note: { id: string; fence: number | null; set: JobPatch; actor: string }): Promise<Job>;
+  /** Records the wish to cancel; ends an unclaimed job at once, else its owner does. No effect on a terminal job but `state-conflict`. */
+  requestCancel(id: string, actor: string): Promise<Job>;
+  /**
+   * Claims up to `max` queued jobs in order, each under a new fence, honouring `hostLimit` over all active jobs and each
+   * repository's concurrency; skips frozen jobs and unavailable repositories.
+   */
+  claimJobs(claim: { boot: string; hostLimit: number; max: number }): Promise<Job[]>;
+
+  // attempts
+  /** Makes attempt n+1 in state `intended` and moves the job to `running` (transition `launch`), in one transaction. */
+  intendAttempt(input: NewAttempt): Promise<{ job: Job; attempt: Attempt }>;
+  getAttempt(jobId: string, number: number): Promise<Attempt | null>;
+  listAttempts(jobId: string): Promise<Attempt[]>;
+  /** Attempts in `intended` or `running`. */
+  listLiveAttempts(): Promise<Attempt[]>;
+  moveAttempt(move: AttemptMove): Promise<Attempt>;
+  /** Ends an attempt and moves its job in one transaction. */
+  settleAttempt(attempt: AttemptMove, job: JobMove): Promise<{ job: Job; attempt: Attempt }>;
+  /** Attempts of this lineage and epoch that ended `interrupted` at or after `since`. */
+  countInterrupted(lineage: string, epoch: number, since: number): Promise<number>;
+
+  // locks
+  /** Null when somebody else holds the key. */
+  acquireLock(lock: Omit<Lock, 'acquiredAt' | 'fence'>): Promise<Lock | null>;
+  /** No effect when the lock was taken over by a newer fence. */
+  releaseLock(key: string, fence: number): Promise<void>;
+  listLocks(): Promise<Lock[]>;
+
+  // journal
+  listEvents(query: EventQuery): Promise<JournalEvent[]>;
+  getLastSeq(): Promise<number>;
+  /** Calls back after every commit that wrote events, in order; returns the way to stop. */
+  onCommit(listener: (events: JournalEvent[]) => void): () => void;
+
+  // boots
+  recordBoot(boot: Omit<Boot, 'readyAt' | 'stoppedAt' | 'report'>): Promise<void>;
+  updateBoot(
+    id: string,
+    patch: Partial<Pick<Boot, 'readyAt' | 'stoppedAt' | 'report' | 'previousStop'>>,
+  ): Promise<void>;
+  /** Newest first, at most `KEPT_BOOTS`; older ones are dropped when a boot is recorded. */
+  listBoots(): Promise<Boot[]>;
+
+  // tokens
+  addToken(token: { name: string; sha256: string }): Promise<TokenRow>;
+  listTokens(): Promise<TokenRow[]>;
+  revokeToken(id: string): Promise<TokenRow>;
+
+  // integrity
+  /** Verifies hash chains of live jobs against their rows, and the witness. Cost grows with live work only. */
+  checkLive(): Promise<StoreCheck>;
+  /** Replays the whole journal and compares every row: what `doctor --deep` and the tests call. */
+  checkDeep(): Promise<StoreCheck>;
+  /** Sizes and timings for the metrics. */
+  stats(): Promise<{
+    lastSeq: number;
+    databaseBytes: number;
+    commits: number;
+    commitMsP50: number;
+    commitMsP99: number;
+  }>;
+}
