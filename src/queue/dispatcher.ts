@@ -1,0 +1,86 @@
+/**
+ * The queue room decides when queued work may begin. It owns no state: order, limits and claims are in the store; this
+ * loop only asks for the next claims whenever a commit may have made room or brought work. It starts nothing itself.
+ */
+import { backoffMs } from '../kernel/backoff.ts';
+import type { Log } from '../kernel/log.ts';
+import { messageOf } from '../kernel/result.ts';
+import type { Service } from '../kernel/service.ts';
+import type { JobIn } from '../lifecycle/job.ts';
+import type { JournalEvent, Store } from '../store/store.ts';
+
+/** Claims asked for at once; more only makes the first ones wait for the last. */
+const CLAIM_BATCH = 32;
+
+/** Longest pause after a failed claim (full disk), milliseconds. */
+const MAX_RETRY_MS = 30_000;
+
+export interface DispatcherOptions {
+  store: Store;
+  /** Boot that claims. */
+  boot: string;
+  /** Jobs of this host at work at once. */
+  hostLimit: number;
+  /** Takes over a claimed job; must not throw. */
+  onClaimed: (job: JobIn<'preparing'>) => void;
+  log: Log;
+}
+
+/** Returns the dispatcher; it claims nothing before `start`. */
+export function createDispatcher(options: DispatcherOptions): Service {
+  let running = false;
+  let asked = false;
+  let busy: Promise<void> | null = null;
+  let failures = 0;
+  let retry: NodeJS.Timeout | null = null;
+  let unsubscribe: (() => void) | null = null;
+
+  const claimAll = async (): Promise<void> => {
+    while (asked && running) {
+      asked = false;
+      try {
+        const jobs = await options.store.claimJobs({ boot: options.boot, hostLimit: options.hostLimit, max: CLAIM_BATCH });
+        failures = 0;
+        for (const job of jobs) if (job.state === 'preparing') options.onClaimed(job);
+        if (jobs.length === CLAIM_BATCH) asked = true;
+      } catch (error) {
+        failures += 1;
+        const waitMs = backoffMs(failures, 250, MAX_RETRY_MS);
+        options.log.error(`claim failed, next try in ${waitMs} ms: ${messageOf(error)}`);
+        retry = setTimeout(wake, waitMs);
+      }
+    }
+  };
+
+  const wake = (): void => {
+    asked = true;
+    if (!running || busy !== null) return;
+    busy = claimAll().finally(() => {
+      busy = null;
+      if (asked && running) wake();
+    });
+  };
+
+  return {
+    async start() {
+      if (running) return;
+      running = true;
+      unsubscribe = options.store.onCommit((events) => {
+        if (events.some(mayFreeOrBringWork)) wake();
+      });
+      wake();
+    },
+    async stop() {
+      running = false;
+      unsubscribe?.();
+      if (retry !== null) clearTimeout(retry);
+      await busy;
+    },
+  };
+}
+
+/** Whether an event may let a queued job begin: new work, an ended or returned job, a repository available again. */
+function mayFreeOrBringWork(event: JournalEvent): boolean {
+  if (event.kind.startsWith('repository.')) return true;
+  return event.kind.startsWith('job.') && 'state' in event.data && event.data['state'] !== 'running';
+}
