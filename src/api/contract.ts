@@ -1,0 +1,24 @@
+/**
+ * The contract of the HTTP interface: one zod schema per request and response gives the validation, the types and the
+ * OpenAPI document. Objects are strict, so an unknown field is refused by its name instead of being ignored. The
+ * command line imports from here and from nowhere else in this room; nothing below imports the HTTP framework, and this file
+ * loads no schema, so that a command starts fast.
+ */
+export type { Problem } from './contract/common.ts';
+export type { AttemptView, StreamName } from './contract/attempt.ts';
+export type { EventView } from './contract/event.ts';
+export type { JobView, NewJobBody } from './contract/job.ts';
+export type { LockView } from './contract/queue.ts';
+export type { BootView } from './contract/recovery.ts';
+export type { RepositoryView } from './contract/repository.ts';
+export type { DoctorView, VersionView } from './contract/server.ts';
+export type { BootFrame, EndFrame, OutputFrame, StateFrame } from './contract/stream.ts';
+export type { CreatedTokenView, TokenView } from './contract/token.ts';
+export type { StreamPosition } from './contract/stream-position.ts';
+export { formatStreamId, parseStreamId } from './contract/stream-position.ts';
+
+/** One page of a list. */
+export interface PageView<T> {
+  items: T[];
+  nextCursor: string | null;
+}

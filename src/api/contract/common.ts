@@ -1,0 +1,65 @@
+/** Pieces every part of the contract shares: times, pages, references and the one form of every error. */
+import { z } from 'zod';
+import { toIso } from '../../kernel/clock.ts';
+
+/** A moment as every interface shows it. */
+export const timeSchema = z.iso.datetime({ precision: 3 }).meta({ description: 'ISO 8601 UTC, milliseconds.' });
+
+/** Returns `ms` since 1970 as the contract shows it; null stays null. */
+export function showTime(ms: number): string;
+export function showTime(ms: number | null): string | null;
+export function showTime(ms: number | null): string | null {
+  return ms === null ? null : toIso(ms);
+}
+
+/** Most items of one page. */
+export const MAX_PAGE = 200;
+/** Items of a page when the client names no limit. */
+export const DEFAULT_PAGE = 50;
+
+/** Returns the schema of a list of `item`. */
+export function pageOf<T extends z.ZodType>(item: T) {
+  return z.strictObject({
+    items: z.array(item),
+    nextCursor: z.string().nullable().meta({ description: 'Send it as `cursor` for the next page; null on the last.' }),
+  });
+}
+
+export const limitSchema = z.coerce
+  .number()
+  .int()
+  .min(1)
+  .max(MAX_PAGE)
+  .optional()
+  .meta({ description: `Items of one page, 1 to ${MAX_PAGE}, default ${DEFAULT_PAGE}.` });
+
+export const cursorSchema = z
+  .string()
+  .min(1)
+  .max(512)
+  .optional()
+  .meta({ description: '`nextCursor` of the page before; opaque.' });
+
+/** Reference to a job in a path: number, id, or unique prefix of an id. */
+export const jobParamsSchema = z.strictObject({
+  id: z.string().meta({ description: 'Number, id, or unique prefix of an id.' }),
+});
+
+export const noQuerySchema = z.strictObject({});
+
+/** Body of a request that carries nothing: none at all, or `{}`. */
+export const noBodySchema = z.strictObject({}).nullish();
+
+/** Every error of this server (RFC 9457), whatever its status. */
+export const problemSchema = z
+  .strictObject({
+    type: z.string().meta({ description: '`urn:holdfast:error:<code>`.' }),
+    title: z.string(),
+    status: z.int().min(400).max(599),
+    detail: z.string().meta({ description: 'What is wrong here; names the field.' }),
+    code: z.string().meta({ description: 'Stable word for programs; docs/errors.md lists them all.' }),
+    hint: z.string().meta({ description: 'What to do about it.' }),
+    instance: z.string().meta({ description: 'Path of the request.' }),
+  })
+  .meta({ id: 'Problem' });
+export type Problem = z.infer<typeof problemSchema>;

@@ -1,0 +1,148 @@
+import { z } from 'zod';
+import { MAX_PROMPT_BYTES } from '../../lifecycle/job.ts';
+import { JOB_STATES } from '../../lifecycle/transitions.ts';
+import { argvSchema } from './argv.ts';
+import { cursorSchema, limitSchema, pageOf, timeSchema } from './common.ts';
+
+/** Longest span a client may ask for; the same bound as durations of the command line. */
+const MAX_SPAN_MS = 366 * 86_400_000;
+
+/** Fields of the whole interface that this version does not carry out yet: refused by name, never ignored. */
+export const LATER_FIELDS: readonly string[] = ['packet', 'after', 'callbacks', 'epic'];
+
+const promptSchema = z
+  .string()
+  .superRefine((prompt, context) => {
+    const wrong = faultOfPrompt(prompt);
+    if (wrong !== null) context.addIssue({ code: 'custom', message: wrong, params: { code: 'bad-prompt' } });
+  })
+  .meta({ minLength: 1, maxLength: MAX_PROMPT_BYTES, description: '1 byte to 1 MiB of UTF-8, without NUL.' });
+
+function faultOfPrompt(prompt: string): string | null {
+  if (prompt === '') return 'is empty';
+  if (prompt.includes('\0')) return 'contains a NUL character';
+  if (!prompt.isWellFormed()) return 'is not valid Unicode (a lone surrogate)';
+  const bytes = Buffer.byteLength(prompt);
+  return bytes > MAX_PROMPT_BYTES ? `has ${bytes} bytes; at most ${MAX_PROMPT_BYTES} are allowed` : null;
+}
+
+const spanSchema = z.int().min(1).max(MAX_SPAN_MS);
+
+export const newJobSchema = z
+  .strictObject({
+    repository: z.string().min(1).max(64).optional().meta({ description: 'Name of a registered repository.' }),
+    repositories: z
+      .array(z.string().min(1).max(64))
+      .optional()
+      .meta({ description: 'Instead of `repository`; exactly one name in this version.' }),
+    prompt: promptSchema.optional().meta({ description: 'Required unless `command` is given.' }),
+    command: argvSchema.optional().meta({ description: 'For agent `exec`.' }),
+    agent: z
+      .string()
+      .min(1)
+      .max(64)
+      .optional()
+      .meta({ description: '`exec` with a command, else the configured one.' }),
+    pipeline: z.literal('implement', 'only "implement" is supported by this version').optional(),
+    start: z.boolean().optional().meta({ default: true, description: 'False leaves it `created`.' }),
+    priority: z.int().min(-1000).max(1000).optional().meta({ default: 0, description: 'Higher goes first.' }),
+    deadlineMs: spanSchema.optional().meta({ description: 'Milliseconds after acceptance at which it is timed out.' }),
+    limits: z
+      .strictObject({
+        wallMs: spanSchema.optional(),
+        idleMs: spanSchema.optional(),
+        outputBytes: z
+          .int()
+          .min(1)
+          .max(2 ** 40)
+          .optional(),
+      })
+      .optional()
+      .meta({ description: 'Limits of one attempt; absent ones are the configured ones.' }),
+    onInterrupt: z.enum(['continue', 'ask']).optional().meta({ default: 'continue' }),
+  })
+  .superRefine((job, context) => {
+    if ((job.repository === undefined) === (job.repositories === undefined)) {
+      context.addIssue({ code: 'custom', path: ['repository'], message: 'give either `repository` or `repositories`' });
+    }
+    if (job.repositories !== undefined && job.repositories.length !== 1) {
+      const message = 'must name exactly one repository in this version';
+      context.addIssue({ code: 'custom', path: ['repositories'], message });
+    }
+    if (job.prompt === undefined && job.command === undefined) {
+      const params = { code: 'bad-prompt' };
+      context.addIssue({ code: 'custom', path: ['prompt'], message: 'give a prompt or a command', params });
+    }
+  })
+  .meta({ id: 'NewJob' });
+export type NewJobBody = z.infer<typeof newJobSchema>;
+
+/** Headers of a creating POST. Other headers pass untouched. */
+export const creatingHeadersSchema = z.looseObject({
+  'idempotency-key': z
+    .string()
+    .regex(/^[\x21-\x7e]{1,255}$/, 'must be 1 to 255 visible ASCII characters')
+    .optional()
+    .meta({ description: 'The same key with the same body gives the first answer again; with another body 409.' }),
+});
+
+export const jobQuerySchema = z.strictObject({
+  state: z.enum(JOB_STATES).optional(),
+  repository: z.string().min(1).max(64).optional(),
+  cursor: cursorSchema,
+  limit: limitSchema,
+});
+
+const actionSchema = z.enum([
+  'none',
+  'wait',
+  'start',
+  'resume',
+  'retry',
+  'review',
+  'fixup',
+  'inspect_quarantine',
+  'fix_config',
+  'free_disk',
+  'abandon',
+]);
+
+export const nextSafeActionSchema = actionSchema;
+
+export const jobSchema = z
+  .strictObject({
+    id: z.string(),
+    number: z.int(),
+    repository: z.string(),
+    prompt: z.string(),
+    agent: z.string(),
+    pipeline: z.literal('implement'),
+    state: z.enum(JOB_STATES),
+    stage: z.literal('implement'),
+    outcome: z.enum(['success', 'failure', 'cancelled', 'timed_out']).nullable(),
+    reason: z.string().nullable(),
+    frozen: z.boolean(),
+    priority: z.int(),
+    queueSeq: z.int().nullable(),
+    queuePosition: z.int().min(1).nullable().meta({ description: 'From 1; null when not queued.' }),
+    attempts: z.int(),
+    sessionId: z.string().nullable(),
+    workspace: z.string().nullable().meta({ description: 'Absolute path once it is ready.' }),
+    outputBytes: z.int(),
+    outputFile: z.string().nullable().meta({ description: 'Output of the newest attempt.' }),
+    sentinelFile: z.string().nullable(),
+    exitCode: z.int().nullable(),
+    blocker: z.string().nullable(),
+    nextSafeAction: nextSafeActionSchema,
+    recovery: z.enum(['running', 'queued', 'none']).nullable().meta({ description: 'Set while blocked.' }),
+    createdAt: timeSchema,
+    queuedAt: timeSchema.nullable(),
+    startedAt: timeSchema.nullable(),
+    finishedAt: timeSchema.nullable(),
+    deadlineAt: timeSchema.nullable(),
+    version: z.int(),
+  })
+  .meta({ id: 'Job' });
+export type JobView = z.infer<typeof jobSchema>;
+
+export const jobPageSchema = pageOf(jobSchema).meta({ id: 'JobPage' });

@@ -1,0 +1,90 @@
+import { z } from 'zod';
+import { JOB_STATES } from '../../lifecycle/transitions.ts';
+import { pageOf, timeSchema } from './common.ts';
+import { nextSafeActionSchema } from './job.ts';
+
+const previousStopSchema = z.enum(['clean', 'crash', 'reboot', 'unknown']);
+
+const evidenceSchema = z.strictObject({
+  kind: z.string(),
+  path: z.string(),
+  sha256: z.string().optional(),
+  note: z.string(),
+});
+
+const findingSchema = z
+  .strictObject({
+    id: z.string(),
+    number: z.int(),
+    stateBefore: z.enum(JOB_STATES),
+    stageBefore: z.literal('implement'),
+    verdict: z.string().nullable(),
+    outcome: z.enum([
+      'reattached',
+      'completed_while_down',
+      'stopped_while_down',
+      'resumed_warm',
+      'restarted_cold',
+      'requeued',
+      'quarantined',
+      'unchanged',
+    ]),
+    evidence: z.array(evidenceSchema),
+    worker: z.strictObject({ attempt: z.int(), pid: z.int(), start: z.string(), alive: z.boolean() }).nullable(),
+    lastDurableArtifact: z.string().nullable(),
+    outputBytesBefore: z.int(),
+    outputBytesNow: z.int(),
+    workLostSeconds: z.number(),
+    blocker: z.string().nullable(),
+    nextSafeAction: nextSafeActionSchema,
+    command: z.string().nullable(),
+  })
+  .meta({ id: 'JobFinding' });
+
+export const recoveryReportSchema = z
+  .strictObject({
+    bootId: z.string(),
+    previousBootId: z.string().nullable(),
+    previousStop: previousStopSchema,
+    downSeconds: z.number().nullable(),
+    recoveryMs: z.number(),
+    phases: z.array(z.strictObject({ name: z.string(), ms: z.number(), ok: z.boolean(), retries: z.int() })),
+    jobs: z.array(findingSchema),
+    locks: z.array(z.strictObject({ key: z.string(), decision: z.enum(['kept', 'removed']), why: z.string() })),
+    leases: z.array(z.never()),
+    deliveries: z.array(z.never()),
+    removals: z.array(z.never()),
+    orphans: z.array(z.strictObject({ kind: z.string(), path: z.string(), note: z.string() })),
+    corruption: z.strictObject({
+      checked: z.int(),
+      ok: z.int(),
+      corrupt: z.int(),
+      rate: z.number(),
+      files: z.array(z.string()),
+      complete: z.boolean(),
+    }),
+    degraded: z.array(z.string()),
+    warnings: z.array(z.string()),
+  })
+  .meta({ id: 'RecoveryReport' });
+
+export const bootSchema = z
+  .strictObject({
+    bootId: z.string(),
+    previousBootId: z.string().nullable(),
+    previousStop: previousStopSchema,
+    hostBoot: z.string(),
+    pid: z.int(),
+    startedAt: timeSchema,
+    readyAt: timeSchema.nullable(),
+    stoppedAt: timeSchema.nullable(),
+    report: recoveryReportSchema.nullable(),
+  })
+  .meta({ id: 'Boot' });
+export type BootView = z.infer<typeof bootSchema>;
+
+export const bootPageSchema = pageOf(bootSchema).meta({ id: 'BootPage' });
+
+export const bootParamsSchema = z.strictObject({
+  bootId: z.string().meta({ description: 'Id of a start, or `latest`.' }),
+});

@@ -1,0 +1,84 @@
+import { z } from 'zod';
+import { argvSchema } from './argv.ts';
+import { pageOf, timeSchema } from './common.ts';
+
+/** Names people type: no separators, no dots alone, nothing an option parser could take for a flag. */
+const NAME = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$/;
+
+export const nameSchema = z
+  .string()
+  .refine((name) => NAME.test(name), {
+    error: 'use letters, digits, dots, dashes and underscores; at most 64 characters, no dot or dash first',
+    params: { code: 'bad-name' },
+  })
+  .meta({ pattern: NAME.source });
+
+const branchSchema = z
+  .string()
+  .max(255)
+  .refine(isBranchName, 'not a branch name')
+  .meta({ description: 'Base branch, without refs/heads/.' });
+
+/** What git itself refuses in a branch name, and a leading dash, which could be taken for an option. */
+function isBranchName(name: string): boolean {
+  if (/[\s~^:?*[\\\x00-\x1f\x7f]|\.\.|@\{|\/\/|\/$|\.$/.test(name)) return false;
+  return name.split('/').every((part) => /^[^.-]/.test(part) && !part.endsWith('.lock')) && name !== '@';
+}
+
+const sourceSchema = z
+  .string()
+  .min(1)
+  .max(4096)
+  .refine((text) => !/[\x00-\x1f\x7f]/.test(text), 'contains a control character')
+  .meta({ description: 'Absolute path on the server, https:// URL or ssh address.' });
+
+const settings = {
+  verify: z.array(argvSchema).max(20).optional().meta({ description: 'Gate commands as argv lists.' }),
+  merge: z.boolean().optional(),
+  trusted: z.boolean().optional(),
+  limits: z
+    .strictObject({
+      concurrency: z.int().min(1).max(1000).optional().meta({ description: 'Jobs of it at work at once.' }),
+    })
+    .optional(),
+  command: argvSchema.nullable().optional().meta({ description: 'Command of agent `exec` for jobs without one.' }),
+};
+
+export const newRepositorySchema = z
+  .strictObject({
+    name: nameSchema.optional(),
+    source: sourceSchema,
+    base: branchSchema.optional(),
+    ...settings,
+  })
+  .meta({ id: 'NewRepository' });
+
+export const repositoryPatchSchema = z
+  .strictObject({ base: branchSchema.optional(), ...settings })
+  .refine((patch) => Object.keys(patch).length > 0, 'name at least one field to change')
+  .meta({ id: 'RepositoryPatch' });
+
+export const repositoryParamsSchema = z.strictObject({ name: z.string() });
+
+export const repositorySchema = z
+  .strictObject({
+    id: z.string(),
+    name: z.string(),
+    source: z.string(),
+    sourceKind: z.enum(['path', 'url']),
+    base: z.string(),
+    verify: z.array(z.array(z.string())),
+    merge: z.boolean(),
+    trusted: z.boolean(),
+    limits: z.strictObject({ concurrency: z.int() }),
+    command: z.array(z.string()).nullable(),
+    cloneState: z.enum(['registered', 'cloning', 'ready', 'failed']),
+    unavailable: z.string().nullable().meta({ description: 'Why it cannot be used now, or null.' }),
+    createdAt: timeSchema,
+    updatedAt: timeSchema,
+    version: z.int(),
+  })
+  .meta({ id: 'Repository' });
+export type RepositoryView = z.infer<typeof repositorySchema>;
+
+export const repositoryPageSchema = pageOf(repositorySchema).meta({ id: 'RepositoryPage' });

@@ -1,0 +1,36 @@
+import { z } from 'zod';
+
+export const versionSchema = z
+  .strictObject({
+    name: z.literal('holdfast'),
+    version: z.string(),
+    api: z.literal('v1'),
+    bootId: z.string(),
+    node: z.string(),
+  })
+  .meta({ id: 'Version' });
+export type VersionView = z.infer<typeof versionSchema>;
+
+export const doctorQuerySchema = z.strictObject({
+  deep: z.enum(['true', 'false']).optional().meta({ description: '`true` replays the whole journal as well.' }),
+});
+
+export const doctorSchema = z
+  .strictObject({
+    ok: z.boolean().meta({ description: 'False when a check of level `fail` did not pass.' }),
+    checks: z.array(
+      z.strictObject({
+        name: z.string(),
+        ok: z.boolean(),
+        level: z.enum(['ok', 'warn', 'fail']),
+        detail: z.string(),
+        hint: z.string().nullable(),
+      }),
+    ),
+  })
+  .meta({ id: 'Doctor' });
+export type DoctorView = z.infer<typeof doctorSchema>;
+
+export const healthSchema = z.strictObject({ status: z.literal('ok') }).meta({ id: 'Health' });
+
+export const readySchema = z.strictObject({ ready: z.literal(true), phase: z.string() }).meta({ id: 'Ready' });
