@@ -12,13 +12,41 @@ export type AgentEvent =
   | { kind: 'retry'; attempt: number; delayMs: number; status?: number }
   | { kind: 'usage'; input: number; output: number; costUsd?: number }
   | { kind: 'progress'; percent: number | null; message: string }
-  | { kind: 'final'; ok: boolean; text?: string; reason?: string }
+  | { kind: 'final'; ok: boolean; text?: string; reason?: string; cause?: FinalCause }
   | { kind: 'error'; fatal: boolean; message: string }
   | { kind: 'other' };
 
+/** Why a final event is not ok, where that changes what happens next; absent when the work itself failed. */
+export type FinalCause = 'api' | 'interrupted' | 'unresumable';
+
+/**
+ * What all events of one attempt amount to. Bounded whatever the agent prints, and enough for `outcome`, so that
+ * nobody keeps the events themselves.
+ */
+export interface Summary {
+  sessionId: string | null;
+  /** The agent's last word; null again when it went on working after it. */
+  final: { ok: boolean; text: string | null; reason: string | null; cause: FinalCause | null } | null;
+  lastError: { fatal: boolean; message: string } | null;
+  /** The retry the agent is in ("waiting for the model"); null again once the model answers. */
+  lastRetry: { attempt: number; delayMs: number; status: number | null } | null;
+  /** Retries so far. */
+  retries: number;
+  /** Tool calls that started and have no end yet, oldest first; at most the newest 64. */
+  openTools: { id: string; name: string }[];
+  /** Totals of this attempt; `costUsd` is null as long as no cost was told. */
+  usage: { input: number; output: number; costUsd: number | null };
+  progress: { percent: number | null; message: string } | null;
+  /** End of what the agent said last; at most 4 KiB. */
+  lastText: string | null;
+}
+
 export type AgentOutcome = 'success' | 'agent-error' | 'api-error' | 'interrupted' | 'unresumable';
 
-/** How the process ended; `unknown` when only its output is left. */
+/**
+ * How the process ended; `unknown` when only its output is left. Whoever settles the job looks at `stoppedBy` first: a
+ * limit or a stop of ours has its own result, and the outcome only says whether the agent had finished before it.
+ */
 export type AgentExit = { code: number | null; signal: string | null; stoppedBy: string | null } | 'unknown';
 
 declare const nonEmpty: unique symbol;
@@ -45,9 +73,14 @@ export interface Resume extends Launch {
 }
 
 export interface AgentSettings {
+  /** How an agent of a name of your own is driven (see the registry); built-in names have theirs. */
+  adapter?: 'exec' | 'claude-code';
   /** Command that replaces the adapter's own (`claude`, …), as argv. */
   command?: string[];
-  /** Extra variables for the agent's environment; the only way a secret gets there. */
+  /**
+   * Extra variables for the agent's environment; the only way a secret gets there. Never part of an `Invocation`: the
+   * caller hands them to the keeper as secrets, and they win over the adapter's own variables.
+   */
   env?: Record<string, string>;
   model?: string;
 }
@@ -82,5 +115,6 @@ export interface AgentAdapter {
   resumeCommand(resume: Resume): Invocation;
   /** Pure; one complete line (never a torn last one). */
   parseEvent(line: string): AgentEvent[];
-  outcome(seen: readonly AgentEvent[], exit: AgentExit): AgentOutcome;
+  /** What an ended attempt amounts to; the final event decides, the exit code only confirms. */
+  outcome(seen: Summary, exit: AgentExit): AgentOutcome;
 }

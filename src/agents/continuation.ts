@@ -1,0 +1,41 @@
+import { fail } from '../kernel/errors.ts';
+import type { NonEmptyString } from './adapter.ts';
+
+const MAX_QUOTED = 120;
+
+/**
+ * Returns what a resumed session is told: that its process was interrupted and why, that the workspace is as it stands,
+ * and which tool call may or may not have had its effect. `attempt` is the interrupted one, `reason` completes "It
+ * ended because …" (without a full stop), `unfinishedTool` is the name of the tool that was running, if known.
+ */
+export function continuationPrompt(facts: {
+  attempt: number;
+  reason: string;
+  unfinishedTool?: string | null;
+}): NonEmptyString {
+  const reason = quote(facts.reason);
+  const tool = quote(facts.unfinishedTool ?? '');
+  const parts = [
+    `The process that worked on this task (attempt ${facts.attempt}) was interrupted${reason === '' ? '' : `: ${reason}`}.`,
+    'It is gone, with every tool it had started; you continue the same session in a new process.',
+    'The workspace is as it stands on disk, which may differ from what you remember: look before you rely on it.',
+    tool === ''
+      ? 'A tool call whose result you do not see may have run completely, in part, or not at all.'
+      : `The tool call "${tool}" was running and its result is lost: it may have run completely, in part, or not at all.`,
+    'Check its effect before you repeat it.',
+    'Then continue the task where it stopped, and finish it.',
+  ];
+  return nonEmpty(parts.join(' '));
+}
+
+/** Proves that `text` says something; throws `bad-prompt` when it is empty or blank. */
+export function nonEmpty(text: string): NonEmptyString {
+  if (text.trim() === '') throw fail('bad-prompt', 'a session cannot be continued with an empty text');
+  return text as NonEmptyString;
+}
+
+/** One short line without control characters or quotes: names of tools come from the agent's own output. */
+function quote(text: string): string {
+  const line = text.replaceAll(/[\p{C}\s"]+/gu, ' ').trim();
+  return line.length > MAX_QUOTED ? `${line.slice(0, MAX_QUOTED)}…` : line;
+}
