@@ -47,7 +47,15 @@ export type AgentOutcome = 'success' | 'agent-error' | 'api-error' | 'interrupte
  * How the process ended; `unknown` when only its output is left. Whoever settles the job looks at `stoppedBy` first: a
  * limit or a stop of ours has its own result, and the outcome only says whether the agent had finished before it.
  */
-export type AgentExit = { code: number | null; signal: string | null; stoppedBy: string | null } | 'unknown';
+export type AgentExit =
+  | {
+      code: number | null;
+      signal: string | null;
+      stoppedBy: string | null;
+      /** End of stderr where that lies apart; an engine that refuses a session may say so only there. */
+      stderr?: string;
+    }
+  | 'unknown';
 
 declare const nonEmpty: unique symbol;
 /** Text proved not to be empty: every engine refuses an empty nudge on resume. */
@@ -63,6 +71,8 @@ export interface Launch {
   home: string;
   /** Present when `capabilities.assignSessionId`. */
   sessionId: string | null;
+  /** Whether what the repository configures for the agent may act: its hooks, tools and variables. Absent is no. */
+  trusted?: boolean;
   /** Settings of `agents.<name>` in the configuration. */
   settings: AgentSettings;
 }

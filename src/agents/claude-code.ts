@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { fail } from '../kernel/errors.ts';
-import type { AgentAdapter, Invocation, Launch } from './adapter.ts';
-import { parseClaudeEvents } from './claude-events.ts';
+import type { AgentAdapter, AgentExit, AgentOutcome, Summary, Invocation, Launch } from './adapter.ts';
+import { parseClaudeEvents, UNRESUMABLE } from './claude-events.ts';
 import { outcomeByFinal } from './outcome.ts';
 import { checkPrompt, MAX_ARGUMENT_BYTES, refuseCommand } from './prompt.ts';
 
@@ -32,11 +32,23 @@ export function createClaudeCodeAdapter(
       ? `Your task is in the file ${join(launch.home, PROMPT_FILE)}. Read all of it, then do it.`
       : text;
     const model = launch.settings.model === undefined ? [] : ['--model', launch.settings.model];
+    // Seen with 2.1.329: without a terminal nobody is asked for trust, hooks and MCP servers of the repository start, and
+    // its `env` replaces the address the key is sent to. Its CLAUDE.md, which is only text, is still read.
+    const sources = ['--setting-sources', 'user', '--strict-mcp-config', '--add-dir', launch.cwd];
     const format = ['--output-format', 'stream-json', '--verbose', '--dangerously-skip-permissions'];
     return {
       // The prompt comes last, behind `--`: one that begins with a dash must not become an option.
-      argv: [...(launch.settings.command ?? command), '-p', ...session, ...format, ...model, '--', said],
-      env,
+      argv: [
+        ...(launch.settings.command ?? command),
+        '-p',
+        ...session,
+        ...format,
+        ...model,
+        ...(launch.trusted === true ? [] : sources),
+        '--',
+        said,
+      ],
+      env: launch.trusted === true ? env : { ...env, CLAUDE_CODE_ADDITIONAL_DIRECTORIES_CLAUDE_MD: '1' },
       files: isLong ? [{ path: PROMPT_FILE, content: text }] : [],
     };
   };
@@ -58,8 +70,15 @@ export function createClaudeCodeAdapter(
     command: (launch) => invoke(launch, ['--session-id', sessionOf(launch)], launch.prompt),
     resumeCommand: (resume) => invoke(resume, ['--resume', sessionOf(resume)], resume.continuation),
     parseEvent: parseClaudeEvents,
-    outcome: outcomeByFinal,
+    outcome: judgeOutcome,
   };
+}
+
+/** An id that was used before is refused on stderr only, before the first event. */
+function judgeOutcome(seen: Summary, exit: AgentExit): AgentOutcome {
+  const outcome = outcomeByFinal(seen, exit);
+  const refused = seen.final === null && exit !== 'unknown' && exit.code === 1 && UNRESUMABLE.test(exit.stderr ?? '');
+  return outcome === 'agent-error' && refused ? 'unresumable' : outcome;
 }
 
 function sessionOf(launch: Launch): string {

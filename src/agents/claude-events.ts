@@ -75,7 +75,7 @@ function causeOf(event: Fields, errors: string[]): FinalCause | null {
 }
 
 /** How it refuses a session: unknown to this HOME, or an id that was used for a start before. */
-const UNRESUMABLE = /No conversation found with session ID|Session ID \S+ is already in use/;
+export const UNRESUMABLE = /No conversation found with session ID|Session ID \S+ is already in use/;
 
 /**
  * Tokens and cost of this process. `total_cost_usd` counts the whole session, resumed parts included, so the amounts

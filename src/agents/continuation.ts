@@ -5,8 +5,8 @@ const MAX_QUOTED = 120;
 
 /**
  * Returns what a resumed session is told: that its process was interrupted and why, that the workspace is as it stands,
- * and which tool call may or may not have had its effect. `attempt` is the interrupted one, `reason` completes "It
- * ended because …" (without a full stop), `unfinishedTool` is the name of the tool that was running, if known.
+ * and which tool call may or may not have had its effect. `attempt` is the one about to start, `reason` a clause
+ * without a full stop, `unfinishedTool` the name of the tool that was running at the end, if known.
  */
 export function continuationPrompt(facts: {
   attempt: number;
@@ -16,8 +16,8 @@ export function continuationPrompt(facts: {
   const reason = quote(facts.reason);
   const tool = quote(facts.unfinishedTool ?? '');
   const parts = [
-    `The process that worked on this task (attempt ${facts.attempt}) was interrupted${reason === '' ? '' : `: ${reason}`}.`,
-    'It is gone, with every tool it had started; you continue the same session in a new process.',
+    `You continue the same session in a new process (attempt ${facts.attempt}): ${reason || 'the one before was interrupted'}.`,
+    'That process is gone, with every tool it had started.',
     'The workspace is as it stands on disk, which may differ from what you remember: look before you rely on it.',
     tool === ''
       ? 'A tool call whose result you do not see may have run completely, in part, or not at all.'
