@@ -21,7 +21,21 @@ export const RUN_FILES = {
   reserve: '.exit.reserve',
   exit: 'exit.json',
   log: 'keeper.log',
+  /** Made by the gate when its exec failed after go; only between gate and keeper. */
+  execFailed: '.exec-failed',
 } as const;
+
+/** Size of the reserve; a longer exit record cannot be written to a full disk. */
+export const RESERVE_BYTES = 4096;
+
+/** Variable by which everything that descends from the agent is found. */
+export const ATTEMPT_VARIABLE = 'HOLDFAST_ATTEMPT';
+
+/** Variable carried by the server's own children (git, copies): the id of the operation they belong to. */
+export const OPERATION_VARIABLE = 'HOLDFAST_OP';
+
+/** A client of the control socket that leaves more than this unread is dropped. */
+export const UNREAD_LIMIT_BYTES = 64 * 1024;
 
 export interface Limits {
   wallMs: number;
@@ -31,6 +45,8 @@ export interface Limits {
 
 /** What to run. Written by the server before the launch. */
 export interface Spec {
+  /** The random id kept in the home; the keeper copies it into its claim. */
+  host: string;
   /** argv[0] is looked up in env.PATH when it has no slash. */
   argv: string[];
   cwd: string;
@@ -87,6 +103,33 @@ export interface ExitRecord {
   /** CPU milliseconds of the agent's own process, when the keeper could tell. */
   cpu?: number;
   claim: string;
+}
+
+/** The secret part of the agent's environment; 0600, unlinked by the keeper after go. */
+export interface Secrets {
+  env: Record<string, string>;
+}
+
+/** Limits as extended since the start; never lower than those of the spec. */
+export interface LimitsRecord {
+  wallMs: number;
+  idleMs: number;
+  at: number;
+}
+
+/** Heartbeat for people and host leases: diagnostic, never proof of death. */
+export interface Sentinel {
+  /** Milliseconds since 1970. */
+  lastHeartbeat: number;
+  /** The agent's process. */
+  pid: number;
+  startTime: string;
+  bootId: string;
+  agentEngine: string;
+  sessionId: string | null;
+  outputBytes: number;
+  stderrBytes: number;
+  keeperPid: number;
 }
 
 /** A record as it lies on disk. */

@@ -15,7 +15,7 @@ import {
   unlinkSync,
   writeSync,
 } from 'node:fs';
-import { mkdir, open, readFile, rename, rm, unlink } from 'node:fs/promises';
+import { link, mkdir, open, readFile, rename, rm, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { randomBytes } from 'node:crypto';
 import { errnoOf } from './result.ts';
@@ -150,6 +150,28 @@ export async function writeDurable(path: string, data: string | Uint8Array, mode
     throw error;
   }
   await syncDirectory(dirname(path));
+}
+
+/** Like `createDurableSync`, without blocking the event loop. */
+export async function createDurable(path: string, data: string | Uint8Array): Promise<boolean> {
+  const temp = tempBeside(path);
+  try {
+    const handle = await open(temp, 'wx', FILE_MODE);
+    try {
+      await handle.writeFile(data);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await link(temp, path);
+  } catch (error) {
+    if (errnoOf(error) === 'EEXIST') return false;
+    throw error;
+  } finally {
+    await rm(temp, { force: true });
+  }
+  await syncDirectory(dirname(path));
+  return true;
 }
 
 /** Renames a file or directory on one file system, durably in both parents. */

@@ -1,0 +1,217 @@
+/**
+ * Everything on this host that belongs to an attempt or to an operation of a server, found in one pass over /proc by
+ * the token in its environment, and ended by identity. A process without the token is still counted to the attempt
+ * when it descends from one that has it. What cannot be read is named `perhaps`, never taken for absent.
+ */
+import { readFileSync, readdirSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { systemClock } from '../kernel/clock.ts';
+import { errnoOf } from '../kernel/result.ts';
+import { isAlive, isDeadState, readProcess, type ProcessIdentity, type ProcessStat } from './host-identity.ts';
+import { ATTEMPT_VARIABLE, OPERATION_VARIABLE } from './protocol.ts';
+
+/** A living process as one scan saw it. */
+export interface ScannedProcess extends ProcessStat {
+  /** Attempt named in its environment. */
+  attempt: string | null;
+  /** Operation named in its environment. */
+  operation: string | null;
+  /** `wiped`: empty or overwritten, so that nothing can be said of it. */
+  environment: 'read' | 'wiped' | 'unreadable';
+}
+
+/** One look at all processes. */
+export interface ProcessScan {
+  /** Milliseconds since 1970 before the first process was read. */
+  takenAt: number;
+  processes: ScannedProcess[];
+  /** Attempt id → everything that carries its token or descends from such a process. */
+  attempts: Map<string, ProcessIdentity[]>;
+  /** Operation id → likewise. */
+  operations: Map<string, ProcessIdentity[]>;
+  /** Processes of this user that cannot be told: alive, and perhaps of any attempt that started before them. */
+  perhaps: ScannedProcess[];
+}
+
+/** How ending a set of processes went. */
+export interface EndResult {
+  /** Processes that were signalled. */
+  ended: number;
+  /** Still there at the deadline. */
+  left: ProcessIdentity[];
+}
+
+/** Pause between a round of signals and the next scan. */
+const ROUND_MS = 20;
+const DEFAULT_DEADLINE_MS = 10_000;
+
+/** Looks at every process once. Zombies and kernel threads are left out. */
+export function scanProcesses(): ProcessScan {
+  const takenAt = systemClock.now();
+  const processes: ScannedProcess[] = [];
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) continue;
+    const found = scanProcess(Number(name));
+    if (found !== null) processes.push(found);
+  }
+  const uid = process.getuid?.() ?? -1;
+  return {
+    takenAt,
+    processes,
+    attempts: groupBy(processes, 'attempt'),
+    operations: groupBy(processes, 'operation'),
+    perhaps: processes.filter(
+      (one) => one.environment !== 'read' && one.pid > 1 && one.pid !== process.pid && belongsTo(one, uid),
+    ),
+  };
+}
+
+function scanProcess(pid: number): ScannedProcess | null {
+  const stat = readProcess(pid);
+  if (stat === null || stat.kernelThread || isDeadState(stat.state)) return null;
+  let text: string;
+  try {
+    text = readFileSync(`/proc/${pid}/environ`, 'latin1');
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === 'ENOENT' || errno === 'ESRCH') return null;
+    if (errno !== 'EACCES' && errno !== 'EPERM') throw error;
+    return { ...stat, attempt: null, operation: null, environment: 'unreadable' };
+  }
+  return {
+    ...stat,
+    attempt: readVariable(text, ATTEMPT_VARIABLE),
+    operation: readVariable(text, OPERATION_VARIABLE),
+    environment: text.includes('=') ? 'read' : 'wiped',
+  };
+}
+
+function readVariable(environ: string, name: string): string | null {
+  const block = `\0${environ}`;
+  const at = block.indexOf(`\0${name}=`);
+  if (at === -1) return null;
+  const from = at + name.length + 2;
+  const to = block.indexOf('\0', from);
+  return block.slice(from, to === -1 ? undefined : to);
+}
+
+function belongsTo(one: ProcessIdentity, uid: number): boolean {
+  if (uid === 0) return true;
+  try {
+    const owner = /^Uid:\s+(\d+)\s+(\d+)/m.exec(readFileSync(`/proc/${one.pid}/status`, 'latin1'));
+    return owner === null || Number(owner[1]) === uid || Number(owner[2]) === uid;
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === 'ENOENT' || errno === 'ESRCH') return false;
+    throw error;
+  }
+}
+
+function groupBy(processes: ScannedProcess[], key: 'attempt' | 'operation'): Map<string, ProcessIdentity[]> {
+  const groups = new Map<string, ProcessIdentity[]>();
+  for (const value of new Set(processes.map((one) => one[key]))) {
+    if (value !== null)
+      groups.set(
+        value,
+        withDescendants(processes, key, (one) => one[key] === value),
+      );
+  }
+  return groups;
+}
+
+/** The processes that satisfy `isRoot`, and their descendants that carry no other value of `key` of their own. */
+function withDescendants(
+  processes: ScannedProcess[],
+  key: 'attempt' | 'operation',
+  isRoot: (one: ScannedProcess) => boolean,
+): ProcessIdentity[] {
+  const found = new Map<number, ScannedProcess>();
+  for (const one of processes) if (isRoot(one)) found.set(one.pid, one);
+  for (let grew = found.size > 0; grew;) {
+    grew = false;
+    for (const one of processes) {
+      if (found.has(one.pid) || !found.has(one.ppid) || one[key] !== null) continue;
+      found.set(one.pid, one);
+      grew = true;
+    }
+  }
+  return [...found.values()].map(({ pid, start }) => ({ pid, start }));
+}
+
+/**
+ * Returns what a scan shows of one attempt, this process excepted. With `agent`, the agent itself and the members of
+ * its session count too, token or not; pass it only while that identity is known to hold its pid, because a session is
+ * named by a bare pid.
+ */
+export function findAttempt(scan: ProcessScan, attempt: string, agent: ProcessIdentity | null): ProcessIdentity[] {
+  const found =
+    agent === null
+      ? (scan.attempts.get(attempt) ?? [])
+      : withDescendants(
+          scan.processes,
+          'attempt',
+          (one) =>
+            one.attempt === attempt ||
+            (one.session === agent.pid && one.attempt === null && Number(one.start) >= Number(agent.start)),
+        );
+  return found.filter((one) => one.pid !== process.pid);
+}
+
+/**
+ * Sends `signal` to this very process: its identity is read again right before. Returns false when it is no longer
+ * alive; throws when it may not be signalled. Between the look and the signal lie microseconds, in which the pid cannot
+ * come round again in practice.
+ */
+export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals): boolean {
+  if (!isAlive(identity)) return false;
+  try {
+    process.kill(identity.pid, signal);
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === 'ESRCH') return false;
+    throw error;
+  }
+}
+
+/**
+ * SIGKILLs whatever `find` names until two scans in a row show nothing: one scan alone may miss a process that is just
+ * replacing its image or hopping from pid to pid. Ends at `deadlineMs` with what is left.
+ */
+export async function endProcesses(
+  find: (scan: ProcessScan, round: number) => ProcessIdentity[],
+  deadlineMs = DEFAULT_DEADLINE_MS,
+): Promise<EndResult> {
+  const until = performance.now() + deadlineMs;
+  const signalled = new Set<string>();
+  for (let round = 0, clean = 0; ; round++) {
+    const left = find(scanProcesses(), round).filter((one) => one.pid !== process.pid);
+    clean = left.length === 0 ? clean + 1 : 0;
+    if (clean === 2) return { ended: signalled.size, left: [] };
+    if (left.length > 0 && performance.now() >= until) return { ended: signalled.size, left };
+    for (const one of left) if (tryKill(one)) signalled.add(`${one.pid}/${one.start}`);
+    await sleep(clean === 1 ? 1 : ROUND_MS);
+  }
+}
+
+function tryKill(one: ProcessIdentity): boolean {
+  try {
+    return signalProcess(one, 'SIGKILL');
+  } catch (error) {
+    // Of another user: it stays in `left`, which the caller must look at.
+    if (errnoOf(error) === 'EPERM') return false;
+    throw error;
+  }
+}
+
+/** Ends everything that carries the token of `attempt`, the agent included. `left` is empty when it is verified dead. */
+export async function endStrays(what: { attempt: string; deadlineMs?: number }): Promise<EndResult> {
+  return endProcesses((scan) => findAttempt(scan, what.attempt, null), what.deadlineMs);
+}
+
+/** Ends every child of a server whose HOLDFAST_OP starts with `prefix`. `left` is empty when they are verified dead. */
+export async function endOperation(prefix: string, deadlineMs?: number): Promise<EndResult> {
+  return endProcesses(
+    (scan) => [...scan.operations].filter(([id]) => id.startsWith(prefix)).flatMap(([, found]) => found),
+    deadlineMs,
+  );
+}
