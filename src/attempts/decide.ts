@@ -1,0 +1,147 @@
+/**
+ * What follows from a verdict: a pure function of the verdict, the adapter's reading of the output, and the budgets.
+ * Every ending of an attempt passes here, live or after a crash, so that both come to the same answer.
+ */
+import type { AgentOutcome } from '../agents/adapter.ts';
+import type { Reason } from '../lifecycle/job.ts';
+import type { AttemptTransition, JobTransition } from '../lifecycle/transitions.ts';
+import type { ExitFacts, Verdict } from '../lifecycle/verdict.ts';
+
+/** Interrupted attempts within the window that block a job (04 · Budgets). */
+export const CRASH_LOOP_LIMIT = 5;
+/** Window of the crash-loop budget, milliseconds. */
+export const CRASH_LOOP_WINDOW_MS = 10 * 60_000;
+/** Attempts in a row that never ran, under one server, before a person must look. */
+export const NEVER_RAN_LIMIT = 3;
+
+/** Verdicts after which an attempt is over. */
+export type FinalVerdict = Extract<
+  Verdict,
+  { kind: 'QUARANTINE' | 'NEVER_RAN' | 'FINISHED' | 'SEALED' | 'FOREIGN' | 'FINISHED_BY_OUTPUT' | 'INTERRUPTED' }
+>;
+
+export interface EndFacts {
+  verdict: FinalVerdict;
+  /** The adapter's reading, when the agent ran. */
+  outcome: AgentOutcome | null;
+  /** Last error the agent reported, for people. */
+  agentMessage: string | null;
+  cancelRequested: boolean;
+  onInterrupt: 'continue' | 'ask';
+  /** Earlier attempts of the lineage that were interrupted within the window. */
+  recentInterrupts: number;
+  /** Attempts just before this one that never ran, under this same server. */
+  recentNeverRan: number;
+}
+
+export interface Ending {
+  attempt: AttemptTransition;
+  job: JobTransition;
+  reason: Reason | null;
+  blocker: string | null;
+  /** The session cannot be resumed any more. */
+  dropSession: boolean;
+}
+
+/** Returns how the attempt and its job go on. */
+export function decideEnding(facts: EndFacts): Ending {
+  const { verdict } = facts;
+  switch (verdict.kind) {
+    case 'QUARANTINE':
+      return quarantine(verdict.why);
+    case 'FOREIGN':
+      return quarantine('its claim was made on another host; this home was copied or shared');
+    case 'NEVER_RAN':
+    case 'SEALED':
+      return decideNeverRan(facts, verdict.kind === 'NEVER_RAN' ? verdict.execErrno : null);
+    case 'INTERRUPTED':
+      return decideInterrupted(facts);
+    case 'FINISHED_BY_OUTPUT':
+      return facts.cancelRequested ? ending('finish', 'cancel', 'cancelled_by_client') : decideOutcome(facts, null);
+    case 'FINISHED':
+      return decideFinished(facts, verdict.exit);
+  }
+}
+
+function decideFinished(facts: EndFacts, exit: ExitFacts): Ending {
+  if (facts.cancelRequested) return ending('finish', 'cancel', 'cancelled_by_client');
+  switch (exit.stoppedBy) {
+    case 'wall':
+      return ending('finish', 'time_out', 'wall_limit', 'it ran longer than its wall-clock limit');
+    case 'idle':
+      return ending(
+        'finish',
+        'time_out',
+        'idle_limit',
+        'it printed nothing and used no CPU for longer than its idle limit',
+      );
+    case 'output':
+      return ending('finish', 'fail', 'output_limit', 'it printed more than its output limit');
+    default:
+      return decideOutcome(facts, exit);
+  }
+}
+
+function decideOutcome(facts: EndFacts, exit: ExitFacts | null): Ending {
+  switch (facts.outcome) {
+    case 'success':
+      return ending('finish', 'complete', null);
+    case 'agent-error': {
+      const reason = exit?.code !== 0 && facts.agentMessage === null ? 'exit_code' : 'agent_error';
+      return ending(
+        'finish',
+        'fail',
+        reason,
+        facts.agentMessage ?? `the command ended with exit code ${exit?.code ?? 'unknown'}`,
+      );
+    }
+    case 'api-error':
+      return ending('finish', 'fail', 'api_error', facts.agentMessage ?? 'the model service refused the request');
+    case 'unresumable':
+      return { ...decideInterrupted(facts), dropSession: true };
+    case 'interrupted':
+    case null:
+      return decideInterrupted(facts);
+  }
+}
+
+function decideInterrupted(facts: EndFacts): Ending {
+  if (facts.cancelRequested) return ending('interrupt', 'cancel', 'cancelled_by_client');
+  if (facts.recentInterrupts + 1 >= CRASH_LOOP_LIMIT) {
+    const minutes = CRASH_LOOP_WINDOW_MS / 60_000;
+    return ending(
+      'interrupt',
+      'block',
+      'crash_loop',
+      `${CRASH_LOOP_LIMIT} attempts were interrupted within ${minutes} minutes`,
+    );
+  }
+  if (facts.onInterrupt === 'ask') {
+    return ending('interrupt', 'block', 'needs_human', 'its attempt was interrupted and the job asks before going on');
+  }
+  return ending('interrupt', 'interrupt', null);
+}
+
+function decideNeverRan(facts: EndFacts, execErrno: string | null): Ending {
+  if (facts.cancelRequested) return ending('seal', 'cancel', 'cancelled_by_client');
+  if (execErrno !== null) {
+    return ending('seal', 'block', 'fix_config', `the agent's command cannot be executed (${execErrno})`);
+  }
+  if (facts.recentNeverRan + 1 >= NEVER_RAN_LIMIT) {
+    return ending('seal', 'block', 'fix_config', `${NEVER_RAN_LIMIT} attempts in a row did not start; see keeper.log`);
+  }
+  return ending('seal', 'requeue', null);
+}
+
+function quarantine(why: string): Ending {
+  return ending('quarantine', 'quarantine', 'record_corrupt', why);
+}
+
+function ending(
+  attempt: AttemptTransition,
+  job: JobTransition,
+  reason: Reason | null,
+  blocker: string | null = null,
+): Ending {
+  return { attempt, job, reason, blocker, dropSession: false };
+}

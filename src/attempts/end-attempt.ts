@@ -1,0 +1,115 @@
+import { backoffMs, delay } from '../kernel/backoff.ts';
+import { isError } from '../kernel/errors.ts';
+import { failpoint } from '../kernel/failpoints.ts';
+import type { Attempt } from '../lifecycle/attempt.ts';
+import type { Job } from '../lifecycle/job.ts';
+import type { AttemptPatch, JobPatch } from '../store/store.ts';
+import type { AttemptContext } from './context.ts';
+import { CRASH_LOOP_WINDOW_MS, decideEnding, type Ending, type FinalVerdict } from './decide.ts';
+import type { Judgement } from './gather-facts.ts';
+
+/** Longest pause between tries to record an ending on a full disk, milliseconds. */
+const MAX_RECORD_WAIT_MS = 30_000;
+
+export interface EndInput {
+  attempt: Attempt;
+  job: Job;
+  verdict: FinalVerdict;
+  judgement: Judgement;
+}
+
+/** Records the end of an attempt and what it means for its job, in one transaction; returns both and the decision. */
+export async function endAttempt(
+  ctx: AttemptContext,
+  input: EndInput,
+  signal: AbortSignal,
+): Promise<{ job: Job; attempt: Attempt; ending: Ending }> {
+  // The job is read again: a cancel may have been recorded while its attempt ran.
+  const job = (await ctx.store.getJob(input.job.id)) ?? input.job;
+  const ending = await decide(ctx, { ...input, job });
+  failpoint('attempt.before-settle');
+  const settled = await recordWithPatience(ctx, signal, () =>
+    ctx.store.settleAttempt(
+      {
+        id: input.attempt.id,
+        transition: ending.attempt,
+        fence: input.attempt.fence,
+        set: attemptPatch(input),
+        actor: 'attempts',
+      },
+      { id: job.id, transition: ending.job, fence: job.fence, set: jobPatch(input, ending), actor: 'attempts' },
+    ),
+  );
+  failpoint('attempt.after-settle');
+  if (ending.dropSession) ctx.log.info(`session prune job=${job.id} session=${job.sessionId ?? 'none'}`);
+  ctx.log.info(`Job ${job.number} ${ending.job}: attempt ${input.attempt.number} ${input.verdict.kind}`, {
+    job: job.id,
+    reason: ending.reason,
+  });
+  return { ...settled, ending };
+}
+
+async function decide(ctx: AttemptContext, input: EndInput): Promise<Ending> {
+  const { job, attempt, verdict } = input;
+  const { summary } = input.judgement;
+  const adapter = ctx.agents.get(job.agent);
+  const since = ctx.clock.now() - CRASH_LOOP_WINDOW_MS;
+  const attempts = await ctx.store.listAttempts(job.id);
+  const before = attempts.filter((other) => other.number < attempt.number && other.boot === ctx.boot);
+  const lastRan = before.findLastIndex((other) => other.state !== 'never_ran');
+  const exit = verdict.kind === 'FINISHED' ? verdict.exit : ('unknown' as const);
+  const ran = summary !== null && (verdict.kind === 'FINISHED' || verdict.kind === 'FINISHED_BY_OUTPUT');
+  return decideEnding({
+    verdict,
+    outcome: ran ? adapter.outcome(summary, exit) : null,
+    agentMessage: summary?.final?.reason ?? summary?.lastError?.message ?? null,
+    cancelRequested: job.cancelRequestedAt !== null,
+    onInterrupt: job.onInterrupt,
+    recentInterrupts: await ctx.store.countInterrupted(job.lineage, job.epoch, since),
+    recentNeverRan: before.length - 1 - lastRan,
+  });
+}
+
+function attemptPatch(input: EndInput): AttemptPatch {
+  const { verdict } = input;
+  const { evidence } = input.judgement;
+  const exit = verdict.kind === 'FINISHED' ? verdict.exit : null;
+  return {
+    verdict: verdict.kind,
+    exitCode: exit?.code ?? null,
+    exitSignal: exit?.signal ?? null,
+    stoppedBy: exit?.stoppedBy ?? null,
+    outputBytes: exit?.bytesOut ?? evidence.outputBytes,
+    evidenceLevel: evidence.level,
+    note: verdict.kind === 'QUARANTINE' ? verdict.why : null,
+  };
+}
+
+function jobPatch(input: EndInput, ending: Ending): JobPatch {
+  const { verdict } = input;
+  const { evidence, summary } = input.judgement;
+  const exit = verdict.kind === 'FINISHED' ? verdict.exit : null;
+  const sessionId = ending.dropSession ? null : (input.attempt.sessionId ?? summary?.sessionId ?? input.job.sessionId);
+  return {
+    sessionId,
+    outputBytes: exit?.bytesOut ?? evidence.outputBytes,
+    exitCode: exit?.code ?? null,
+    exitSignal: exit?.signal ?? null,
+    reason: ending.reason,
+    blocker: ending.blocker,
+  };
+}
+
+/** A full disk delays the record, never the truth: the evidence stays in the run directory until there is room. */
+async function recordWithPatience<T>(ctx: AttemptContext, signal: AbortSignal, record: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await record();
+    } catch (error) {
+      if (!isError(error, 'storage-full')) throw error;
+      const waitMs = backoffMs(tries, 500, MAX_RECORD_WAIT_MS);
+      ctx.log.error(`the disk is full: an ending waits ${waitMs} ms to be recorded`);
+      await delay(waitMs, signal);
+    }
+  }
+}

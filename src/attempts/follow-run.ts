@@ -1,0 +1,114 @@
+import type { KeeperConnection } from '../keeper/connect.ts';
+import { isAlive } from '../keeper/host-identity.ts';
+import { failpoint } from '../kernel/failpoints.ts';
+import { messageOf } from '../kernel/result.ts';
+import type { Attempt } from '../lifecycle/attempt.ts';
+import type { Job } from '../lifecycle/job.ts';
+import type { AttemptPatch } from '../store/store.ts';
+import type { AttemptContext } from './context.ts';
+import { endAttempt } from './end-attempt.ts';
+import { awaitDeath, awaitKeeper } from './follow-attempt.ts';
+import type { Judgement } from './gather-facts.ts';
+import { killOrphan, resolveAttempt } from './resolve-attempt.ts';
+import { cancelRun, type Run } from './run.ts';
+
+/** How long a keeper may take to answer a question, milliseconds; a stopped one never does. */
+const STATUS_TIMEOUT_MS = 5000;
+
+/** Follows whatever lives of an attempt until it is over, then records its end. `signal` is the server's own end. */
+export async function followRun(
+  ctx: AttemptContext,
+  input: { job: Job; attempt: Attempt; run: Run; signal: AbortSignal },
+): Promise<void> {
+  const { job, run, signal } = input;
+  let attempt = input.attempt;
+  for (;;) {
+    const resolution = await resolveAttempt(ctx, { attempt, job, signal });
+    if (resolution.kind === 'over') {
+      await endAttempt(ctx, { attempt, job, verdict: resolution.verdict, judgement: resolution.judgement }, signal);
+      return;
+    }
+    attempt = await attachAttempt(ctx, attempt, resolution.judgement);
+    run.attempt = attempt;
+    failpoint('attempt.after-attach');
+    if (resolution.by === 'keeper') await followKeeper(ctx, { attempt, run, signal, judgement: resolution.judgement });
+    else await followOrphan(ctx, { attempt, run, signal, judgement: resolution.judgement });
+  }
+}
+
+/** Records what was seen alive, unless it is recorded already. */
+export async function attachAttempt(ctx: AttemptContext, attempt: Attempt, { evidence }: Judgement): Promise<Attempt> {
+  const known = attempt.keeper !== null && (attempt.agent !== null || evidence.agent === null);
+  if (attempt.state === 'running' && known) return attempt;
+  return recordAttach(ctx, attempt, {
+    agent: evidence.agent,
+    keeper: evidence.keeper,
+    startedAt: attempt.startedAt ?? ctx.clock.now(),
+  });
+}
+
+function recordAttach(ctx: AttemptContext, attempt: Attempt, set: AttemptPatch): Promise<Attempt> {
+  return ctx.store.moveAttempt({ id: attempt.id, transition: 'attach', fence: attempt.fence, set, actor: 'attempts' });
+}
+
+interface Following {
+  attempt: Attempt;
+  run: Run;
+  signal: AbortSignal;
+  judgement: Judgement;
+}
+
+/** Stays connected to the keeper until it ends or dies; the end of the connection is the event, nothing is polled. */
+async function followKeeper(ctx: AttemptContext, following: Following): Promise<void> {
+  const { attempt, run, signal } = following;
+  const { keeper } = following.judgement.evidence;
+  const connection = await awaitKeeper({
+    runDir: ctx.home.runDirectory(attempt.jobId, attempt.number),
+    isKeeperAlive: () => keeper !== null && isAlive(keeper),
+    signal,
+  });
+  if (connection === null) return;
+  run.connection = connection;
+  const close = (): void => connection.close();
+  signal.addEventListener('abort', close, { once: true });
+  try {
+    if (run.cancelled) await cancelRun(run);
+    await recordAgent(ctx, attempt, connection);
+    await connection.ended;
+  } finally {
+    signal.removeEventListener('abort', close);
+    run.connection = null;
+    connection.close();
+  }
+  signal.throwIfAborted();
+}
+
+/** The first look may come before the agent has a process; its keeper tells once it has. */
+async function recordAgent(ctx: AttemptContext, attempt: Attempt, connection: KeeperConnection): Promise<void> {
+  if (attempt.agent !== null) return;
+  const status = await connection.status(STATUS_TIMEOUT_MS);
+  if (status === null || status.agent === null) return;
+  await recordAttach(ctx, attempt, { agent: status.agent, keeper: status.keeper });
+}
+
+/** Its keeper is dead, the agent lives: no second one is started; this server watches it and keeps its wall limit. */
+async function followOrphan(ctx: AttemptContext, following: Following): Promise<void> {
+  const { attempt, run, signal, judgement } = following;
+  const { agent } = judgement.evidence;
+  if (agent === null) return;
+  ctx.log.warn(`the keeper of job ${attempt.jobId} is dead, its agent ${agent.pid} lives: adopted`, {
+    job: attempt.jobId,
+  });
+  run.orphan = judgement;
+  const end = (): void => {
+    killOrphan(attempt, judgement).catch((error: unknown) => ctx.log.error(`orphan ${agent.pid}: ${messageOf(error)}`));
+  };
+  const wall = setTimeout(end, Math.min(attempt.limits.wallMs, 2 ** 31 - 1));
+  try {
+    if (run.cancelled) await cancelRun(run);
+    await awaitDeath(agent, signal);
+  } finally {
+    clearTimeout(wall);
+    run.orphan = null;
+  }
+}

@@ -1,0 +1,63 @@
+import { delay } from '../kernel/backoff.ts';
+import type { Lock, Store } from '../store/store.ts';
+
+/** Pause between looks at a lock held by somebody outside this process, milliseconds. Only recovery ends such a lock. */
+const FOREIGN_LOCK_POLL_MS = 250;
+
+export interface LockRequest {
+  repository: string;
+  /** Carried by every child process of the critical section as HOLDFAST_OP. */
+  operation: string;
+  jobId: string | null;
+  signal: AbortSignal;
+}
+
+export interface RepositoryLocks {
+  /** Runs `body` while holding the repository's persisted lock; callers in this process are served in order. */
+  withLock<T>(request: LockRequest, body: () => Promise<T>): Promise<T>;
+}
+
+/** Returns the repository locks of this server; the row in the store is the truth, the queue only keeps order. */
+export function createRepositoryLocks(options: {
+  store: Store;
+  boot: string;
+  holder: { pid: number; start: string };
+}): RepositoryLocks {
+  const tails = new Map<string, Promise<void>>();
+
+  const acquire = async (request: LockRequest): Promise<Lock> => {
+    for (;;) {
+      request.signal.throwIfAborted();
+      const lock = await options.store.acquireLock({
+        key: `repo:${request.repository}`,
+        boot: options.boot,
+        holder: options.holder,
+        operation: request.operation,
+        jobId: request.jobId,
+      });
+      if (lock !== null) return lock;
+      await delay(FOREIGN_LOCK_POLL_MS, request.signal);
+    }
+  };
+
+  return {
+    async withLock(request, body) {
+      const before = tails.get(request.repository) ?? Promise.resolve();
+      const { promise: done, resolve: release } = Promise.withResolvers<void>();
+      const tail = before.then(() => done);
+      tails.set(request.repository, tail);
+      try {
+        await before;
+        const lock = await acquire(request);
+        try {
+          return await body();
+        } finally {
+          await options.store.releaseLock(lock.key, lock.fence);
+        }
+      } finally {
+        release();
+        if (tails.get(request.repository) === tail) tails.delete(request.repository);
+      }
+    },
+  };
+}

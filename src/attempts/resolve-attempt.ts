@@ -1,0 +1,76 @@
+import { endStrays, signalProcess, type ProcessScan } from '../keeper/processes.ts';
+import { sealAttempt } from '../keeper/run-directory.ts';
+import { delay } from '../kernel/backoff.ts';
+import { fail } from '../kernel/errors.ts';
+import { failpoint } from '../kernel/failpoints.ts';
+import type { Attempt } from '../lifecycle/attempt.ts';
+import type { Job } from '../lifecycle/job.ts';
+import type { AttemptContext } from './context.ts';
+import type { FinalVerdict } from './decide.ts';
+import { awaitDeath } from './follow-attempt.ts';
+import { judgeAttempt, type Judgement } from './gather-facts.ts';
+
+/** How long strays may take to die before the attempt is looked at again, milliseconds. */
+const STRAY_DEADLINE_MS = 10_000;
+/** Pause before looking again at something that will change by itself, milliseconds. */
+const ENDING_POLL_MS = 20;
+
+/** Either something of the attempt is alive and is to be followed, or it is over. */
+export type Resolution =
+  | { kind: 'alive'; by: 'keeper' | 'orphan'; judgement: Judgement }
+  | { kind: 'over'; verdict: FinalVerdict; judgement: Judgement };
+
+/**
+ * Judges an attempt until the verdict is final or something of it lives: waits for a keeper that is ending, ends strays,
+ * seals what never started. The same loop serves a live server and recovery; it can be killed anywhere and run again.
+ */
+export async function resolveAttempt(
+  ctx: AttemptContext,
+  input: { attempt: Attempt; job: Job; signal: AbortSignal; scan?: ProcessScan },
+): Promise<Resolution> {
+  const { attempt, signal } = input;
+  const adapter = ctx.agents.get(input.job.agent);
+  const runDir = ctx.home.runDirectory(attempt.jobId, attempt.number);
+  let scan = input.scan;
+  for (;;) {
+    signal.throwIfAborted();
+    const judgement = await judgeAttempt(ctx, attempt, adapter, scan);
+    scan = undefined;
+    const { verdict, evidence } = judgement;
+    switch (verdict.kind) {
+      case 'RUNNING':
+        return { kind: 'alive', by: 'keeper', judgement };
+      case 'ORPHAN_RUNNING':
+        return { kind: 'alive', by: 'orphan', judgement };
+      case 'ENDING':
+        if (evidence.keeper === null) await delay(ENDING_POLL_MS, signal);
+        else await awaitDeath(evidence.keeper, signal, ENDING_POLL_MS);
+        continue;
+      case 'STRAYS': {
+        const { ended, left } = await endStrays({ attempt: attempt.id, deadlineMs: STRAY_DEADLINE_MS });
+        ctx.log.warn(`ended ${ended} strays of job ${input.job.number}, ${left.length} still alive`, {
+          job: attempt.jobId,
+        });
+        continue;
+      }
+      case 'NOT_STARTED': {
+        failpoint('attempt.before-seal');
+        const won = await sealAttempt({ runDir, attemptId: attempt.id, host: ctx.host });
+        failpoint('attempt.after-seal');
+        ctx.log.info(`seal job=${attempt.jobId} attempt=${attempt.number}: ${won}`);
+        continue;
+      }
+      case 'LOOK_AGAIN':
+        // Only a first look gives it, and judgeAttempt has looked twice.
+        throw fail('internal', 'a second look asked for a third');
+      default:
+        return { kind: 'over', verdict, judgement };
+    }
+  }
+}
+
+/** Ends everything of an attempt whose keeper is gone: the agent itself, then all that carries its token. */
+export async function killOrphan(attempt: Attempt, judgement: Judgement): Promise<void> {
+  if (judgement.evidence.agent !== null) signalProcess(judgement.evidence.agent, 'SIGKILL');
+  await endStrays({ attempt: attempt.id, deadlineMs: STRAY_DEADLINE_MS });
+}

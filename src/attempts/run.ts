@@ -1,0 +1,33 @@
+import { setMaxListeners } from 'node:events';
+import type { KeeperConnection } from '../keeper/connect.ts';
+import { fail } from '../kernel/errors.ts';
+import type { Attempt } from '../lifecycle/attempt.ts';
+import type { Judgement } from './gather-facts.ts';
+import { killOrphan } from './resolve-attempt.ts';
+
+/** One job in the hands of this server: what there is to stop when it is cancelled. */
+export interface Run {
+  /** Aborted when the job is cancelled before it has an attempt. */
+  readonly preparing: AbortController;
+  attempt: Attempt | null;
+  /** While a keeper is followed. */
+  connection: KeeperConnection | null;
+  /** While an agent without a keeper is watched. */
+  orphan: Judgement | null;
+  cancelled: boolean;
+}
+
+/** Returns the record of a job this server has just taken in hand. */
+export function openRun(cancelled: boolean): Run {
+  const preparing = new AbortController();
+  setMaxListeners(0, preparing.signal);
+  return { preparing, attempt: null, connection: null, orphan: null, cancelled };
+}
+
+/** Passes the wish to cancel on to whatever lives of the run now; what comes to life later asks `cancelled` itself. */
+export async function cancelRun(run: Run): Promise<void> {
+  run.cancelled = true;
+  if (run.connection !== null) await run.connection.stop('cancel');
+  else if (run.orphan !== null && run.attempt !== null) await killOrphan(run.attempt, run.orphan);
+  else if (run.attempt === null) run.preparing.abort(fail('state-conflict', 'the job was cancelled'));
+}

@@ -1,0 +1,129 @@
+import { randomUUID } from 'node:crypto';
+import { dirname, join } from 'node:path';
+import type { Invocation } from '../agents/adapter.ts';
+import { continuationPrompt } from '../agents/continuation.ts';
+import { buildAgentEnvironment } from '../keeper/environment.ts';
+import { launchKeeper } from '../keeper/launch.ts';
+import type { Spec } from '../keeper/protocol.ts';
+import { prepareRunDirectory } from '../keeper/run-directory.ts';
+import { makeDirectory, writeDurable } from '../kernel/durable.ts';
+import { fail } from '../kernel/errors.ts';
+import { failpoint } from '../kernel/failpoints.ts';
+import type { Attempt } from '../lifecycle/attempt.ts';
+import type { Job } from '../lifecycle/job.ts';
+import type { AttemptContext } from './context.ts';
+
+/** Time between asking an agent to stop and killing it, milliseconds. */
+const GRACE_MS = 10_000;
+
+/**
+ * Starts the next attempt of a job whose workspace is ready: intent in the store, run directory, keeper. Returns once
+ * the keeper is on its way; what became of it is for the evidence to say. Throws `keeper-failed` when it cannot be
+ * launched at all: the attempt is then still to be judged, not assumed away.
+ */
+export async function startAttempt(ctx: AttemptContext, ready: Job): Promise<{ job: Job; attempt: Attempt }> {
+  const session = await chooseSession(ctx, ready);
+  const { job, attempt } = await ctx.store.intendAttempt({
+    jobId: ready.id,
+    fence: ready.fence,
+    mode: session.mode,
+    sessionId: session.id,
+    boot: ctx.boot,
+  });
+  failpoint('attempt.after-intent');
+  ctx.log.info(`spawn mode=${session.mode} job=${job.id} session=${session.id ?? 'none'}`, {
+    job: job.id,
+    attempt: attempt.number,
+  });
+  const runDir = ctx.home.runDirectory(job.id, attempt.number);
+  const secrets = ctx.agents.settings(job.agent).env;
+  await prepareRunDirectory({
+    runDir,
+    attemptId: attempt.id,
+    spec: await buildSpec(ctx, job, attempt),
+    ...(secrets === undefined ? {} : { secrets }),
+  });
+  failpoint('attempt.after-spec');
+  return { job, attempt };
+}
+
+/** Launches the keeper of a started attempt. */
+export async function launchAttempt(ctx: AttemptContext, attempt: Attempt): Promise<void> {
+  await launchKeeper({
+    runDir: ctx.home.runDirectory(attempt.jobId, attempt.number),
+    attemptId: attempt.id,
+    ...(ctx.failpoints === undefined ? {} : { failpoints: ctx.failpoints }),
+    ...(ctx.keeperCommand === undefined ? {} : { keeperCommand: ctx.keeperCommand }),
+  });
+  failpoint('attempt.after-launch');
+}
+
+/**
+ * Warm when the last attempt that ran was interrupted, its session is known and the agent can take it up; else cold,
+ * with a fresh id where the id is ours to give: an id that may have been used is never used for a start again.
+ */
+async function chooseSession(ctx: AttemptContext, job: Job): Promise<{ mode: 'warm' | 'cold'; id: string | null }> {
+  const { capabilities } = ctx.agents.get(job.agent);
+  const attempts = await ctx.store.listAttempts(job.id);
+  const last = attempts.findLast((attempt) => attempt.epoch === job.epoch && attempt.state !== 'never_ran');
+  const resumable = capabilities.resume && last?.state === 'interrupted' && job.sessionId !== null;
+  ctx.log.debug(`session lookup job=${job.id} session=${job.sessionId ?? 'none'} resumable=${resumable}`);
+  if (resumable) return { mode: 'warm', id: job.sessionId };
+  return { mode: 'cold', id: capabilities.assignSessionId ? randomUUID() : null };
+}
+
+async function buildSpec(ctx: AttemptContext, job: Job, attempt: Attempt): Promise<Spec> {
+  const home = ctx.home.agentHome(job.id);
+  const cwd = ctx.home.workspace(job.id);
+  const invocation = await buildInvocation(ctx, { job, attempt, home, cwd });
+  await makeDirectory(home);
+  for (const file of invocation.files) {
+    const path = join(home, file.path);
+    await makeDirectory(dirname(path));
+    await writeDurable(path, file.content);
+  }
+  return {
+    host: ctx.host,
+    argv: invocation.argv,
+    cwd,
+    env: buildAgentEnvironment({
+      job: job.id,
+      attempt: attempt.id,
+      url: ctx.url(),
+      token: ctx.jobToken(job.id),
+      home,
+      extra: invocation.env,
+    }),
+    // Configured variables may be keys: they travel in a file of their own that is unlinked once the agent runs.
+    secrets: ctx.agents.settings(job.agent).env !== undefined,
+    limits: job.limits,
+    mergeStderr: ctx.agents.get(job.agent).capabilities.mergeStderr,
+    agentEngine: job.agent,
+    sessionId: attempt.sessionId,
+    graceMs: GRACE_MS,
+  };
+}
+
+async function buildInvocation(
+  ctx: AttemptContext,
+  input: { job: Job; attempt: Attempt; home: string; cwd: string },
+): Promise<Invocation> {
+  const { job, attempt } = input;
+  const adapter = ctx.agents.get(job.agent);
+  const prompt = await ctx.store.getPrompt(job.promptSha256);
+  if (prompt === null) throw fail('record-corrupt', `the prompt of job ${job.number} is not in the store`);
+  const launch = {
+    prompt,
+    command: job.command,
+    cwd: input.cwd,
+    home: input.home,
+    sessionId: attempt.sessionId,
+    settings: ctx.agents.settings(job.agent),
+  };
+  if (attempt.mode === 'cold' || attempt.sessionId === null) return adapter.command(launch);
+  const continuation = continuationPrompt({
+    attempt: attempt.number,
+    reason: 'the process that ran the previous attempt was interrupted',
+  });
+  return adapter.resumeCommand({ ...launch, sessionId: attempt.sessionId, continuation });
+}

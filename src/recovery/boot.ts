@@ -1,0 +1,102 @@
+import type { Clock } from '../kernel/clock.ts';
+import type { Log } from '../kernel/log.ts';
+import type { PhaseReport, PreviousStop, RecoveryReport } from '../lifecycle/report.ts';
+import type { Boot, Store } from '../store/store.ts';
+
+/** Returns the report of a start that has found nothing yet. */
+export function emptyReport(bootId: string): RecoveryReport {
+  return {
+    bootId,
+    previousBootId: null,
+    previousStop: 'unknown',
+    downSeconds: null,
+    recoveryMs: 0,
+    phases: [],
+    jobs: [],
+    locks: [],
+    leases: [],
+    deliveries: [],
+    removals: [],
+    orphans: [],
+    corruption: { checked: 0, ok: 0, corrupt: 0, rate: 0, files: [], complete: false },
+    degraded: [],
+    warnings: [],
+  };
+}
+
+/** How the previous start ended: said by its own row, or told from the kernel's boot id. */
+export function classifyPreviousStop(previous: Boot | null, hostBoot: string): PreviousStop {
+  if (previous === null) return 'unknown';
+  if (previous.stoppedAt !== null) return 'clean';
+  return previous.hostBoot === hostBoot ? 'crash' : 'reboot';
+}
+
+export interface BeginBoot {
+  store: Store;
+  clock: Clock;
+  log: Log;
+  report: RecoveryReport;
+  bootId: string;
+  identity: { boot: string };
+  pid: number;
+  /** When the previous server was last known alive, or null. */
+  lastSignAt: number | null;
+}
+
+/** Records this start, checks the live records, and returns the report with both in it. Can be repeated. */
+export async function beginBoot(input: BeginBoot): Promise<RecoveryReport> {
+  const { store, log } = input;
+  const boots = await store.listBoots();
+  const previous = boots.find((boot) => boot.id !== input.bootId) ?? null;
+  const previousStop = classifyPreviousStop(previous, input.identity.boot);
+  const now = input.clock.now();
+  if (!boots.some((boot) => boot.id === input.bootId)) {
+    await store.recordBoot({
+      id: input.bootId,
+      previousId: previous?.id ?? null,
+      hostBoot: input.identity.boot,
+      pid: input.pid,
+      startedAt: now,
+      previousStop,
+    });
+  }
+  const check = await store.checkLive();
+  const warnings: string[] = [];
+  if (previous !== null && previous.readyAt === null && previous.stoppedAt === null) {
+    warnings.push(`the previous start ${previous.id} did not finish its recovery`);
+  }
+  if (check.witness !== null) warnings.push(check.witness);
+  for (const one of check.corrupt) warnings.push(`${one.kind} ${one.id}: ${one.why}`);
+  for (const warning of warnings) log.warn(warning);
+  const lastSignAt = previous?.stoppedAt ?? input.lastSignAt;
+  return {
+    ...input.report,
+    previousBootId: previous?.id ?? null,
+    previousStop,
+    downSeconds: lastSignAt === null ? null : Math.max(0, Math.round((now - lastSignAt) / 1000)),
+    corruption: {
+      checked: check.checked,
+      ok: check.checked - check.corrupt.length,
+      corrupt: check.corrupt.length,
+      rate: check.checked === 0 ? 0 : check.corrupt.length / check.checked,
+      files: check.corrupt.map((one) => `${one.kind} ${one.id}`),
+      // Only live records are looked at here; history is for a later, slower look.
+      complete: false,
+    },
+    warnings,
+  };
+}
+
+/** Closes the report of this start and keeps it. */
+export async function finishReport(input: {
+  store: Store;
+  clock: Clock;
+  report: RecoveryReport;
+  recoveryMs: number;
+  phases: PhaseReport[];
+  degraded: string[];
+}): Promise<RecoveryReport> {
+  const report = { ...input.report, recoveryMs: input.recoveryMs, phases: input.phases, degraded: input.degraded };
+  await input.store.updateBoot(report.bootId, { readyAt: input.clock.now(), report });
+  return report;
+}

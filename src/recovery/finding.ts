@@ -1,0 +1,79 @@
+import type { Adoption } from '../attempts/supervisor.ts';
+import type { Job } from '../lifecycle/job.ts';
+import { commandOf, nextSafeAction } from '../lifecycle/next-safe-action.ts';
+import type { JobFinding, RecoveryOutcome } from '../lifecycle/report.ts';
+
+/** Returns a finding that says nothing happened to this job; callers add what did. */
+export function startFinding(job: Job): JobFinding {
+  return {
+    id: job.id,
+    number: job.number,
+    stateBefore: job.state,
+    stageBefore: job.stage,
+    verdict: null,
+    outcome: 'unchanged',
+    evidence: [],
+    worker: null,
+    lastDurableArtifact: null,
+    outputBytesBefore: job.outputBytes,
+    outputBytesNow: job.outputBytes,
+    workLostSeconds: 0,
+    blocker: null,
+    nextSafeAction: 'none',
+    command: null,
+  };
+}
+
+/** Returns what the start found of one attempt and did about it. `canResume`: the next attempt will be a warm one. */
+export function describeAdoption(before: Job, adoption: Adoption, canResume: boolean): JobFinding {
+  const { evidence, verdict } = adoption.resolution.judgement;
+  const outcome = outcomeOf(adoption, canResume);
+  const process = evidence.agent ?? evidence.keeper;
+  const action = nextSafeAction(adoption.job);
+  return {
+    ...startFinding(before),
+    verdict: verdict.kind,
+    outcome,
+    evidence: evidence.files,
+    worker:
+      process === null
+        ? null
+        : { attempt: adoption.attempt.number, ...process, alive: adoption.resolution.kind === 'alive' },
+    lastDurableArtifact: evidence.files.at(-1)?.path ?? null,
+    outputBytesNow: evidence.outputBytes,
+    workLostSeconds: outcome === 'restarted_cold' ? secondsRun(adoption) : 0,
+    blocker: adoption.job.blocker,
+    nextSafeAction: action,
+    command: commandOf(action, before.number),
+  };
+}
+
+function outcomeOf(adoption: Adoption, canResume: boolean): RecoveryOutcome {
+  const { resolution, ending } = adoption;
+  if (resolution.kind === 'alive') return 'reattached';
+  const { verdict } = resolution;
+  switch (verdict.kind) {
+    case 'FINISHED':
+      if (ending?.job === 'interrupt') return canResume ? 'resumed_warm' : 'restarted_cold';
+      return ['wall', 'idle', 'output'].includes(verdict.exit.stoppedBy ?? '')
+        ? 'stopped_while_down'
+        : 'completed_while_down';
+    case 'FINISHED_BY_OUTPUT':
+      return 'completed_while_down';
+    case 'NEVER_RAN':
+    case 'SEALED':
+      return 'requeued';
+    case 'INTERRUPTED':
+      if (ending?.job !== 'interrupt') return 'unchanged';
+      return canResume ? 'resumed_warm' : 'restarted_cold';
+    case 'QUARANTINE':
+    case 'FOREIGN':
+      return 'quarantined';
+  }
+}
+
+function secondsRun(adoption: Adoption): number {
+  const { startedAt } = adoption.attempt;
+  const lastSign = adoption.resolution.judgement.evidence.lastHeartbeatAt ?? adoption.attempt.endedAt;
+  return startedAt === null || lastSign === null ? 0 : Math.max(0, Math.round((lastSign - startedAt) / 1000));
+}

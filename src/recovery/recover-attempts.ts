@@ -1,0 +1,121 @@
+import type { AttemptContext } from '../attempts/context.ts';
+import type { Adoption, Supervisor } from '../attempts/supervisor.ts';
+import { scanProcesses, type ProcessScan } from '../keeper/processes.ts';
+import { classifyHeartbeat, readSentinel } from '../keeper/sentinel.ts';
+import { failpoint } from '../kernel/failpoints.ts';
+import { messageOf } from '../kernel/result.ts';
+import type { Attempt } from '../lifecycle/attempt.ts';
+import type { Job } from '../lifecycle/job.ts';
+import type { JobFinding } from '../lifecycle/report.ts';
+import { describeAdoption, startFinding } from './finding.ts';
+
+/** Attempts judged at the same time: enough to hide waiting for disk and sockets, few enough for memory. */
+const PARALLEL = 32;
+
+/**
+ * Phase 3: every attempt that was alive when the last server went is judged and acted on: reattached, recorded,
+ * requeued or set aside. One that cannot be handled is quarantined with its reason; the others go on.
+ */
+export async function recoverAttempts(ctx: AttemptContext, supervisor: Supervisor): Promise<JobFinding[]> {
+  const attempts = await ctx.store.listLiveAttempts();
+  const jobs = new Map((await ctx.store.listActiveJobs()).map((job) => [job.id, job]));
+  const scan = scanProcesses();
+  const findings: JobFinding[] = [];
+  const queue = attempts.values();
+  const worker = async (): Promise<void> => {
+    for (const attempt of queue) {
+      const job = jobs.get(attempt.jobId);
+      if (job !== undefined) findings.push(await recoverOne(ctx, supervisor, { attempt, job, scan }));
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(PARALLEL, attempts.length) }, worker));
+  const withAttempt = new Set(attempts.map((attempt) => attempt.jobId));
+  for (const job of jobs.values()) {
+    if (job.state === 'running' && !withAttempt.has(job.id))
+      findings.push(await quarantineJob(ctx, job, 'it is running, but no attempt of it is'));
+  }
+  return findings.toSorted((a, b) => a.number - b.number);
+}
+
+async function recoverOne(
+  ctx: AttemptContext,
+  supervisor: Supervisor,
+  input: { attempt: Attempt; job: Job; scan: ProcessScan },
+): Promise<JobFinding> {
+  const { attempt, job } = input;
+  try {
+    await logHeartbeat(ctx, attempt, job);
+    failpoint('recovery.before-verdict');
+    const adoption = await supervisor.adopt(attempt, job, input.scan);
+    failpoint('recovery.after-verdict');
+    logAdoption(ctx, adoption);
+    const { capabilities } = ctx.agents.get(job.agent);
+    return describeAdoption(job, adoption, capabilities.resume && adoption.job.sessionId !== null);
+  } catch (error) {
+    return quarantineAttempt(ctx, attempt, job, messageOf(error));
+  }
+}
+
+async function logHeartbeat(ctx: AttemptContext, attempt: Attempt, job: Job): Promise<void> {
+  const sentinel = await readSentinel(ctx.home.runDirectory(job.id, attempt.number), attempt.id);
+  if (sentinel.kind !== 'ok') return;
+  const { lastHeartbeat } = sentinel.record;
+  const now = ctx.clock.now();
+  const age = Math.round((now - lastHeartbeat) / 1000);
+  ctx.log.info(`Job ${job.number} heartbeat ${classifyHeartbeat(lastHeartbeat, now)}, age ${age}s`, { job: job.id });
+}
+
+function logAdoption(ctx: AttemptContext, { resolution, attempt, job }: Adoption): void {
+  if (resolution.kind !== 'alive') return;
+  const { evidence } = resolution.judgement;
+  const pid = (evidence.agent ?? evidence.keeper)?.pid ?? 0;
+  ctx.log.info(
+    `Reattached to job ${job.number} (attempt ${attempt.number}, pid ${pid}), retrieved ${evidence.outputBytes} bytes of output`,
+    { job: job.id },
+  );
+}
+
+async function quarantineAttempt(ctx: AttemptContext, attempt: Attempt, job: Job, why: string): Promise<JobFinding> {
+  ctx.log.error(`Job ${job.number} quarantined: ${why}`, { job: job.id });
+  const moved = await ctx.store.settleAttempt(
+    {
+      id: attempt.id,
+      transition: 'quarantine',
+      fence: attempt.fence,
+      set: { verdict: 'QUARANTINE', note: why },
+      actor: 'recovery',
+    },
+    {
+      id: job.id,
+      transition: 'quarantine',
+      fence: job.fence,
+      set: { reason: 'record_corrupt', blocker: why },
+      actor: 'recovery',
+    },
+  );
+  return quarantineFinding(job, moved.job, why);
+}
+
+async function quarantineJob(ctx: AttemptContext, job: Job, why: string): Promise<JobFinding> {
+  ctx.log.error(`Job ${job.number} quarantined: ${why}`, { job: job.id });
+  const moved = await ctx.store.moveJob({
+    id: job.id,
+    transition: 'quarantine',
+    fence: job.fence,
+    set: { reason: 'record_corrupt', blocker: why },
+    actor: 'recovery',
+  });
+  return quarantineFinding(job, moved, why);
+}
+
+function quarantineFinding(before: Job, after: Job, why: string): JobFinding {
+  return {
+    ...startFinding(before),
+    verdict: 'QUARANTINE',
+    outcome: 'quarantined',
+    evidence: [{ kind: 'error', path: '', note: why }],
+    blocker: after.blocker,
+    nextSafeAction: 'inspect_quarantine',
+    command: `holdfast show ${before.number}`,
+  };
+}

@@ -1,0 +1,87 @@
+import { createAgents } from '../agents/registry.ts';
+import type { Services } from '../api/services.ts';
+import type { AttemptContext } from '../attempts/context.ts';
+import { createRepositoryLocks } from '../attempts/repository-lock.ts';
+import { createSupervisor, type Supervisor } from '../attempts/supervisor.ts';
+import { readHostIdentity, readOwnIdentity } from '../keeper/host-identity.ts';
+import { systemClock } from '../kernel/clock.ts';
+import { newId } from '../kernel/ids.ts';
+import type { Log } from '../kernel/log.ts';
+import type { Service } from '../kernel/service.ts';
+import type { Home } from '../lifecycle/home.ts';
+import { createDispatcher } from '../queue/dispatcher.ts';
+import { emptyReport } from '../recovery/boot.ts';
+import { openSqliteStore } from '../store/sqlite/sqlite-store.ts';
+import type { Config } from './config.ts';
+import { createMetrics, type Metrics } from './metrics.ts';
+import { createRepositoryKeeper, type RepositoryKeeper } from './repositories.ts';
+import { createServices } from './services.ts';
+import type { ServerState } from './state.ts';
+import { createTokens } from './tokens.ts';
+import { VERSION } from './version.ts';
+
+/** Every part of one server, built and wired, nothing started. */
+export interface Parts {
+  ctx: AttemptContext;
+  config: Config;
+  state: ServerState;
+  services: Services;
+  supervisor: Supervisor;
+  dispatcher: Service;
+  repositories: RepositoryKeeper;
+  metrics: Metrics;
+  /** This process, as locks and server.json name it. */
+  self: { pid: number; start: string };
+  /** Aborted when the server stops. */
+  closing: AbortController;
+}
+
+export interface ComposeInput {
+  home: Home;
+  config: Config;
+  log: Log;
+  /** Random id of this home's host. */
+  host: string;
+  /** The home's own token. */
+  token: string;
+  failpoints: string | undefined;
+}
+
+/** Builds every part of a server on this home and wires each to the others; opens and starts nothing. */
+export function composeServer(input: ComposeInput): Parts {
+  const { home, config, log, failpoints } = input;
+  const clock = systemClock;
+  const boot = newId('boot', clock.now());
+  const self = readOwnIdentity();
+  const state: ServerState = { url: '', phase: 'guard', ready: false, http: null, report: emptyReport(boot) };
+  const closing = new AbortController();
+  const store = openSqliteStore({ path: home.database, clock, ...(failpoints === undefined ? {} : { failpoints }) });
+  const tokens = createTokens(input.token, store);
+  const ctx: AttemptContext = {
+    store,
+    home,
+    agents: createAgents(config.agents),
+    clock,
+    log,
+    boot,
+    host: input.host,
+    identity: readHostIdentity(),
+    url: () => state.url,
+    jobToken: tokens.jobToken,
+    failpoints,
+    keeperCommand: undefined,
+  };
+  const locks = createRepositoryLocks({ store, boot, holder: self });
+  const supervisor = createSupervisor(ctx, locks);
+  const repositories = createRepositoryKeeper({ store, home, locks, log, signal: closing.signal });
+  const metrics = createMetrics({ store, countRuns: supervisor.countRuns, version: VERSION });
+  const dispatcher = createDispatcher({
+    store,
+    boot,
+    hostLimit: config.limits.agentsPerHost,
+    onClaimed: supervisor.begin,
+    log,
+  });
+  const services = createServices({ ctx, config, tokens, repositories, metrics, state });
+  return { ctx, config, state, services, supervisor, dispatcher, repositories, metrics, self, closing };
+}

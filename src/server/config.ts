@@ -1,0 +1,93 @@
+import { isAbsolute } from 'node:path';
+import { availableParallelism } from 'node:os';
+import { z } from 'zod';
+import type { AgentSettings } from '../agents/adapter.ts';
+import { readIfExists } from '../kernel/durable.ts';
+import { parseDuration } from '../kernel/duration.ts';
+import { fail } from '../kernel/errors.ts';
+import { messageOf } from '../kernel/result.ts';
+import { DEFAULT_LIMITS } from '../lifecycle/job.ts';
+
+/** Milliseconds, or a text like `30m`. */
+const span = z.union([z.int().positive(), z.string().transform((text) => parseDuration(text))]);
+
+const agentSettings = z.strictObject({
+  adapter: z.enum(['exec', 'claude-code']).exactOptional(),
+  command: z.array(z.string().min(1)).min(1).exactOptional(),
+  env: z.record(z.string(), z.string()).exactOptional(),
+  model: z.string().exactOptional(),
+});
+
+const schema = z.strictObject({
+  limits: z
+    .strictObject({
+      agentsPerHost: z.int().min(1).max(10_000).optional(),
+      attempt: z
+        .strictObject({ wallMs: span.optional(), idleMs: span.optional(), outputBytes: z.int().positive().optional() })
+        .optional(),
+    })
+    .optional(),
+  http: z.strictObject({ allowedHosts: z.array(z.string().min(1)).optional() }).optional(),
+  defaultAgent: z.string().optional(),
+  agents: z.record(z.string().regex(/^[a-z][a-z0-9-]{0,31}$/), agentSettings).optional(),
+});
+
+/** The configuration with every default filled in. */
+export interface Config {
+  limits: { agentsPerHost: number; attempt: { wallMs: number; idleMs: number; outputBytes: number } };
+  http: { allowedHosts: string[] };
+  defaultAgent: string;
+  agents: Record<string, AgentSettings>;
+}
+
+/** Jobs a host works on at once unless configured: the larger of 4 and its cores. */
+export function defaultAgentsPerHost(): number {
+  return Math.max(4, availableParallelism());
+}
+
+/** Reads and checks the configuration; a missing file means defaults unless it was asked for. Throws `bad-config`. */
+export async function readConfig(path: string, required: boolean): Promise<Config> {
+  const text = await readIfExists(path);
+  if (text === null) {
+    if (required) throw fail('bad-config', `${path} does not exist`);
+    return fillConfig({});
+  }
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text.toString());
+  } catch (error) {
+    throw fail('bad-config', `${path} is not JSON: ${messageOf(error)}`);
+  }
+  const result = schema.safeParse(parsed);
+  if (!result.success) {
+    const issues = result.error.issues.map((issue) => `${issue.path.join('.') || 'the file'}: ${issue.message}`);
+    throw fail('bad-config', `${path}: ${issues.join('; ')}`);
+  }
+  for (const [name, agent] of Object.entries(result.data.agents ?? {})) {
+    const program = agent.command?.[0];
+    if (program !== undefined && program.includes('/') && !isAbsolute(program)) {
+      throw fail(
+        'bad-config',
+        `${path}: agents.${name}.command: "${program}" must be absolute or a name found in PATH`,
+      );
+    }
+  }
+  return fillConfig(result.data);
+}
+
+function fillConfig(given: z.infer<typeof schema>): Config {
+  const attempt = given.limits?.attempt;
+  return {
+    limits: {
+      agentsPerHost: given.limits?.agentsPerHost ?? defaultAgentsPerHost(),
+      attempt: {
+        wallMs: attempt?.wallMs ?? DEFAULT_LIMITS.wallMs,
+        idleMs: attempt?.idleMs ?? DEFAULT_LIMITS.idleMs,
+        outputBytes: attempt?.outputBytes ?? DEFAULT_LIMITS.outputBytes,
+      },
+    },
+    http: { allowedHosts: given.http?.allowedHosts ?? [] },
+    defaultAgent: given.defaultAgent ?? 'exec',
+    agents: given.agents ?? {},
+  };
+}

@@ -1,0 +1,116 @@
+import { readFileSync } from 'node:fs';
+import type { DoctorCheck } from '../api/services.ts';
+import type { AttemptContext } from '../attempts/context.ts';
+import { readLaunchEnvironment } from '../keeper/environment.ts';
+import { defaultKeeperCommand } from '../keeper/launch.ts';
+import { detectSystemd } from '../keeper/systemd.ts';
+import { messageOf } from '../kernel/result.ts';
+import { describeFileSystem } from '../workspace/file-system.ts';
+import { runChild } from '../workspace/run-child.ts';
+import { gitVersion } from '../workspace/safe-git.ts';
+import { findProgram } from './find-program.ts';
+
+/** Free space below which a warning is due: 2 GiB (01 · N6 names it as the default threshold of admission). */
+const LOW_DISK_BYTES = 2 * 2 ** 30;
+const VERSION_TIMEOUT_MS = 15_000;
+
+/** Looks at everything a job depends on. Reads only; a check that cannot be carried out is a failed check. */
+export async function runDoctor(ctx: AttemptContext, options: { deep: boolean }): Promise<DoctorCheck[]> {
+  return [
+    checkNode(),
+    await attemptCheck('git', checkGit),
+    await attemptCheck('home', () => checkHome(ctx)),
+    await attemptCheck('keeper', async () => ok('keeper', defaultKeeperCommand().at(-1) ?? '')),
+    checkSupervision(),
+    checkUser(),
+    await attemptCheck('store', () => checkStore(ctx, options.deep)),
+    ...(await Promise.all(ctx.agents.names().map((name) => checkAgent(ctx, name)))),
+  ];
+}
+
+async function attemptCheck(name: string, check: () => Promise<DoctorCheck>): Promise<DoctorCheck> {
+  try {
+    return await check();
+  } catch (error) {
+    return { name, ok: false, level: 'fail', detail: messageOf(error), hint: null };
+  }
+}
+
+function ok(name: string, detail: string): DoctorCheck {
+  return { name, ok: true, level: 'ok', detail, hint: null };
+}
+
+function warn(name: string, detail: string, hint: string): DoctorCheck {
+  return { name, ok: true, level: 'warn', detail, hint };
+}
+
+function checkNode(): DoctorCheck {
+  return ok('node', process.version);
+}
+
+async function checkGit(): Promise<DoctorCheck> {
+  return ok('git', await gitVersion());
+}
+
+async function checkHome(ctx: AttemptContext): Promise<DoctorCheck> {
+  const disk = await describeFileSystem(ctx.home.root);
+  const free = `${(disk.freeBytes / 2 ** 30).toFixed(1)} GiB free`;
+  const detail = `${ctx.home.root} on ${disk.type}, ${free}, workspaces by ${disk.reflink ? 'reflink' : 'clone'}`;
+  if (disk.network) return { name: 'home', ok: false, level: 'fail', detail, hint: 'Move the home to a local disk.' };
+  return disk.freeBytes < LOW_DISK_BYTES ? warn('home', detail, 'Free space, or move the home.') : ok('home', detail);
+}
+
+function checkSupervision(): DoctorCheck {
+  const manager = detectSystemd(readLaunchEnvironment(), readFileSync('/proc/self/cgroup', 'latin1'));
+  const how = manager === 'none' ? 'in sessions of their own' : `in transient units of the ${manager} systemd`;
+  return ok('supervision', `keepers run ${how}; left-over processes are found by their token (level token)`);
+}
+
+function checkUser(): DoctorCheck {
+  if (process.getuid?.() !== 0) return ok('user', `uid ${process.getuid?.() ?? 'unknown'}`);
+  return warn('user', 'the server and its agents run as root', 'Run holdfast as a user of its own.');
+}
+
+async function checkStore(ctx: AttemptContext, deep: boolean): Promise<DoctorCheck> {
+  const found = deep ? await ctx.store.checkDeep() : await ctx.store.checkLive();
+  const what = deep ? 'all records' : 'live records';
+  const problems = [
+    ...(found.witness === null ? [] : [found.witness]),
+    ...found.corrupt.map((one) => `${one.kind} ${one.id}: ${one.why}`),
+  ];
+  if (problems.length === 0) return ok('store', `${found.checked} ${what} checked`);
+  return {
+    name: 'store',
+    ok: false,
+    level: 'fail',
+    detail: problems.join('; '),
+    hint: 'See `holdfast recovery report`.',
+  };
+}
+
+async function checkAgent(ctx: AttemptContext, name: string): Promise<DoctorCheck> {
+  const label = `agent ${name}`;
+  const argv = ctx.agents.get(name).versionCommand(ctx.agents.settings(name));
+  if (argv === null) return ok(label, 'built in');
+  const program = findProgram(argv[0] ?? '');
+  if (program === null) {
+    return warn(
+      label,
+      `"${argv[0] ?? ''}" is not in PATH`,
+      `Install it, or set agents.${name}.command in the configuration.`,
+    );
+  }
+  return attemptCheck(label, async () => {
+    const result = await runChild({
+      argv: [program, ...argv.slice(1)],
+      cwd: ctx.home.root,
+      env: { PATH: readLaunchEnvironment().path, HOME: ctx.home.root, TERM: 'dumb' },
+      timeoutMs: VERSION_TIMEOUT_MS,
+      maxBytes: 4096,
+    });
+    const version = result.stdout.toString().trim().split('\n')[0] ?? '';
+    return result.code === 0
+      ? ok(label, `${program} ${version}`)
+      : warn(label, `${program} --version failed`, 'Try it by hand.');
+  });
+}

@@ -1,0 +1,50 @@
+import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { Store } from '../store/store.ts';
+
+export interface Metrics {
+  /** Prometheus text. */
+  render(): Promise<string>;
+  observeRecovery(ms: number, reattached: number): void;
+}
+
+/** Returns the metrics of one server; counts of jobs are read from the store when asked for. */
+export function createMetrics(input: { store: Store; countRuns: () => number; version: string }): Metrics {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry, prefix: 'holdfast_' });
+  const registers = [registry];
+  const info = new Gauge({ name: 'holdfast_info', help: 'Version of the server', labelNames: ['version'], registers });
+  info.set({ version: input.version }, 1);
+  const jobs = new Gauge({ name: 'holdfast_jobs', help: 'Jobs by state', labelNames: ['state'], registers });
+  const runs = new Gauge({ name: 'holdfast_attempts_live', help: 'Attempts followed by this server', registers });
+  const seq = new Gauge({ name: 'holdfast_journal_seq', help: 'Last journal sequence', registers });
+  const bytes = new Gauge({ name: 'holdfast_database_bytes', help: 'Size of the database', registers });
+  const commit = new Gauge({
+    name: 'holdfast_commit_ms',
+    help: 'Time of a group commit in milliseconds, by quantile',
+    labelNames: ['quantile'],
+    registers,
+  });
+  const recovery = new Histogram({
+    name: 'holdfast_recovery_ms',
+    help: 'Time from start to accepting work, milliseconds',
+    buckets: [50, 100, 250, 500, 1000, 2500, 5000, 10_000, 60_000],
+    registers,
+  });
+  const reattached = new Gauge({ name: 'holdfast_reattached', help: 'Attempts reattached by this start', registers });
+  return {
+    observeRecovery(ms, count) {
+      recovery.observe(ms);
+      reattached.set(count);
+    },
+    async render() {
+      for (const [state, count] of Object.entries(await input.store.countJobsByState())) jobs.set({ state }, count);
+      runs.set(input.countRuns());
+      const stats = await input.store.stats();
+      seq.set(stats.lastSeq);
+      bytes.set(stats.databaseBytes);
+      commit.set({ quantile: '0.5' }, stats.commitMsP50);
+      commit.set({ quantile: '0.99' }, stats.commitMsP99);
+      return registry.metrics();
+    },
+  };
+}

@@ -1,0 +1,56 @@
+import { access, chmod, constants, readdir, stat, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createDurableSync, makeDirectory, readIfExists, TEMP_PREFIX } from '../kernel/durable.ts';
+import { fail } from '../kernel/errors.ts';
+import { newId } from '../kernel/ids.ts';
+import { errnoOf, messageOf } from '../kernel/result.ts';
+import type { Home } from '../lifecycle/home.ts';
+import { describeFileSystem } from '../workspace/file-system.ts';
+
+/** Temp files older than this were left by a crash, milliseconds. */
+const TEMP_AGE_MS = 10 * 60_000;
+
+/** Makes the home usable: directories, mode 0700, writable, on a local disk. Throws `home-unusable`. */
+export async function prepareHome(home: Home): Promise<void> {
+  try {
+    await makeDirectory(home.root);
+    await chmod(home.root, 0o700);
+    await access(home.root, constants.W_OK | constants.X_OK);
+    for (const directory of [home.repos, home.jobs, home.removals]) await makeDirectory(directory);
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === null) throw error;
+    throw fail('home-unusable', `${home.root}: ${messageOf(error)}`, { cause: error });
+  }
+  const fileSystem = await describeFileSystem(home.root);
+  if (fileSystem.network) {
+    throw fail(
+      'home-unusable',
+      `${home.root} is on a network file system (${fileSystem.type}); locks and sockets do not hold there`,
+    );
+  }
+}
+
+/** Returns the random id of this home's host, written once: it tells runs of this home from those of a copy elsewhere. */
+export async function readHostId(home: Home, now: number): Promise<string> {
+  for (;;) {
+    const known = await readIfExists(home.hostFile);
+    const text = known?.toString().trim() ?? '';
+    if (text !== '') return text;
+    if (known !== null) throw fail('home-unusable', `${home.hostFile} is empty; restore it or remove it`);
+    createDurableSync(home.hostFile, `${newId('host', now)}\n`);
+  }
+}
+
+/** Removes temp files a crash left directly below the home, older than ten minutes; returns how many. */
+export async function removeOldTemps(home: Home, now: number): Promise<number> {
+  let removed = 0;
+  for (const name of await readdir(home.root)) {
+    if (!name.startsWith(TEMP_PREFIX)) continue;
+    const path = join(home.root, name);
+    if (now - (await stat(path)).mtimeMs < TEMP_AGE_MS) continue;
+    await unlink(path);
+    removed += 1;
+  }
+  return removed;
+}

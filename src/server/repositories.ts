@@ -1,0 +1,79 @@
+import type { RegisterRepository } from '../api/services.ts';
+import type { RepositoryLocks } from '../attempts/repository-lock.ts';
+import { fail } from '../kernel/errors.ts';
+import type { Log } from '../kernel/log.ts';
+import { messageOf } from '../kernel/result.ts';
+import type { Home } from '../lifecycle/home.ts';
+import { DEFAULT_REPOSITORY_CONCURRENCY, type Repository } from '../lifecycle/repository.ts';
+import type { Store } from '../store/store.ts';
+import { updateMirror } from '../workspace/mirror.ts';
+import { inspectSource } from '../workspace/source.ts';
+
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+
+export interface RepositoryKeeper {
+  register(input: RegisterRepository): Promise<Repository>;
+  /** Makes mirrors that an earlier server registered but did not finish, in the background. */
+  resumeClones(): Promise<void>;
+}
+
+/** Returns what registers repositories and makes their first mirror; `signal` ends its background work. */
+export function createRepositoryKeeper(options: {
+  store: Store;
+  home: Home;
+  locks: RepositoryLocks;
+  log: Log;
+  signal: AbortSignal;
+}): RepositoryKeeper {
+  const { store, log } = options;
+
+  const clone = async (repository: Repository): Promise<void> => {
+    try {
+      await store.updateRepository(repository.name, { cloneState: 'cloning' }, 'server');
+      const operation = `${repository.id}.clone`;
+      const request = { repository: repository.name, operation, jobId: null, signal: options.signal };
+      await options.locks.withLock(request, () =>
+        updateMirror({
+          mirrorDir: options.home.mirror(repository.id),
+          source: repository.source,
+          sourceKind: repository.sourceKind,
+          base: repository.base,
+          op: operation,
+          takeover: true,
+          signal: options.signal,
+        }),
+      );
+      await store.updateRepository(repository.name, { cloneState: 'ready' }, 'server');
+    } catch (error) {
+      if (options.signal.aborted) return;
+      log.warn(`the mirror of ${repository.name} could not be made: ${messageOf(error)}`);
+      await store.updateRepository(repository.name, { cloneState: 'failed' }, 'server').catch(() => undefined);
+    }
+  };
+
+  return {
+    async register(input) {
+      const source = await inspectSource(input.source);
+      const name = input.name ?? source.name;
+      if (!NAME.test(name)) throw fail('bad-name', `"${name}" cannot name a repository`);
+      const repository = await store.addRepository({
+        name,
+        source: source.source,
+        sourceKind: source.kind,
+        base: input.base ?? source.base,
+        verify: input.verify ?? [],
+        merge: input.merge ?? false,
+        trusted: input.trusted ?? false,
+        concurrency: input.concurrency ?? DEFAULT_REPOSITORY_CONCURRENCY,
+        command: input.command ?? null,
+      });
+      void clone(repository);
+      return repository;
+    },
+    async resumeClones() {
+      for (const repository of await store.listRepositories()) {
+        if (repository.cloneState === 'cloning' || repository.cloneState === 'registered') void clone(repository);
+      }
+    },
+  };
+}

@@ -1,0 +1,128 @@
+/**
+ * The server room is the composition root: the one place that builds every part and wires it to the others. Starting is
+ * recovery, in the order of its phases; stopping only closes what is open, because the ordinary way to stop is a crash.
+ */
+import { resolve } from 'node:path';
+import { systemClock } from '../kernel/clock.ts';
+import { fail } from '../kernel/errors.ts';
+import { armFailpoints, failpoint } from '../kernel/failpoints.ts';
+import { messageOf } from '../kernel/result.ts';
+import { homeLayout } from '../lifecycle/home.ts';
+import type { PhaseReport } from '../lifecycle/report.ts';
+import { finishReport } from '../recovery/boot.ts';
+import { runPhases } from '../recovery/phases.ts';
+import type { HomeLock } from '../store/sqlite/home-lock.ts';
+import { composeServer, type Parts } from './compose.ts';
+import { readConfig } from './config.ts';
+import { guardHome } from './home-guard.ts';
+import { createLog } from './log.ts';
+import { prepareHome, readHostId } from './prepare-home.ts';
+import { lastSignOfServer, removeServerFile, SERVER_TOUCH_MS, touchServerFile } from './server-file.ts';
+import { startPhases } from './start-phases.ts';
+import { readOrCreateToken } from './tokens.ts';
+
+export interface ServeOptions {
+  home: string;
+  host: string;
+  /** 0 takes any free one. */
+  port: number;
+  /** Null: `holdfast.config.json` in the home, if there is one. */
+  configPath: string | null;
+  takeover: boolean;
+  log: 'pretty' | 'json';
+  /** Value of HOLDFAST_FAILPOINTS, for this process and its keepers. */
+  failpoints: string | undefined;
+}
+
+export interface RunningServer {
+  url: string;
+  /** Closes listeners and files and says so in the boot row; running agents are not touched. */
+  close(): Promise<void>;
+}
+
+const LOOPBACK = new Set(['127.0.0.1', 'localhost', '::1']);
+
+/** Starts a server on a home and returns once it accepts work. Throws `home-held`, `port-in-use`, `store-corrupt`, … */
+export async function serve(options: ServeOptions): Promise<RunningServer> {
+  armFailpoints(options.failpoints);
+  const clock = systemClock;
+  const began = clock.monotonic();
+  const log = createLog(options.log);
+  const home = homeLayout(resolve(options.home));
+  const config = await readConfig(options.configPath ?? home.configFile, options.configPath !== null);
+  if (!LOOPBACK.has(options.host) && config.http.allowedHosts.length === 0) {
+    throw fail('unsafe-bind', `--host ${options.host} is not a loopback address and no allowed hosts are configured`);
+  }
+  await prepareHome(home);
+  const lock = await guardHome(home, { takeover: options.takeover, log });
+  failpoint('recovery.after-guard');
+  const guard: PhaseReport = { name: 'guard', ms: Math.round(clock.monotonic() - began), ok: true, retries: 0 };
+  const lastSignAt = await lastSignOfServer(home.serverFile);
+  const parts = composeServer({
+    home,
+    config,
+    log,
+    host: await readHostId(home, clock.now()),
+    token: await readOrCreateToken(home.tokenFile),
+    failpoints: options.failpoints,
+  });
+  const close = closer(parts, lock);
+  try {
+    await recover(parts, { ...options, lastSignAt, guard, began });
+  } catch (error) {
+    log.error(`the start failed in phase ${parts.state.phase}: ${messageOf(error)}`);
+    await close({ clean: false });
+    throw error;
+  }
+  await parts.dispatcher.start();
+  log.info(`ready at ${parts.state.url} after ${parts.state.report.recoveryMs} ms, home ${home.root}`);
+  return { url: parts.state.url, close: () => close({ clean: true }) };
+}
+
+/** Runs the phases, keeps the report, and opens the gate of the API. */
+async function recover(
+  parts: Parts,
+  options: { host: string; port: number; lastSignAt: number | null; guard: PhaseReport; began: number },
+): Promise<void> {
+  const { ctx, state } = parts;
+  const { clock, log, store } = ctx;
+  const done = await runPhases(startPhases(parts, options), { clock, log, onBegin: (name) => (state.phase = name) });
+  failpoint('recovery.before-report');
+  state.report = await finishReport({
+    store,
+    clock,
+    report: state.report,
+    recoveryMs: Math.round(clock.monotonic() - options.began),
+    phases: [options.guard, ...done.phases],
+    degraded: done.degraded,
+  });
+  failpoint('recovery.after-report');
+  const reattached = state.report.jobs.filter((job) => job.outcome === 'reattached').length;
+  parts.metrics.observeRecovery(state.report.recoveryMs, reattached);
+  state.ready = true;
+  state.phase = 'ready';
+}
+
+/** Returns what ends this server; a second call does nothing. Only a clean end says so in the boot row. */
+function closer(parts: Parts, lock: HomeLock): (how: { clean: boolean }) => Promise<void> {
+  const { ctx, state, closing } = parts;
+  const { serverFile } = ctx.home;
+  const touch = (): void => void touchServerFile(serverFile, ctx.clock.now()).catch(() => undefined);
+  const timer = setInterval(touch, SERVER_TOUCH_MS);
+  return async ({ clean }) => {
+    if (closing.signal.aborted) return;
+    closing.abort(new Error('the server is stopping'));
+    clearInterval(timer);
+    state.ready = false;
+    state.phase = 'stopping';
+    await state.http?.close();
+    await parts.dispatcher.stop();
+    await parts.supervisor.stop();
+    if (clean) {
+      await ctx.store.updateBoot(ctx.boot, { stoppedAt: ctx.clock.now() });
+      await removeServerFile(serverFile);
+    }
+    await ctx.store.stop();
+    lock.release();
+  };
+}

@@ -1,0 +1,87 @@
+import { join } from 'node:path';
+import type { AttemptRef, Services } from '../api/services.ts';
+import type { AttemptContext } from '../attempts/context.ts';
+import { RUN_FILES } from '../keeper/protocol.ts';
+import { fail } from '../kernel/errors.ts';
+import type { Job } from '../lifecycle/job.ts';
+import { discardWorkspace } from '../workspace/discard-workspace.ts';
+import { diffWorkspace } from '../workspace/observe.ts';
+import type { Config } from './config.ts';
+import { runDoctor } from './doctor.ts';
+import { findProgram } from './find-program.ts';
+import type { Metrics } from './metrics.ts';
+import type { RepositoryKeeper } from './repositories.ts';
+import type { ServerState } from './state.ts';
+import type { Tokens } from './tokens.ts';
+import { VERSION } from './version.ts';
+import { watchRunDirectory } from './watch-output.ts';
+
+/** Fills the port of the API with the parts of this server. */
+export function createServices(input: {
+  ctx: AttemptContext;
+  config: Config;
+  tokens: Tokens;
+  repositories: RepositoryKeeper;
+  metrics: Metrics;
+  state: ServerState;
+}): Services {
+  const { ctx, config, state } = input;
+  const runDirectory = (attempt: AttemptRef): string => ctx.home.runDirectory(attempt.jobId, attempt.number);
+  return {
+    store: ctx.store,
+    clock: ctx.clock,
+    home: ctx.home,
+    version: VERSION,
+    bootId: ctx.boot,
+    authenticate: input.tokens.authenticate,
+    readiness: () => ({ ready: state.ready, phase: state.phase }),
+    defaults: { agent: config.defaultAgent, limits: config.limits.attempt },
+    registerRepository: input.repositories.register,
+    removeRepository: (name) => removeRepository(ctx, name),
+    validateJob: async (job) => validateJob(ctx, job),
+    agentNames: () => ctx.agents.names(),
+    diffJob: (job) => diffJob(ctx, job),
+    outputPath: (attempt, stream) =>
+      join(runDirectory(attempt), stream === 'stdout' ? RUN_FILES.output : RUN_FILES.stderr),
+    sentinelPath: (attempt) => join(runDirectory(attempt), RUN_FILES.sentinel),
+    watchOutput: (attempt, _stream, onGrowth) => watchRunDirectory(runDirectory(attempt), onGrowth),
+    currentReport: () => state.report,
+    doctor: (options) => runDoctor(ctx, options),
+    metrics: input.metrics.render,
+  };
+}
+
+/** The row goes first, refused while jobs are unfinished; then the mirror, moved aside before it is deleted. */
+async function removeRepository(ctx: AttemptContext, name: string): Promise<void> {
+  const repository = await ctx.store.getRepository(name);
+  if (repository === null) throw fail('repository-not-found', `"${name}" is not registered`);
+  await ctx.store.removeRepository(name, 'client');
+  await discardWorkspace({
+    workspaceDir: ctx.home.mirror(repository.id),
+    removalsDir: ctx.home.removals,
+    op: `${repository.id}.remove`,
+  });
+}
+
+/** Refuses at submission what could only fail later: an unknown agent, a bad scenario, a command that is not installed. */
+function validateJob(ctx: AttemptContext, job: { agent: string; prompt: string; command: string[] | null }): void {
+  const adapter = ctx.agents.get(job.agent);
+  adapter.validate(job);
+  const program = adapter.versionCommand(ctx.agents.settings(job.agent))?.[0];
+  if (program !== undefined && findProgram(program) === null) {
+    throw fail('agent-missing', `agent ${job.agent} needs "${program}", which is not in PATH`, {
+      hint: `Install it, or set agents.${job.agent}.command in holdfast.config.json.`,
+    });
+  }
+}
+
+async function diffJob(ctx: AttemptContext, job: Job): Promise<string> {
+  const repository = await ctx.store.getRepository(job.repository);
+  if (repository === null) throw fail('repository-not-found', `"${job.repository}" is not registered any more`);
+  if (job.workspaceState !== 'ready' || job.baseCommit === null) return '';
+  return diffWorkspace({
+    mirrorDir: ctx.home.mirror(repository.id),
+    workspaceDir: ctx.home.workspace(job.id),
+    baseCommit: job.baseCommit,
+  });
+}

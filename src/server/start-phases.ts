@@ -1,0 +1,63 @@
+import { failpoint } from '../kernel/failpoints.ts';
+import { beginBoot } from '../recovery/boot.ts';
+import type { Phase } from '../recovery/phases.ts';
+import { recoverAttempts } from '../recovery/recover-attempts.ts';
+import { recoverLocks } from '../recovery/recover-locks.ts';
+import { recoverQueue } from '../recovery/recover-queue.ts';
+import type { Parts } from './compose.ts';
+import { listen } from './listen.ts';
+import { removeOldTemps } from './prepare-home.ts';
+
+/**
+ * The phases of a start after the guard (04 · Order of a start). Each may be tried again from its beginning; the
+ * dispatcher is started by none of them.
+ */
+export function startPhases(parts: Parts, options: { host: string; port: number; lastSignAt: number | null }): Phase[] {
+  const { ctx, state } = parts;
+  const { store, clock, log } = ctx;
+
+  const openStore = async (): Promise<Record<string, number>> => {
+    await store.start();
+    const temps = await removeOldTemps(ctx.home, clock.now());
+    state.report = await beginBoot({
+      store,
+      clock,
+      log,
+      report: state.report,
+      bootId: ctx.boot,
+      identity: ctx.identity,
+      pid: parts.self.pid,
+      lastSignAt: options.lastSignAt,
+    });
+    failpoint('recovery.after-boot-row');
+    if (state.http === null) await listen(parts, options);
+    failpoint('recovery.after-store');
+    return { temps, checked: state.report.corruption.checked };
+  };
+
+  const queue = async (): Promise<Record<string, number>> => {
+    const findings = await recoverQueue(ctx, clock);
+    state.report.jobs.push(...findings);
+    failpoint('recovery.after-queue');
+    return { requeued: findings.length };
+  };
+
+  const attempts = async (): Promise<Record<string, number>> => {
+    await parts.supervisor.start();
+    state.report.jobs.push(...(await recoverAttempts(ctx, parts.supervisor)));
+    state.report.locks = await recoverLocks(ctx);
+    return { jobs: state.report.jobs.length, locks: state.report.locks.length };
+  };
+
+  const accept = async (): Promise<Record<string, number>> => {
+    await parts.repositories.resumeClones();
+    return {};
+  };
+
+  return [
+    { name: 'store', after: [], critical: true, run: openStore },
+    { name: 'queue', after: ['store'], critical: true, run: queue },
+    { name: 'attempts', after: ['queue'], critical: true, run: attempts },
+    { name: 'accept', after: ['attempts'], critical: true, run: accept },
+  ];
+}

@@ -1,0 +1,13 @@
+import type { FastifyInstance } from 'fastify';
+import type { RecoveryReport } from '../lifecycle/report.ts';
+
+/** What changes while one server lives; everything else is fixed when it is composed. */
+export interface ServerState {
+  /** Base URL, empty until it listens. */
+  url: string;
+  /** Phase of the start, then `ready`, then `stopping`. */
+  phase: string;
+  ready: boolean;
+  http: FastifyInstance | null;
+  report: RecoveryReport;
+}
