@@ -1,7 +1,8 @@
 import type { Adoption } from '../attempts/supervisor.ts';
+import type { EvidenceFile } from '../keeper/evidence.ts';
 import type { Job } from '../lifecycle/job.ts';
 import { commandOf, nextSafeAction } from '../lifecycle/next-safe-action.ts';
-import type { JobFinding, RecoveryOutcome } from '../lifecycle/report.ts';
+import type { EvidenceItem, JobFinding, RecoveryOutcome } from '../lifecycle/report.ts';
 
 /** Returns a finding that says nothing happened to this job; callers add what did. */
 export function startFinding(job: Job): JobFinding {
@@ -24,24 +25,32 @@ export function startFinding(job: Job): JobFinding {
   };
 }
 
-/** Returns what the start found of one attempt and did about it. `canResume`: the next attempt will be a warm one. */
-export function describeAdoption(before: Job, adoption: Adoption, canResume: boolean): JobFinding {
+/** What the report needs besides the adoption itself. */
+export interface AdoptionContext {
+  /** The next attempt of the job, if there is one, will be a warm one. */
+  canResume: boolean;
+  /** When the keeper last wrote its heartbeat, milliseconds since 1970, or null when it never did. */
+  lastHeartbeatAt: number | null;
+}
+
+/** Returns what the start found of one attempt and did about it. */
+export function describeAdoption(before: Job, adoption: Adoption, context: AdoptionContext): JobFinding {
   const { evidence, verdict } = adoption.resolution.judgement;
-  const outcome = outcomeOf(adoption, canResume);
+  const outcome = outcomeOf(adoption, context.canResume);
   const process = evidence.agent ?? evidence.keeper;
   const action = nextSafeAction(adoption.job);
   return {
     ...startFinding(before),
     verdict: verdict.kind,
     outcome,
-    evidence: evidence.files,
+    evidence: evidence.files.map(describeFile),
     worker:
       process === null
         ? null
         : { attempt: adoption.attempt.number, ...process, alive: adoption.resolution.kind === 'alive' },
     lastDurableArtifact: evidence.files.at(-1)?.path ?? null,
     outputBytesNow: evidence.outputBytes,
-    workLostSeconds: outcome === 'restarted_cold' ? secondsRun(adoption) : 0,
+    workLostSeconds: outcome === 'restarted_cold' ? secondsRun(adoption, context.lastHeartbeatAt) : 0,
     blocker: adoption.job.blocker,
     nextSafeAction: action,
     command: commandOf(action, before.number),
@@ -72,8 +81,14 @@ function outcomeOf(adoption: Adoption, canResume: boolean): RecoveryOutcome {
   }
 }
 
-function secondsRun(adoption: Adoption): number {
-  const { startedAt } = adoption.attempt;
-  const lastSign = adoption.resolution.judgement.evidence.lastHeartbeatAt ?? adoption.attempt.endedAt;
-  return startedAt === null || lastSign === null ? 0 : Math.max(0, Math.round((lastSign - startedAt) / 1000));
+/** Seconds the attempt is known to have worked: all of them are lost when it restarts cold. */
+function secondsRun({ attempt }: Adoption, lastHeartbeatAt: number | null): number {
+  const lastSign = lastHeartbeatAt ?? attempt.endedAt;
+  if (attempt.startedAt === null || lastSign === null) return 0;
+  return Math.max(0, Math.round((lastSign - attempt.startedAt) / 1000));
+}
+
+function describeFile(file: EvidenceFile): EvidenceItem {
+  const note = `${file.bytes} bytes`;
+  return { kind: file.kind, path: file.path, note, ...(file.sha256 === null ? {} : { sha256: file.sha256 }) };
 }

@@ -44,25 +44,27 @@ async function recoverOne(
 ): Promise<JobFinding> {
   const { attempt, job } = input;
   try {
-    await logHeartbeat(ctx, attempt, job);
+    const lastHeartbeatAt = await logHeartbeat(ctx, attempt, job);
     failpoint('recovery.before-verdict');
     const adoption = await supervisor.adopt(attempt, job, input.scan);
     failpoint('recovery.after-verdict');
     logAdoption(ctx, adoption);
-    const { capabilities } = ctx.agents.get(job.agent);
-    return describeAdoption(job, adoption, capabilities.resume && adoption.job.sessionId !== null);
+    const canResume = ctx.agents.get(job.agent).capabilities.resume && adoption.job.sessionId !== null;
+    return describeAdoption(job, adoption, { canResume, lastHeartbeatAt });
   } catch (error) {
     return quarantineAttempt(ctx, attempt, job, messageOf(error));
   }
 }
 
-async function logHeartbeat(ctx: AttemptContext, attempt: Attempt, job: Job): Promise<void> {
+/** For people only: the verdict never hangs on it. Returns when the keeper last wrote, or null. */
+async function logHeartbeat(ctx: AttemptContext, attempt: Attempt, job: Job): Promise<number | null> {
   const sentinel = await readSentinel(ctx.home.runDirectory(job.id, attempt.number), attempt.id);
-  if (sentinel.kind !== 'ok') return;
+  if (sentinel.kind !== 'ok') return null;
   const { lastHeartbeat } = sentinel.record;
   const now = ctx.clock.now();
   const age = Math.round((now - lastHeartbeat) / 1000);
   ctx.log.info(`Job ${job.number} heartbeat ${classifyHeartbeat(lastHeartbeat, now)}, age ${age}s`, { job: job.id });
+  return lastHeartbeat;
 }
 
 function logAdoption(ctx: AttemptContext, { resolution, attempt, job }: Adoption): void {
