@@ -30,6 +30,9 @@ export interface DoctorCheck {
   hint: string | null;
 }
 
+/** Names an attempt, and so its run directory. */
+export type AttemptRef = Pick<Attempt, 'jobId' | 'number'>;
+
 export interface Services {
   store: Store;
   clock: Clock;
@@ -49,7 +52,9 @@ export interface Services {
   /** Unified diff of the workspace against its base commit, uncommitted and untracked files included. */
   diffJob(job: Job): Promise<string>;
   /** Absolute path of a stream's file; it may not exist yet. */
-  outputPath(attempt: Attempt, stream: 'stdout' | 'stderr'): string;
+  outputPath(attempt: AttemptRef, stream: 'stdout' | 'stderr'): string;
+  /** Absolute path of the heartbeat file of an attempt; it may not exist yet. */
+  sentinelPath(attempt: AttemptRef): string;
   /** Calls back whenever the file of this attempt's stream may have grown; returns the way to stop. */
   watchOutput(attempt: Attempt, stream: 'stdout' | 'stderr', onGrowth: () => void): () => void;
   /** The report of this start while it runs and after. */

@@ -28,5 +28,6 @@ export const eventQuerySchema = z.strictObject({
     .min(0)
     .optional()
     .meta({ description: 'Events after this sequence. Default: a stream starts now, a list at the first event.' }),
-  limit: limitSchema.meta({ description: 'Of a list (Accept: application/json) only.' }),
+  cursor: cursorSchema,
+  limit: limitSchema.meta({ description: 'With `cursor`: of a list (Accept: application/json) only.' }),
 });

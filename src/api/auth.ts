@@ -1,0 +1,78 @@
+/** Who may call: the token, the scope of an agent's own-job token, and the limit on failed attempts. */
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { fail, type HoldfastError } from '../kernel/errors.ts';
+import type { Job } from '../lifecycle/job.ts';
+import type { Api, Caller } from './api.ts';
+import { pathOf } from './api.ts';
+import type { Services } from './services.ts';
+
+/** Failed attempts of one address within a minute before it gets 429; calls with a valid token are never counted. */
+const MAX_FAILURES = 300;
+const FAILURE_WINDOW_MS = 60_000;
+
+/** Names under which people put a token into an address, where logs and histories keep it. */
+const QUERY_TOKEN = /^(?:access_?token|auth|authorization|bearer|api_?key|token)$/i;
+
+/** Routes of one job all start like this. */
+const JOB_ROUTE = '/v1/jobs/:id';
+
+/** Adds the check of the token to every route that is not public. Needs the rate limiter to be registered. */
+export function addAuthentication(app: Api, services: Services): void {
+  const countFailure = app.createRateLimit({ max: MAX_FAILURES, timeWindow: FAILURE_WINDOW_MS });
+  app.addHook('onRequest', async (request, reply) => {
+    if (request.routeOptions.config.public === true) return;
+    request.caller = await authenticate(request, services);
+    if (request.caller !== null) {
+      refuseOutOfScope(request, request.caller);
+      return;
+    }
+    const limit = await countFailure(request);
+    if (!limit.isAllowed && limit.isExceeded) {
+      reply.header('retry-after', limit.ttlInSeconds);
+      throw fail('rate-limited', 'too many attempts without a valid token');
+    }
+    throw refuseToken(reply);
+  });
+}
+
+/** One answer whether the token is missing, wrong or revoked: it tells a stranger nothing. */
+function refuseToken(reply: FastifyReply): HoldfastError {
+  reply.header('www-authenticate', 'Bearer');
+  return fail('unauthorised', 'this route needs a valid bearer token in the Authorization header');
+}
+
+async function authenticate(request: FastifyRequest, services: Services): Promise<Caller | null> {
+  const inQuery = Object.keys(request.query ?? {}).some((name) => QUERY_TOKEN.test(name));
+  const token = /^Bearer ([\x21-\x7e]{1,512})$/i.exec(request.headers.authorization ?? '')?.[1];
+  // A missing token takes the same path as a wrong one, so that both take the same time.
+  const caller = await services.authenticate(token ?? '');
+  return token === undefined || inQuery ? null : caller;
+}
+
+/** An own-job token reads its job and nothing else: no list, no other route, no write. */
+function refuseOutOfScope(request: FastifyRequest, caller: Caller): void {
+  if (caller.jobId === null) return;
+  const route = request.routeOptions.url ?? '';
+  const isJobRoute = route === JOB_ROUTE || route.startsWith(`${JOB_ROUTE}/`);
+  if (!isJobRoute || (request.method !== 'GET' && request.method !== 'HEAD')) {
+    throw fail('forbidden', `the token of a job may only read that job, not ${request.method} ${pathOf(request)}`);
+  }
+}
+
+/** Loads the job a route names before its handler runs. A job the caller may not see is as absent as one that is not. */
+export function addJobLoading(app: Api, services: Services): void {
+  app.addHook('preHandler', async (request) => {
+    if (request.routeOptions.url?.startsWith(JOB_ROUTE) !== true) return;
+    const { id: reference } = request.params as { id: string };
+    const job = await findVisible(services, reference, request.caller?.jobId ?? null);
+    if (job === null) throw fail('job-not-found', `no job "${reference}"`);
+    request.job = job;
+  });
+}
+
+async function findVisible(services: Services, reference: string, scope: string | null): Promise<Job | null> {
+  if (!/^[A-Za-z0-9_]{1,64}$/.test(reference)) return null;
+  if (scope === null) return services.store.findJob(reference);
+  const own = await services.store.getJob(scope);
+  return own !== null && (own.id === reference || String(own.number) === reference) ? own : null;
+}

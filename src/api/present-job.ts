@@ -1,0 +1,55 @@
+import { isActive } from '../lifecycle/transitions.ts';
+import { nextSafeAction } from '../lifecycle/next-safe-action.ts';
+import type { Job } from '../lifecycle/job.ts';
+import { showTime } from './contract/common.ts';
+import type { JobView } from './contract/job.ts';
+
+/** What a job's row does not hold and its view needs. */
+export interface JobFacts {
+  prompt: string;
+  queuePosition: number | null;
+  /** Absolute path of its workspace, whether or not it is ready. */
+  workspace: string;
+  /** Of the newest attempt; null while there is none. */
+  outputFile: string | null;
+  sentinelFile: string | null;
+  /** Bytes of `outputFile` now, or null when that was not looked at. */
+  outputBytes: number | null;
+}
+
+/** Returns the job as the contract shows it. */
+export function presentJob(job: Job, facts: JobFacts): JobView {
+  return {
+    id: job.id,
+    number: job.number,
+    repository: job.repository,
+    prompt: facts.prompt,
+    agent: job.agent,
+    pipeline: job.pipeline,
+    state: job.state,
+    stage: job.stage,
+    outcome: job.outcome,
+    reason: job.reason,
+    frozen: job.frozen,
+    priority: job.priority,
+    queueSeq: job.queueSeq,
+    queuePosition: facts.queuePosition,
+    attempts: job.attempts,
+    sessionId: job.sessionId,
+    workspace: job.workspaceState === 'ready' ? facts.workspace : null,
+    outputBytes: Math.max(job.outputBytes, isActive(job.state) ? (facts.outputBytes ?? 0) : 0),
+    outputFile: facts.outputFile,
+    sentinelFile: facts.sentinelFile,
+    exitCode: job.exitCode,
+    blocker: job.blocker,
+    nextSafeAction: nextSafeAction(job),
+    // Nothing works on blocked jobs by itself in this version.
+    recovery: job.state === 'blocked' ? 'none' : null,
+    createdAt: showTime(job.createdAt),
+    queuedAt: showTime(job.queuedAt),
+    startedAt: showTime(job.startedAt),
+    finishedAt: showTime(job.finishedAt),
+    deadlineAt: showTime(job.deadlineMs === null ? null : job.createdAt + job.deadlineMs),
+    version: job.version,
+  };
+}

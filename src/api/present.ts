@@ -1,0 +1,96 @@
+/** The domain's nouns as the contract shows them: times as ISO 8601, nothing added, nothing left out. */
+import type { Attempt } from '../lifecycle/attempt.ts';
+import type { Repository } from '../lifecycle/repository.ts';
+import type { Boot, JournalEvent, Lock, TokenRow } from '../store/store.ts';
+import type { AttemptView } from './contract/attempt.ts';
+import { showTime } from './contract/common.ts';
+import type { EventView } from './contract/event.ts';
+import type { LockView } from './contract/queue.ts';
+import type { BootView } from './contract/recovery.ts';
+import type { RepositoryView } from './contract/repository.ts';
+import type { TokenView } from './contract/token.ts';
+
+/** Returns the view of a repository. */
+export function presentRepository(repository: Repository): RepositoryView {
+  return {
+    id: repository.id,
+    name: repository.name,
+    source: repository.source,
+    sourceKind: repository.sourceKind,
+    base: repository.base,
+    verify: repository.verify,
+    merge: repository.merge,
+    trusted: repository.trusted,
+    limits: { concurrency: repository.concurrency },
+    command: repository.command,
+    cloneState: repository.cloneState,
+    unavailable: repository.unavailable,
+    createdAt: showTime(repository.createdAt),
+    updatedAt: showTime(repository.updatedAt),
+    version: repository.version,
+  };
+}
+
+/** Returns the view of an attempt whose output lies at `outputFile`. */
+export function presentAttempt(attempt: Attempt, outputFile: string): AttemptView {
+  return {
+    id: attempt.id,
+    jobId: attempt.jobId,
+    number: attempt.number,
+    state: attempt.state,
+    stage: attempt.stage,
+    epoch: attempt.epoch,
+    fence: attempt.fence,
+    mode: attempt.mode,
+    sessionId: attempt.sessionId,
+    limits: attempt.limits,
+    boot: attempt.boot,
+    agent: attempt.agent,
+    keeper: attempt.keeper,
+    verdict: attempt.verdict,
+    exitCode: attempt.exitCode,
+    exitSignal: attempt.exitSignal,
+    stoppedBy: attempt.stoppedBy,
+    outputBytes: attempt.outputBytes,
+    outputFile,
+    evidenceLevel: attempt.evidenceLevel,
+    note: attempt.note,
+    intendedAt: showTime(attempt.intendedAt),
+    startedAt: showTime(attempt.startedAt),
+    endedAt: showTime(attempt.endedAt),
+    version: attempt.version,
+  };
+}
+
+/** Returns the view of a journal row; what identifies a token stays inside. */
+export function presentEvent(event: JournalEvent): EventView {
+  const { seq, at, actor, kind, subject, jobId, attemptId, data, hash } = event;
+  const shown = kind.startsWith('token.') && 'sha256' in data ? { ...data, sha256: '***' } : data;
+  return { seq, at: showTime(at), actor, kind, subject, jobId, attemptId, data: shown, hash };
+}
+
+/** Returns the view of a lock. */
+export function presentLock(lock: Lock): LockView {
+  const { key, boot, holder, operation, jobId, acquiredAt, fence } = lock;
+  return { key, boot, holder, operation, jobId, acquiredAt: showTime(acquiredAt), fence };
+}
+
+/** Returns the view of one start of the server. */
+export function presentBoot(boot: Boot): BootView {
+  return {
+    bootId: boot.id,
+    previousBootId: boot.previousId,
+    previousStop: boot.previousStop,
+    hostBoot: boot.hostBoot,
+    pid: boot.pid,
+    startedAt: showTime(boot.startedAt),
+    readyAt: showTime(boot.readyAt),
+    stoppedAt: showTime(boot.stoppedAt),
+    report: boot.report,
+  };
+}
+
+/** Returns the view of a token: everything but the token. */
+export function presentToken({ id, name, createdAt, revokedAt }: TokenRow): TokenView {
+  return { id, name, createdAt: showTime(createdAt), revokedAt: showTime(revokedAt) };
+}

@@ -1,0 +1,120 @@
+import type { JobQuery } from '../../store/store.ts';
+import { acceptJob } from '../accept-job.ts';
+import { callerOf, jobOf, type Api, type RouteContext } from '../api.ts';
+import { DEFAULT_PAGE, jobParamsSchema, noBodySchema, noQuerySchema } from '../contract/common.ts';
+import { creatingHeadersSchema, jobPageSchema, jobQuerySchema, jobSchema, newJobSchema } from '../contract/job.ts';
+import { textOf } from '../openapi.ts';
+import { listJobViews, viewJob } from '../view-job.ts';
+
+const tags = ['jobs'];
+
+/** Adds the routes of /v1/jobs that read and command jobs. */
+export function addJobRoutes(app: Api, context: RouteContext): void {
+  addSubmission(app, context);
+  addReads(app, context);
+  addCommands(app, context);
+}
+
+function addSubmission(app: Api, { services }: RouteContext): void {
+  app.post(
+    '/v1/jobs',
+    {
+      schema: {
+        tags,
+        summary: 'Submit a job; the answer means that it is durable',
+        headers: creatingHeadersSchema,
+        querystring: noQuerySchema,
+        body: newJobSchema,
+        response: { 201: jobSchema },
+      },
+    },
+    async (request, reply) => {
+      const { job, replayed } = await acceptJob(services, {
+        body: request.body,
+        principal: callerOf(request).principal,
+        idempotencyKey: request.headers['idempotency-key'] ?? null,
+      });
+      if (replayed) reply.header('idempotency-replayed', 'true');
+      return reply.code(201).send(await viewJob(services, job));
+    },
+  );
+}
+
+function addReads(app: Api, { services }: RouteContext): void {
+  app.get(
+    '/v1/jobs',
+    {
+      schema: {
+        tags,
+        summary: 'List jobs, newest first',
+        querystring: jobQuerySchema,
+        response: { 200: jobPageSchema },
+      },
+    },
+    async (request) => {
+      const { state, repository, cursor, limit } = request.query;
+      const query: JobQuery & { limit: number } = { limit: limit ?? DEFAULT_PAGE };
+      if (state !== undefined) query.state = state;
+      if (repository !== undefined) query.repository = repository;
+      if (cursor !== undefined) query.cursor = cursor;
+      return listJobViews(services, query);
+    },
+  );
+
+  app.get(
+    '/v1/jobs/:id',
+    {
+      schema: {
+        tags,
+        summary: 'Show a job',
+        params: jobParamsSchema,
+        querystring: noQuerySchema,
+        response: { 200: jobSchema },
+      },
+    },
+    async (request) => viewJob(services, jobOf(request)),
+  );
+
+  app.get(
+    '/v1/jobs/:id/diff',
+    {
+      schema: {
+        tags,
+        summary: 'Unified diff of the workspace against its base, uncommitted and untracked files included',
+        params: jobParamsSchema,
+        querystring: noQuerySchema,
+        response: textOf('text/x-diff', 'The diff; empty when nothing changed.'),
+      },
+    },
+    async (request, reply) => {
+      const diff = await services.diffJob(jobOf(request));
+      return reply.type('text/x-diff; charset=utf-8').send(diff);
+    },
+  );
+}
+
+function addCommands(app: Api, { services }: RouteContext): void {
+  const { store } = services;
+  const schema = { tags, params: jobParamsSchema, body: noBodySchema, response: { 200: jobSchema } };
+
+  app.post('/v1/jobs/:id/start', { schema: { ...schema, summary: 'Queue a held job' } }, async (request) => {
+    const actor = callerOf(request).principal;
+    const job = await store.moveJob({ id: jobOf(request).id, transition: 'start', fence: null, actor });
+    return viewJob(services, job);
+  });
+
+  app.post('/v1/jobs/:id/cancel', { schema: { ...schema, summary: 'Cancel a job' } }, async (request) => {
+    const job = await store.requestCancel(jobOf(request).id, callerOf(request).principal);
+    return viewJob(services, job);
+  });
+
+  app.post(
+    '/v1/jobs/:id/retry',
+    { schema: { ...schema, summary: 'Queue an ended or blocked job again, with a new budget' } },
+    async (request) => {
+      const actor = callerOf(request).principal;
+      const job = await store.moveJob({ id: jobOf(request).id, transition: 'retry', fence: null, actor });
+      return viewJob(services, job);
+    },
+  );
+}

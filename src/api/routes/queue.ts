@@ -1,0 +1,47 @@
+import type { Api, RouteContext } from '../api.ts';
+import { DEFAULT_PAGE, noQuerySchema } from '../contract/common.ts';
+import { jobPageSchema } from '../contract/job.ts';
+import { lockPageSchema, queueQuerySchema } from '../contract/queue.ts';
+import { decodeCursor, encodeCursor } from '../cursor.ts';
+import { presentLock } from '../present.ts';
+import { viewJob } from '../view-job.ts';
+
+const tags = ['queue'];
+
+/** Adds GET /v1/queue and GET /v1/locks. */
+export function addQueueRoutes(app: Api, { services }: RouteContext): void {
+  const { store } = services;
+
+  app.get(
+    '/v1/queue',
+    {
+      schema: {
+        tags,
+        summary: 'Queued jobs in their order',
+        querystring: queueQuerySchema,
+        response: { 200: jobPageSchema },
+      },
+    },
+    async (request) => {
+      const limit = request.query.limit ?? DEFAULT_PAGE;
+      const from = decodeCursor('queue', request.query.cursor);
+      const jobs = await store.listQueue(from + limit + 1);
+      const shown = jobs.slice(from, from + limit);
+      const items = await Promise.all(shown.map((job, index) => viewJob(services, job, from + index + 1)));
+      return { items, nextCursor: jobs.length > from + limit ? encodeCursor('queue', from + limit) : null };
+    },
+  );
+
+  app.get(
+    '/v1/locks',
+    {
+      schema: {
+        tags,
+        summary: 'Locks and who holds them',
+        querystring: noQuerySchema,
+        response: { 200: lockPageSchema },
+      },
+    },
+    async () => ({ items: (await store.listLocks()).map(presentLock), nextCursor: null }),
+  );
+}

@@ -1,0 +1,162 @@
+/**
+ * The HTTP interface of 05: routes, contract and event streams over the port `Services`. Owns the protocol (who may
+ * call, what a body may hold, what an error looks like) and nothing else: it starts no process, reads no git, keeps no
+ * state of its own, and reaches the rest of the server through `Services` only.
+ */
+import fastifyHelmet from '@fastify/helmet';
+import fastifyRateLimit from '@fastify/rate-limit';
+import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
+import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
+import { fail } from '../kernel/errors.ts';
+import type { Log } from '../kernel/log.ts';
+import { pathOf, type Api, type RouteContext } from './api.ts';
+import { addAuthentication, addJobLoading } from './auth.ts';
+import { answerBrokenRequest } from './broken-request.ts';
+import { refuseOrigin } from './host-guard.ts';
+import { addJsonBody, MAX_BODY_BYTES } from './json-body.ts';
+import { collectRoutes } from './openapi.ts';
+import { classify, PROBLEM_TYPE, toProblem } from './problem.ts';
+import { addReadyGate } from './ready-gate.ts';
+import { addAttemptRoutes } from './routes/attempts.ts';
+import { addEventRoute } from './routes/events.ts';
+import { addJobRoutes } from './routes/jobs.ts';
+import { addOutputRoute } from './routes/output.ts';
+import { addQueueRoutes } from './routes/queue.ts';
+import { addRecoveryRoutes } from './routes/recovery.ts';
+import { addRepositoryRoutes } from './routes/repositories.ts';
+import { addServerRoutes } from './routes/server.ts';
+import { addStreamRoute } from './routes/stream.ts';
+import { addTokenRoutes } from './routes/tokens.ts';
+import type { Services } from './services.ts';
+import { Streams } from './sse.ts';
+
+/** Time a client has to send a whole request; one that drips is cut off with 408. */
+const REQUEST_TIMEOUT_MS = 30_000;
+
+export interface HttpServerOptions {
+  services: Services;
+  /** Host values allowed beside those of this machine. */
+  hosts: readonly string[];
+  log?: Log;
+}
+
+const silent: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+
+/** Returns the server, ready to listen. `close()` ends every open stream. */
+export async function createHttpServer({ services, hosts, log = silent }: HttpServerOptions): Promise<FastifyInstance> {
+  const stop = new AbortController();
+  const context: RouteContext = { services, log, stopping: stop.signal };
+  const app: Api = Fastify({
+    bodyLimit: MAX_BODY_BYTES,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    // A request that arrives while we stop gets the same form of error as any other, from the ready gate.
+    return503OnClosing: false,
+    clientErrorHandler: answerBrokenRequest,
+    frameworkErrors: (error, request, reply) => {
+      sendProblem(reply, error, { path: pathOf(request), log });
+    },
+  }).withTypeProvider<ZodTypeProvider>();
+  app.setValidatorCompiler(validatorCompiler);
+  app.setSerializerCompiler(serializerCompiler);
+  addErrors(app, log);
+  addJsonBody(app);
+  addRequestFields(app);
+  app.addHook('preClose', async () => stop.abort());
+
+  await addSecurityHeaders(app);
+  addHostGuard(app, hosts);
+  await app.register(fastifyRateLimit, { global: false });
+  addAuthentication(app, services);
+  addReadyGate(app, context);
+  addJobLoading(app, services);
+  addRequestLog(app, log);
+  await collectRoutes(app, services.version);
+  addRoutes(app, context);
+  await app.ready();
+  return app as unknown as FastifyInstance;
+}
+
+function addRoutes(app: Api, context: RouteContext): void {
+  const streams = new Streams(context);
+  addServerRoutes(app, context);
+  addRepositoryRoutes(app, context);
+  addJobRoutes(app, context);
+  addAttemptRoutes(app, context);
+  addOutputRoute(app, context);
+  addStreamRoute(app, context, streams);
+  addEventRoute(app, context, streams);
+  addQueueRoutes(app, context);
+  addRecoveryRoutes(app, context);
+  addTokenRoutes(app, context);
+}
+
+function addRequestFields(app: Api): void {
+  app.decorateRequest('caller', null);
+  app.decorateRequest('job', null);
+}
+
+function addErrors(app: Api, log: Log): void {
+  app.setErrorHandler((error, request, reply) => sendProblem(reply, error, { path: pathOf(request), log }));
+  app.setNotFoundHandler((request, reply) => {
+    const path = pathOf(request);
+    const error = fail('not-found', `no route ${request.method} ${path}`, {
+      hint: 'GET /openapi.json lists every route.',
+    });
+    return sendProblem(reply, error, { path, log });
+  });
+}
+
+function sendProblem(reply: FastifyReply, thrown: unknown, about: { path: string; log: Log }): FastifyReply {
+  const error = classify(thrown);
+  if (error.status >= 500 && error.code !== 'not-ready') {
+    about.log.error('request failed', { path: about.path, code: error.code, error: error.cause ?? error });
+  }
+  const problem = toProblem(error, about.path);
+  return reply.code(error.status).type(PROBLEM_TYPE).send(JSON.stringify(problem));
+}
+
+async function addSecurityHeaders(app: Api): Promise<void> {
+  await app.register(fastifyHelmet, {
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: {
+        'default-src': ["'none'"],
+        'script-src': ["'self'"],
+        'style-src': ["'self'"],
+        'img-src': ["'self'", 'data:'],
+        'connect-src': ["'self'"],
+        'font-src': ["'self'"],
+        'frame-ancestors': ["'none'"],
+        'base-uri': ["'none'"],
+        'form-action': ["'self'"],
+      },
+    },
+    frameguard: { action: 'deny' },
+    // Plain HTTP on loopback: a browser would apply it to every other port of this name.
+    hsts: false,
+  });
+  app.addHook('onRequest', async (_request, reply) => {
+    reply.header('cache-control', 'no-store');
+  });
+}
+
+function addHostGuard(app: Api, hosts: readonly string[]): void {
+  app.addHook('onRequest', async ({ headers }) => {
+    const site = headers['sec-fetch-site'];
+    const why = refuseOrigin(
+      { host: headers.host ?? null, origin: headers.origin ?? null, fetchSite: typeof site === 'string' ? site : null },
+      hosts,
+    );
+    if (why !== null) throw fail('forbidden', why);
+  });
+}
+
+/** Never the query, a header, a body or a prompt. Reads are routine; what changes something is worth a line. */
+function addRequestLog(app: Api, log: Log): void {
+  app.addHook('onResponse', async (request, reply) => {
+    const { method } = request;
+    const line = { method, path: pathOf(request), status: reply.statusCode, ms: Math.round(reply.elapsedTime) };
+    const say = method === 'GET' || method === 'HEAD' ? log.debug : log.info;
+    say('request', { ...line, principal: request.caller?.principal ?? null });
+  });
+}

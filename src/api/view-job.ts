@@ -1,0 +1,66 @@
+import { lstat } from 'node:fs/promises';
+import { fail } from '../kernel/errors.ts';
+import { errnoOf } from '../kernel/result.ts';
+import { isActive } from '../lifecycle/transitions.ts';
+import type { Job } from '../lifecycle/job.ts';
+import type { JobQuery } from '../store/store.ts';
+import type { JobView } from './contract/job.ts';
+import type { PageView } from './contract.ts';
+import { presentJob } from './present-job.ts';
+import type { Services } from './services.ts';
+
+/** Prompts of one page together, in characters: a page of long ones ends early instead of filling the memory. */
+const PAGE_PROMPT_CHARS = 8 * 2 ** 20;
+/** Jobs of a page looked up at the same time. */
+const AT_ONCE = 8;
+
+/** Returns the view of one job. `queuePosition` saves asking for it when the caller knows it. */
+export async function viewJob(services: Services, job: Job, queuePosition?: number): Promise<JobView> {
+  const { store, home } = services;
+  const attempt = job.attempts === 0 ? null : { jobId: job.id, number: job.attempts };
+  const outputFile = attempt === null ? null : services.outputPath(attempt, 'stdout');
+  const [prompt, position, outputBytes] = await Promise.all([
+    store.getPrompt(job.promptSha256),
+    queuePosition ?? (job.state === 'queued' ? store.getQueuePosition(job.id) : null),
+    outputFile !== null && isActive(job.state) ? sizeOf(outputFile) : null,
+  ]);
+  if (prompt === null) throw fail('record-corrupt', `the prompt of job ${job.number} is missing`);
+  return presentJob(job, {
+    prompt,
+    queuePosition: position,
+    workspace: home.workspace(job.id),
+    outputFile,
+    sentinelFile: attempt === null ? null : services.sentinelPath(attempt),
+    outputBytes,
+  });
+}
+
+/** Returns a page of jobs. It may hold fewer than `limit` when their prompts are long; the cursor goes on from there. */
+export async function listJobViews(
+  services: Services,
+  query: JobQuery & { limit: number },
+): Promise<PageView<JobView>> {
+  const page = await services.store.listJobs(query);
+  const items: JobView[] = [];
+  let chars = 0;
+  for (let from = 0; from < page.items.length; from += AT_ONCE) {
+    const views = await Promise.all(page.items.slice(from, from + AT_ONCE).map((job) => viewJob(services, job)));
+    for (const view of views) {
+      chars += view.prompt.length;
+      const isFull = items.length > 0 && chars > PAGE_PROMPT_CHARS;
+      if (isFull) return listJobViews(services, { ...query, limit: items.length });
+      items.push(view);
+    }
+  }
+  return { items, nextCursor: page.nextCursor };
+}
+
+/** Bytes of a file, 0 when it does not exist yet. */
+async function sizeOf(path: string): Promise<number> {
+  try {
+    return (await lstat(path)).size;
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return 0;
+    throw error;
+  }
+}
