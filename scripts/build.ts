@@ -1,0 +1,46 @@
+/**
+ * `npm run build`: makes `dist/`, what the published package runs. A checkout needs only `dist/keeper.js` of it (`npm
+ * run prepare`), because Node reads the sources as they are.
+ */
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, globSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+
+const root = resolve(import.meta.dirname, '..');
+const dist = join(root, 'dist');
+
+/** Removes what an older build left; the keeper stays in place, because a server may be about to start one. */
+function clearDist(): void {
+  mkdirSync(dist, { recursive: true });
+  for (const name of readdirSync(dist)) {
+    if (name !== 'keeper.js') rmSync(join(dist, name), { recursive: true });
+  }
+}
+
+/** The compiler rewrites `.ts` in imports only; a worker or a program named by `new URL` must be renamed here. */
+function rewriteUrls(): void {
+  for (const file of globSync('**/*.js', { cwd: dist, exclude: ['keeper.js'] })) {
+    const path = join(dist, file);
+    const before = readFileSync(path, 'utf8');
+    const after = before.replace(/(new URL\(\s*['"]\.{1,2}\/[^'"]+)\.ts(['"]\s*,\s*import\.meta\.url)/g, '$1.js$2');
+    if (after !== before) writeFileSync(path, after);
+  }
+}
+
+/** Copies what is read as a file beside the code that reads it. */
+function copyData(): void {
+  for (const file of globSync('**/*.sql', { cwd: join(root, 'src') })) {
+    const target = join(dist, file);
+    mkdirSync(dirname(target), { recursive: true });
+    copyFileSync(join(root, 'src', file), target);
+  }
+}
+
+clearDist();
+execFileSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.build.json'], {
+  cwd: root,
+  stdio: 'inherit',
+});
+rewriteUrls();
+copyData();
+execFileSync(process.execPath, [join(root, 'scripts/build-keeper.ts')], { cwd: root, stdio: 'inherit' });

@@ -1,0 +1,149 @@
+/**
+ * `node scripts/run-tests.ts SUITE [FILE…]`: runs a suite of tests, or only the named files under its rules, and ends
+ * with the summary of Node's own test runner. Two proofs join that summary as tests: no process of the run is left,
+ * and nothing of it is left in the temp directory it was given.
+ */
+import { randomBytes } from 'node:crypto';
+import { globSync, mkdtempSync, readdirSync, realpathSync, rmSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { run, type EventData } from 'node:test';
+import { spec as SpecReporter, tap, type TestEvent } from 'node:test/reporters';
+import { awaitSurvivors } from './survivors.ts';
+import { SUITES, type SuiteName, type TestSuite } from './test-suites.ts';
+
+const root = resolve(import.meta.dirname, '..');
+/** How long processes that are just ending may take to be gone. */
+const GRACE_MS = 10_000;
+
+/** Returns the files of a suite; throws when a glob matches fewer than it must. */
+function listFiles(suite: TestSuite): string[] {
+  const files = new Set<string>();
+  for (const { pattern, atLeast } of suite.globs) {
+    const matched = globSync(pattern, { cwd: root });
+    if (matched.length < atLeast) {
+      throw new Error(`${pattern} matches ${matched.length} files, but at least ${atLeast} are expected`);
+    }
+    for (const file of matched) files.add(join(root, file));
+  }
+  return [...files].toSorted();
+}
+
+interface Proof {
+  name: string;
+  /** Returns what is wrong, or null. */
+  check(): Promise<string | null>;
+}
+
+/** Sets what the tests of this run see; returns the proofs that they left nothing behind. */
+function prepareRun(suite: TestSuite): { proofs: Proof[]; cleanUp: () => void } {
+  for (const name of Object.keys(process.env)) {
+    if (name.startsWith('HOLDFAST_')) delete process.env[name];
+  }
+  const temp = realpathSync(mkdtempSync(join(tmpdir(), 'hf-tests-')));
+  const marker = randomBytes(8).toString('hex');
+  process.env['HOLDFAST_TEST_RUN'] = marker;
+  process.env['TMPDIR'] = temp;
+  if (suite.crash !== 'none') process.env['HOLDFAST_CRASH'] = suite.crash;
+  const processes: Proof = {
+    name: 'no process of this run is left',
+    async check() {
+      const left = await awaitSurvivors([`HOLDFAST_TEST_RUN=${marker}`, temp], GRACE_MS);
+      return left.length === 0 ? null : left.map(({ pid, command }) => `left alive: ${pid} ${command}`).join('\n');
+    },
+  };
+  const files: Proof = {
+    name: 'no file of this run is left in its temp directory',
+    async check() {
+      const left = readdirSync(temp);
+      return left.length === 0 ? null : `left in the temp directory: ${left.join(' ')}`;
+    },
+  };
+  return { proofs: [processes, files], cleanUp: () => rmSync(temp, { recursive: true, force: true, maxRetries: 3 }) };
+}
+
+function failure(message: string): EventData.Error {
+  const cause = new Error(message);
+  // Where the proof was taken tells nothing: what it names does.
+  cause.stack = '';
+  return Object.assign(new Error(message), { cause, code: 'ERR_TEST_FAILURE', failureType: 'testCodeFailure' });
+}
+
+async function proofEvent(proof: Proof, testNumber: number): Promise<TestEvent> {
+  const started = performance.now();
+  const wrong = await proof.check();
+  const duration_ms = performance.now() - started;
+  const identity = { name: proof.name, nesting: 0, parentId: undefined, tags: [], testId: testNumber, testNumber };
+  const data = { ...identity, file: import.meta.filename, line: 1, column: 1 };
+  if (wrong === null) return { type: 'test:pass', data: { ...data, details: { duration_ms, type: 'test' } } };
+  return { type: 'test:fail', data: { ...data, details: { duration_ms, type: 'test', error: failure(wrong) } } };
+}
+
+/** Returns the summary line `name n` with what the proofs add to it, every other line as it is. */
+function amendCount(message: string, added: Record<string, number>): string {
+  const [name = '', count = ''] = message.split(' ');
+  const more = added[name];
+  return more === undefined ? message : `${name} ${Number(count) + more}`;
+}
+
+/** Passes the events of a run on, with the proofs taken when the last test has ended and counted in the summary. */
+async function* withProofs(
+  source: AsyncIterable<TestEvent>,
+  proofs: readonly Proof[],
+): AsyncGenerator<TestEvent, void> {
+  let added: Record<string, number> | null = null;
+  for await (const event of source) {
+    if (event.type === 'test:fail' && event.data.todo === undefined) process.exitCode = 1;
+    if (event.type === 'test:plan' && event.data.nesting === 0 && added === null) {
+      const { count } = event.data;
+      if (count === 0) throw new Error('the run holds no test');
+      added = { tests: proofs.length, pass: 0, fail: 0 };
+      for (const [index, proof] of proofs.entries()) {
+        const proved = await proofEvent(proof, count + index + 1);
+        if (proved.type === 'test:fail') process.exitCode = 1;
+        const line = proved.type === 'test:fail' ? 'fail' : 'pass';
+        added[line] = (added[line] ?? 0) + 1;
+        yield proved;
+      }
+      yield { type: 'test:plan', data: { ...event.data, count: count + proofs.length } };
+    } else if (event.type === 'test:diagnostic' && event.data.nesting === 0 && added !== null) {
+      yield { type: 'test:diagnostic', data: { ...event.data, message: amendCount(event.data.message, added) } };
+    } else {
+      yield event;
+    }
+  }
+  if (added === null) throw new Error('the test runner ended without a plan');
+}
+
+async function main(name: string, only: readonly string[]): Promise<void> {
+  if (!Object.hasOwn(SUITES, name)) throw new Error(`no suite "${name}": ${Object.keys(SUITES).join(', ')}`);
+  const suite: TestSuite = SUITES[name as SuiteName];
+  const files = only.length > 0 ? only.map((file) => resolve(file)) : listFiles(suite);
+  const { proofs, cleanUp } = prepareRun(suite);
+  try {
+    const tests = run({
+      files,
+      cwd: root,
+      concurrency: Math.max(2, availableParallelism()),
+      timeout: suite.fileTimeoutMs,
+    });
+    const events = withProofs(tests, proofs);
+    // Off a terminal TAP: its last lines are the summary, where the other reporter repeats the failures after it.
+    const report = process.stdout.isTTY
+      ? Readable.from(events).compose(new SpecReporter())
+      : Readable.from(tap(events));
+    await pipeline(report, process.stdout, { end: false });
+  } finally {
+    cleanUp();
+  }
+}
+
+const [suiteName = '', ...only] = process.argv.slice(2);
+try {
+  await main(suiteName, only);
+} catch (error) {
+  process.stderr.write(`run-tests: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+}

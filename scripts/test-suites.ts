@@ -1,0 +1,30 @@
+/**
+ * What each suite of tests consists of. The globs are explicit because `node --test` alone would run every file below
+ * `test/`, and a glob that matches nothing would pass; so every glob also says how many files it must match at least.
+ */
+export interface TestGlob {
+  pattern: string;
+  atLeast: number;
+}
+
+export interface TestSuite {
+  globs: readonly TestGlob[];
+  /** Milliseconds one file may take before it counts as failed. */
+  fileTimeoutMs: number;
+  /** `HOLDFAST_CRASH` for the crash tests: how many of their points they take. */
+  crash: 'none' | 'sample' | 'all';
+}
+
+const UNIT: TestGlob = { pattern: 'src/**/*.test.ts', atLeast: 12 };
+const HOUSE: TestGlob = { pattern: 'test/*.test.ts', atLeast: 8 };
+const CRASH: TestGlob = { pattern: 'test/crash/*.test.ts', atLeast: 1 };
+
+export const SUITES = {
+  /** Unit and conformance tests: `npm test`. */
+  fast: { globs: [UNIT, HOUSE], fileTimeoutMs: 120_000, crash: 'none' },
+  /** The same and a sample of the crash tests: the last step of `npm run check`. */
+  check: { globs: [UNIT, HOUSE, CRASH], fileTimeoutMs: 240_000, crash: 'sample' },
+  /** Every crash point: `npm run test:crash`. */
+  crash: { globs: [CRASH], fileTimeoutMs: 3_600_000, crash: 'all' },
+} as const satisfies Record<string, TestSuite>;
+export type SuiteName = keyof typeof SUITES;
