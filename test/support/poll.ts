@@ -1,0 +1,19 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** Generous on purpose: a slow machine must not fail a test, a hang must not block the run for ever. */
+const DEADLINE_MS = 90_000;
+
+/** Asks `probe` until it returns something other than null, undefined or false; throws with `what` at the deadline. */
+export async function until<T>(
+  what: string,
+  probe: () => T | null | undefined | false | Promise<T | null | undefined | false>,
+  options: { deadlineMs?: number; everyMs?: number } = {},
+): Promise<T> {
+  const end = performance.now() + (options.deadlineMs ?? DEADLINE_MS);
+  for (;;) {
+    const value = await probe();
+    if (value !== null && value !== undefined && value !== false) return value;
+    if (performance.now() > end) throw new Error(`waited in vain until ${what}`);
+    await sleep(options.everyMs ?? 25);
+  }
+}

@@ -1,0 +1,280 @@
+/**
+ * One home with real servers, real keepers and real agents, and a place outside the home where agents leave their own
+ * testimony. Everything started in a world is ended with it, by identity.
+ */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { appendFileSync, closeSync, openSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { endProcesses, scanProcesses, type ProcessScan } from '../../src/keeper/processes.ts';
+import { isAlive, readProcess, type ProcessIdentity } from '../../src/keeper/host-identity.ts';
+import { homeLayout, type Home } from '../../src/lifecycle/home.ts';
+import { readServerFile, type ServerInfo } from '../../src/server/server-file.ts';
+import { until } from './poll.ts';
+import { createRepository } from './repository.ts';
+
+const CLI = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+
+export interface StartOptions {
+  /** HOLDFAST_FAILPOINTS of the server and its keepers. */
+  failpoints?: string;
+  /** Added to `serve`. */
+  args?: string[];
+  env?: Record<string, string>;
+  /** False returns as soon as the process exists. */
+  waitReady?: boolean;
+}
+
+/** A server process of a world. */
+export interface ServerProcess {
+  child: ChildProcess;
+  identity: ProcessIdentity;
+  /** Resolves with how it ended. */
+  ended: Promise<{ code: number | null; signal: string | null }>;
+}
+
+export interface Answer {
+  status: number;
+  headers: Headers;
+  /** Parsed JSON, or the text. */
+  body: unknown;
+}
+
+/** A job as the API shows it, as far as tests need it. */
+export interface JobView {
+  id: string;
+  number: number;
+  state: string;
+  outcome: string | null;
+  reason: string | null;
+  blocker: string | null;
+  attempts: number;
+  exitCode: number | null;
+  outputBytes: number;
+  outputFile: string | null;
+  queueSeq: number | null;
+  queuePosition: number | null;
+  workspace: string | null;
+  sessionId: string | null;
+}
+
+export class World implements AsyncDisposable {
+  readonly root: string;
+  readonly home: Home;
+  /** Path of a repository with one commit, registered as `demo` by `register`. */
+  readonly repository: string;
+  /** Agents write here what they did; nothing of Holdfast touches it. */
+  readonly witness: string;
+  /** stdout and stderr of every server of this world. */
+  readonly log: string;
+  server: ServerProcess | null = null;
+  private readonly started: ServerProcess[] = [];
+
+  private constructor(root: string) {
+    this.root = root;
+    this.home = homeLayout(join(root, 'home'));
+    this.repository = join(root, 'repository');
+    this.witness = join(root, 'witness');
+    this.log = join(root, 'server.log');
+  }
+
+  static async create(): Promise<World> {
+    const world = new World(await mkdtemp(join(tmpdir(), 'holdfast-world-')));
+    await mkdir(world.witness);
+    await createRepository(world.repository);
+    return world;
+  }
+
+  /** Starts a server on a free port and waits until it is ready, unless told otherwise. */
+  async start(options: StartOptions = {}): Promise<ServerProcess> {
+    const log = openSync(this.log, 'a');
+    appendFileSync(log, `--- start ${options.failpoints ?? ''}\n`);
+    const args = ['serve', '--home', this.home.root, '--port', '0', ...(options.args ?? [])];
+    const child = spawn(process.execPath, [CLI, ...args], {
+      env: {
+        PATH: process.env['PATH'] ?? '',
+        HOME: this.root,
+        ...passOn('HOLDFAST_TEST_RUN', 'NODE_COMPILE_CACHE'),
+        ...(options.failpoints === undefined ? {} : { HOLDFAST_FAILPOINTS: options.failpoints }),
+        ...options.env,
+      },
+      stdio: ['ignore', log, log],
+      detached: true,
+    });
+    closeSync(log);
+    const ended = new Promise<{ code: number | null; signal: string | null }>((resolve) => {
+      child.once('exit', (code, signal) => resolve({ code, signal }));
+    });
+    const stat = readProcess(child.pid ?? 0);
+    if (stat === null) throw new Error(`the server could not be started: ${await this.readLog()}`);
+    const server = { child, identity: { pid: stat.pid, start: stat.start }, ended };
+    this.started.push(server);
+    this.server = server;
+    if (options.waitReady !== false) await this.awaitReady(server);
+    return server;
+  }
+
+  /** Waits until this server answers as ready; throws with its log when it ends first. */
+  async awaitReady(server: ServerProcess): Promise<ServerInfo> {
+    return until('the server is ready', async () => {
+      if (server.child.exitCode !== null || server.child.signalCode !== null) {
+        throw new Error(`the server ended while starting: ${await this.readLog()}`);
+      }
+      const info = await readServerFile(this.home.serverFile);
+      if (info === null || info.pid !== server.identity.pid) return null;
+      const answer = await fetch(`${info.url}/readyz`).catch(() => null);
+      await answer?.arrayBuffer();
+      return answer?.status === 200 ? info : null;
+    });
+  }
+
+  /** SIGKILLs the server and waits until it is gone. */
+  async kill(server = this.server): Promise<void> {
+    if (server === null) return;
+    server.child.kill('SIGKILL');
+    await server.ended;
+  }
+
+  /** Waits until the server has ended by itself (a failpoint). */
+  async awaitEnd(server = this.server): Promise<{ code: number | null; signal: string | null }> {
+    if (server === null) throw new Error('no server was started');
+    return Promise.race([
+      server.ended,
+      until('the server ends', () => false as const).catch(async () => {
+        throw new Error(`the server did not end: ${await this.readLog()}`);
+      }),
+    ]) as Promise<{ code: number | null; signal: string | null }>;
+  }
+
+  /** One call of the API with the home's token. Throws when no server answers. */
+  async api(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> {
+    const info = await readServerFile(this.home.serverFile);
+    if (info === null) throw new Error('there is no server.json');
+    const token = (await readFile(this.home.tokenFile, 'utf8')).trim();
+    const answer = await fetch(info.url + path, {
+      method,
+      headers: {
+        authorization: `Bearer ${token}`,
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    const text = await answer.text();
+    const isJson = /json/.test(answer.headers.get('content-type') ?? '');
+    return { status: answer.status, headers: answer.headers, body: isJson ? JSON.parse(text) : text };
+  }
+
+  /** Registers the world's repository as `demo`. */
+  async register(extra: Record<string, unknown> = {}): Promise<void> {
+    const answer = await this.api('POST', '/v1/repositories', { name: 'demo', source: this.repository, ...extra });
+    if (answer.status !== 201) throw new Error(`register: ${JSON.stringify(answer.body)}`);
+  }
+
+  /** Submits a job on `demo` and returns it; throws unless it was accepted. */
+  async submit(body: Record<string, unknown>): Promise<JobView> {
+    const answer = await this.api('POST', '/v1/jobs', { repository: 'demo', ...body });
+    if (answer.status !== 201) throw new Error(`submit: ${answer.status} ${JSON.stringify(answer.body)}`);
+    return answer.body as JobView;
+  }
+
+  /** Submits a shell script of agent `exec`. `$WITNESS` is the world's witness directory. */
+  async submitShell(script: string, extra: Record<string, unknown> = {}): Promise<JobView> {
+    return this.submit({ agent: 'exec', command: ['sh', '-c', `WITNESS='${this.witness}'; ${script}`], ...extra });
+  }
+
+  async getJob(id: string): Promise<JobView> {
+    const answer = await this.api('GET', `/v1/jobs/${id}`);
+    if (answer.status !== 200) throw new Error(`get ${id}: ${answer.status} ${JSON.stringify(answer.body)}`);
+    return answer.body as JobView;
+  }
+
+  /** Waits until the job is in one of these states. */
+  async awaitState(id: string, ...states: string[]): Promise<JobView> {
+    let last = '';
+    try {
+      return await until(`job ${id} is ${states.join(' or ')}`, async () => {
+        const job = await this.getJob(id);
+        last = `${job.state} ${job.reason ?? ''} ${job.blocker ?? ''}`;
+        return states.includes(job.state) ? job : null;
+      });
+    } catch (error) {
+      throw new Error(`${String(error)}; it is ${last}\n${await this.readLog()}`);
+    }
+  }
+
+  /** The bytes the API gives for the output of a job. */
+  async readOutput(id: string, query = ''): Promise<string> {
+    const answer = await this.api('GET', `/v1/jobs/${id}/output${query}`);
+    if (answer.status !== 200) throw new Error(`output of ${id}: ${answer.status}`);
+    return String(answer.body);
+  }
+
+  /** Lines of a witness file, [] while it does not exist. */
+  async readWitness(name: string): Promise<string[]> {
+    const text = await readFile(join(this.witness, name), 'utf8').catch(() => '');
+    return text.split('\n').filter((line) => line !== '');
+  }
+
+  async readLog(): Promise<string> {
+    return readFile(this.log, 'utf8').catch(() => '');
+  }
+
+  /** Living processes that belong to this world's attempts: agents, tools, keepers. */
+  async listProcesses(): Promise<ProcessIdentity[]> {
+    const attempts = await this.listAttempts();
+    return findProcesses(attempts, scanProcesses());
+  }
+
+  private async listAttempts(): Promise<KnownAttempt[]> {
+    const list: KnownAttempt[] = [];
+    for (const job of await readdir(this.home.jobs).catch(() => [])) {
+      for (const number of await readdir(join(this.home.job(job), 'attempts')).catch(() => [])) {
+        const runDir = this.home.runDirectory(job, Number(number));
+        const spec = JSON.parse(await readFile(join(runDir, 'spec.json'), 'utf8').catch(() => 'null')) as {
+          attempt: string;
+        } | null;
+        const claim = JSON.parse(await readFile(join(runDir, 'claim'), 'utf8').catch(() => 'null')) as
+          | (ProcessIdentity & { tombstone: boolean })
+          | null;
+        const keeper = claim === null || claim.tombstone ? null : { pid: claim.pid, start: claim.start };
+        if (spec !== null) list.push({ id: spec.attempt, keeper });
+      }
+    }
+    return list;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const server of this.started) {
+      if (!isAlive(server.identity)) continue;
+      server.child.kill('SIGKILL');
+      await server.ended;
+    }
+    const attempts = await this.listAttempts();
+    await endProcesses((scan) => findProcesses(attempts, scan));
+    await rm(this.root, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+interface KnownAttempt {
+  id: string;
+  keeper: ProcessIdentity | null;
+}
+
+/** Agents and tools by their token, operations of a dead server by their job, keepers by the claim. */
+function findProcesses(attempts: readonly KnownAttempt[], scan: ProcessScan): ProcessIdentity[] {
+  const agents = attempts.flatMap((one) => scan.attempts.get(one.id) ?? []);
+  const keepers = attempts.flatMap((one) => (one.keeper === null ? [] : [one.keeper]));
+  return [...agents, ...keepers].filter((one) => isAlive(one));
+}
+
+function passOn(...names: string[]): Record<string, string> {
+  const passed: Record<string, string> = {};
+  for (const name of names) {
+    const value = process.env[name];
+    if (value !== undefined) passed[name] = value;
+  }
+  return passed;
+}
