@@ -32,6 +32,18 @@ export const ERRORS = {
     2,
     'Give an https:// or ssh URL, or an absolute path of your own.',
   ),
+  'empty-repository': row(
+    'The repository has no commits yet',
+    422,
+    2,
+    'Make a first commit in the source, then register it.',
+  ),
+  'branch-not-found': row(
+    'The branch does not exist in the source',
+    422,
+    2,
+    'Name an existing branch with --base; `git branch` in the source lists them.',
+  ),
   'unknown-agent': row('No such agent', 422, 2, 'See `holdfast doctor` for the agents this server knows.'),
   'agent-missing': row(
     'The agent command is not installed',

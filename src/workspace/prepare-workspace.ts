@@ -1,0 +1,148 @@
+import { constants, copyFile, mkdir, readdir } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { makeDirectory, renameDurable } from '../kernel/durable.ts';
+import { fail } from '../kernel/errors.ts';
+import { failpoint } from '../kernel/failpoints.ts';
+import { checkWorkspace } from './check-workspace.ts';
+import { canReflink, syncFileSystem } from './file-system.ts';
+import { checkOperation, exists, removeLeftovers } from './remove-tree.ts';
+import { safeGit, type GitProfile, type GitRequest } from './safe-git.ts';
+import { isBranchName } from './source-address.ts';
+
+/** How the objects got there: blocks shared by the file system, packs copied, or everything sent by git. */
+export type CopyMethod = 'reflink' | 'clone' | 'copy';
+
+export interface PrepareWorkspaceRequest {
+  mirrorDir: string;
+  workspaceDir: string;
+  /** Full object id of the commit to start from. */
+  baseCommit: string;
+  /** The job's own branch, without `refs/heads/`. */
+  branch: string;
+  op: string;
+  /** What `origin` is to point at; without it there is no remote. */
+  sourceUrl?: string | undefined;
+  /** Forces one way; default is the best one the file system can do. */
+  method?: CopyMethod | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+/** Where `git push` of an agent goes: nowhere, with a reason. Delivering is the hand-off's business. */
+const NO_PUSH = 'disabled://delivery-is-done-by-holdfast';
+/** Kept packs hold saved trees of jobs (see observe.ts); no workspace gets those. */
+const KEEP = '.keep';
+
+/**
+ * Makes the workspace of a job: a complete repository of its own, with its own objects (never alternates or hard links:
+ * a workspace that shares a file with the mirror can damage it), its own branch checked out at `baseCommit`, no hooks,
+ * no submodules. A workspace that has its name is complete and kept; it is built beside it and renamed. The caller holds
+ * the repository lock and has verified that nothing of an earlier try lives. Throws `workspace-unsafe`, `git-failed`,
+ * `git-timeout`, `storage-full`.
+ */
+export async function prepareWorkspace(
+  request: PrepareWorkspaceRequest,
+): Promise<{ method: CopyMethod; kept: boolean }> {
+  const { workspaceDir, mirrorDir } = request;
+  checkOperation(request.op);
+  if (!/^[0-9a-f]{40}([0-9a-f]{24})?$/.test(request.baseCommit)) throw fail('internal', 'baseCommit is no object id');
+  if (!isBranchName(request.branch)) throw fail('bad-name', `"${request.branch}" cannot be a branch`);
+  const parent = dirname(workspaceDir);
+  await makeDirectory(parent);
+  await removeLeftovers(parent, (name) => name.startsWith(`${basename(workspaceDir)}.`));
+  const method = request.method ?? ((await canReflink(parent)) ? 'reflink' : 'copy');
+  if (await exists(workspaceDir)) {
+    const unsafe = await checkWorkspace(workspaceDir, mirrorDir);
+    if (unsafe !== null) throw fail('workspace-unsafe', unsafe);
+    return { method, kept: true };
+  }
+  failpoint('workspace.before-clone');
+  const unfinished = `${workspaceDir}.${request.op}`;
+  await build(unfinished, method, request);
+  await syncFileSystem(unfinished, request.op);
+  failpoint('workspace.before-rename');
+  await renameDurable(unfinished, workspaceDir);
+  failpoint('workspace.after-rename');
+  return { method, kept: false };
+}
+
+async function build(root: string, method: CopyMethod, request: PrepareWorkspaceRequest): Promise<void> {
+  const { mirrorDir, op, signal, branch, baseCommit } = request;
+  const gitDir = join(root, '.git');
+  // Flushed as a whole before the rename; nothing here is worth an fsync of its own.
+  const common = { op, signal, config: ['core.fsync=none'] };
+  const mirror: GitProfile = { kind: 'local', gitDir: mirrorDir };
+  const format = (await safeGit({ ...common, profile: mirror, args: ['rev-parse', '--show-object-format'] })).text;
+  const init = ['init', '-q', '--template=', `--initial-branch=${branch}`, `--object-format=${format}`, '--', root];
+  await safeGit({ ...common, profile: { kind: 'local', gitDir: null }, args: init });
+  const own: GitProfile = { kind: 'local', gitDir };
+  const seeded = method !== 'clone' && (await copyPacks(mirrorDir, gitDir, method));
+  if (seeded) await copyRefs(mirror, own, common);
+  else await fetchFromMirror(gitDir, request, common);
+  for (const [key, value] of localSettings(request)) {
+    await safeGit({ ...common, profile: own, args: ['config', '--local', '--', key, value] });
+  }
+  await safeGit({
+    ...common,
+    profile: { kind: 'observe', gitDir, workTree: root, indexFile: join(gitDir, 'index') },
+    args: ['checkout', '-q', '--no-recurse-submodules', '-B', branch, baseCommit, '--'],
+    timeoutMs: 1_800_000,
+  });
+}
+
+function localSettings(request: PrepareWorkspaceRequest): [string, string][] {
+  // An agent's home is empty, and git refuses to commit without a name.
+  const settings: [string, string][] = [
+    ['user.name', 'Holdfast agent'],
+    ['user.email', 'agent@holdfast.invalid'],
+  ];
+  if (request.sourceUrl !== undefined) {
+    settings.push(['remote.origin.url', request.sourceUrl], ['remote.origin.pushurl', NO_PUSH]);
+    settings.push(['remote.origin.fetch', '+refs/heads/*:refs/remotes/origin/*']);
+  }
+  return settings;
+}
+
+/**
+ * Copies the mirror's packs; they hold all of its branches and tags, because fetched objects always stay packed.
+ * Returns false when that cannot be relied on: once trees of jobs were saved into the mirror, a fetch may have left out
+ * objects it found there.
+ */
+async function copyPacks(mirrorDir: string, gitDir: string, method: 'reflink' | 'copy'): Promise<boolean> {
+  const from = join(mirrorDir, 'objects', 'pack');
+  const to = join(gitDir, 'objects', 'pack');
+  await mkdir(to, { recursive: true });
+  const names = await readdir(from);
+  const kept = new Set(names.filter((name) => name.endsWith(KEEP)).map((name) => name.slice(0, -KEEP.length)));
+  const mode = method === 'reflink' ? constants.COPYFILE_FICLONE_FORCE : 0;
+  for (const name of names) {
+    if (!/^pack-[0-9a-f]+\.(pack|idx|rev)$/.test(name) || kept.has(name.slice(0, name.lastIndexOf('.')))) continue;
+    await copyFile(join(from, name), join(to, name), mode | constants.COPYFILE_EXCL);
+  }
+  const shallow = join(mirrorDir, 'shallow');
+  if (await exists(shallow)) await copyFile(shallow, join(gitDir, 'shallow'), constants.COPYFILE_EXCL);
+  return kept.size === 0;
+}
+
+type Common = Pick<GitRequest, 'op' | 'signal' | 'config'>;
+
+async function copyRefs(mirror: GitProfile, own: GitProfile, common: Common): Promise<void> {
+  const args = ['for-each-ref', '--format=%(objectname) %(refname)', 'refs/heads/', 'refs/tags/'];
+  const { text } = await safeGit({ ...common, profile: mirror, args });
+  const lines = text.split('\n').filter((line) => line !== '');
+  const commands = lines.map((line) => {
+    const space = line.indexOf(' ');
+    const ref = line.slice(space + 1).replace(/^refs\/heads\//, 'refs/remotes/origin/');
+    return `create ${ref}\0${line.slice(0, space)}\0`;
+  });
+  await safeGit({ ...common, profile: own, args: ['update-ref', '-z', '--stdin'], input: commands.join('') });
+  await safeGit({ ...common, profile: own, args: ['pack-refs', '--all'] });
+}
+
+/** Lets git send what is missing; with packs already there it proves that they are complete, or completes them. */
+async function fetchFromMirror(gitDir: string, request: PrepareWorkspaceRequest, common: Common): Promise<void> {
+  const args = ['fetch', '--quiet', '--no-write-fetch-head', '--no-recurse-submodules', '--no-auto-maintenance'];
+  args.push('--update-shallow', '--', request.mirrorDir);
+  args.push('+refs/heads/*:refs/remotes/origin/*', '+refs/tags/*:refs/tags/*', request.baseCommit);
+  await safeGit({ ...common, profile: { kind: 'path', gitDir, configFile: null }, args });
+  await safeGit({ ...common, profile: { kind: 'local', gitDir }, args: ['pack-refs', '--all'] });
+}

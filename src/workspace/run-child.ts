@@ -1,0 +1,120 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { open } from 'node:fs/promises';
+
+/** What to run. `env` is the child's complete environment; nothing of ours is passed on. */
+export interface ChildRequest {
+  argv: readonly string[];
+  cwd: string;
+  env: Readonly<Record<string, string>>;
+  /** After this many milliseconds the child is asked to end (SIGTERM), 2 s later killed. */
+  timeoutMs: number;
+  /** Bytes of stdout that are kept; the child is ended when it prints more. */
+  maxBytes: number;
+  /** Bytes for its stdin. Without this and `inputFile` stdin is empty. */
+  input?: string | Uint8Array | undefined;
+  /** Path of a file to be its stdin, so that large data never passes through this process. */
+  inputFile?: string | undefined;
+  signal?: AbortSignal | undefined;
+  /** Intent this child works for, put into its environment as HOLDFAST_OP: recovery finds and ends leftovers by it. */
+  op?: string | undefined;
+}
+
+/** How the child ended. Exactly one of `code` and `signal` is set. */
+export interface ChildResult {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  stdout: Buffer;
+  /** The last 64 KiB of stderr. */
+  stderr: string;
+  timedOut: boolean;
+  /** It printed more than `maxBytes` and was ended; `stdout` holds the first `maxBytes`. */
+  truncated: boolean;
+}
+
+const STDERR_BYTES = 64 * 1024;
+/** From SIGTERM to SIGKILL: git removes its lock and temp files on SIGTERM. */
+const GRACE_MS = 2000;
+/** From the child's end to giving up on whoever inherited its pipes. */
+const DRAIN_MS = 2000;
+
+/**
+ * Runs a program without a shell, in its own session and process group, and returns how it ended; a non-zero exit is
+ * a result, not an error. Throws the signal's reason when aborted, and the spawn error when it cannot be started.
+ *
+ * Only the child itself is signalled: signalling a group is the keeper's right. git passes SIGTERM on to the transports
+ * it started, the rest of its helpers end at the closed pipe; one that does neither keeps HOLDFAST_OP and is found by it.
+ */
+export async function runChild(request: ChildRequest): Promise<ChildResult> {
+  request.signal?.throwIfAborted();
+  const [command, ...args] = request.argv;
+  if (command === undefined) throw new Error('an empty argv cannot be run');
+  const file = request.inputFile === undefined ? null : await open(request.inputFile, 'r');
+  try {
+    const child = spawn(command, args, {
+      cwd: request.cwd,
+      env: request.op === undefined ? { ...request.env } : { ...request.env, HOLDFAST_OP: request.op },
+      stdio: [file === null ? 'pipe' : file.fd, 'pipe', 'pipe'],
+      detached: true,
+      shell: false,
+    });
+    return await collect(child, request);
+  } finally {
+    await file?.close();
+  }
+}
+
+function collect(child: ChildProcess, request: ChildRequest): Promise<ChildResult> {
+  return new Promise((resolve, reject) => {
+    const out: Buffer[] = [];
+    let outBytes = 0;
+    let stderr = Buffer.alloc(0);
+    let timedOut = false;
+    let truncated = false;
+    const timers = new Set<NodeJS.Timeout>();
+    const after = (ms: number, act: () => void): void => void timers.add(setTimeout(act, ms));
+    const end = (): void => {
+      child.kill('SIGTERM');
+      after(GRACE_MS, () => child.kill('SIGKILL'));
+    };
+    const settle = (act: () => void): void => {
+      for (const timer of timers) clearTimeout(timer);
+      request.signal?.removeEventListener('abort', end);
+      act();
+    };
+    after(request.timeoutMs, () => {
+      timedOut = true;
+      end();
+    });
+    request.signal?.addEventListener('abort', end, { once: true });
+    child.stdout?.on('data', (chunk: Buffer) => {
+      const room = request.maxBytes - outBytes;
+      if (room > 0) out.push(chunk.subarray(0, room));
+      outBytes += Math.min(room, chunk.length);
+      if (chunk.length <= room || truncated) return;
+      truncated = true;
+      end();
+    });
+    child.stderr?.on('data', (chunk: Buffer) => {
+      stderr = Buffer.concat([stderr, chunk]).subarray(-STDERR_BYTES);
+    });
+    // A child that ends without reading its input gives EPIPE here; its exit code tells the story.
+    child.stdin?.on('error', () => undefined);
+    child.stdin?.end(request.input ?? '');
+    child.on('error', (error) => settle(() => reject(error)));
+    child.on('exit', () =>
+      after(DRAIN_MS, () => {
+        child.stdout?.destroy();
+        child.stderr?.destroy();
+      }),
+    );
+    child.on('close', (code, signal) =>
+      settle(() => {
+        if (request.signal?.aborted === true) reject(request.signal.reason as Error);
+        else {
+          const text = stderr.toString('utf8');
+          resolve({ code, signal, stdout: Buffer.concat(out), stderr: text, timedOut, truncated });
+        }
+      }),
+    );
+  });
+}
