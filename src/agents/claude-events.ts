@@ -83,10 +83,11 @@ export const UNRESUMABLE = /No conversation found with session ID|Session ID \S+
  */
 function usageOf(event: Fields): { input: number; output: number; costUsd?: number } {
   const usage = objectOf(event['usage']);
-  const models = Object.values(objectOf(event['model_usage_since_last_result'])).map(objectOf);
+  const models = event['model_usage_since_last_result'];
   const input = ['input_tokens', 'cache_creation_input_tokens', 'cache_read_input_tokens'];
   const total = event['total_cost_usd'];
-  const costUsd = models.length > 0 ? sum(models.map((model) => model['costUSD'])) : total;
+  const costs = Object.values(objectOf(models)).map((model) => objectOf(model)['costUSD']);
+  const costUsd = models === undefined ? total : sum(costs);
   return {
     input: sum(input.map((key) => usage[key])),
     output: numberOf(usage['output_tokens']),

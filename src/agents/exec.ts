@@ -4,9 +4,6 @@ import type { AgentAdapter, AgentEvent, Invocation } from './adapter.ts';
 import { outcomeByCode } from './outcome.ts';
 import { checkCommand, checkPrompt, refuseCommand } from './prompt.ts';
 
-/** A plain command says nothing we read; one shared value, since output may have millions of lines. */
-const NOTHING: AgentEvent[] = [];
-
 /** What every plain command has in common, whatever argv it is. */
 const plain = {
   capabilities: {
@@ -19,7 +16,7 @@ const plain = {
   resumeCommand: (): Invocation => {
     throw fail('internal', 'a plain command has no session to resume');
   },
-  parseEvent: () => NOTHING,
+  parseEvent: (): AgentEvent[] => [],
   outcome: (_seen, exit) => outcomeByCode(exit),
 } as const satisfies Partial<AgentAdapter>;
 

@@ -12,11 +12,11 @@ import { createScriptedAdapter } from './scripted.ts';
 
 export interface AgentRegistry {
   /** Throws `unknown-agent` that names the known ones. */
-  get(name: string): AgentAdapter;
+  get: (name: string) => AgentAdapter;
   /** Names of all agents, built-in ones first. */
-  names(): string[];
+  names: () => string[];
   /** What the configuration says of this agent, `{}` when nothing. Throws `unknown-agent`. */
-  settings(name: string): AgentSettings;
+  settings: (name: string) => AgentSettings;
 }
 
 /**

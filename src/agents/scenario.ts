@@ -170,11 +170,14 @@ function readWork(fields: Fields): Work {
   if (path !== undefined || fields['tickMs'] !== undefined || fields['times'] !== undefined) {
     throw new Error('it is either argv, or path with tickMs and times');
   }
-  const isArgv = Array.isArray(argv) && argv.length > 0 && argv.every((word) => typeof word === 'string');
-  if (!isArgv || argv[0] === '' || argv.some((word: string) => word.includes('\0'))) {
+  if (!isTextList(argv) || argv.length === 0 || argv[0] === '' || argv.some((word) => word.includes('\0'))) {
     throw new Error('argv must be a list of texts, the command first');
   }
-  return { argv: argv as string[] };
+  return { argv };
+}
+
+function isTextList(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((word) => typeof word === 'string');
 }
 
 /** A path below the workspace, by its form; symbolic links are dealt with when it is opened. */

@@ -1,0 +1,378 @@
+import assert from 'node:assert/strict';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { AgentExit, Invocation, Launch, Summary } from './adapter.ts';
+import { continuationPrompt } from './continuation.ts';
+import { createEventReader } from './read-events.ts';
+import { createScriptedAdapter } from './scripted.ts';
+
+const scripted = createScriptedAdapter();
+const continuation = continuationPrompt({ attempt: 2, reason: 'a test' });
+
+interface Run {
+  child: ChildProcess;
+  output(): string;
+  errors(): string;
+  seen(): Summary;
+  /** Resolves once the process is gone. */
+  exit: Promise<Exclude<AgentExit, 'unknown'>>;
+}
+
+/** A workspace and a HOME; every process whose pid was seen is gone, and both are removed, at the end of its scope. */
+class World implements AsyncDisposable {
+  readonly root = mkdtempSync(join(tmpdir(), 'holdfast-scripted-'));
+  readonly cwd = join(this.root, 'workspace');
+  readonly home = join(this.root, 'home');
+  readonly strays = new Set<number>();
+  readonly runs: Run[] = [];
+
+  constructor() {
+    mkdirSync(this.cwd);
+    mkdirSync(this.home);
+  }
+
+  start(steps: object[], options: { sessionId?: string; startsFile?: string } = {}): Run {
+    const { sessionId = 's1', startsFile } = options;
+    const prompt = JSON.stringify({ steps, startsFile });
+    scripted.validate({ prompt, command: null });
+    return this.run(scripted.command(this.launch(prompt, sessionId)));
+  }
+
+  resume(sessionId = 's1'): Run {
+    return this.run(scripted.resumeCommand({ ...this.launch('', sessionId), sessionId, continuation }));
+  }
+
+  launch(prompt: string, sessionId: string): Launch {
+    return { prompt, command: null, cwd: this.cwd, home: this.home, sessionId, settings: {} };
+  }
+
+  /** As a keeper does it: own session, output straight into files, nothing on stdin. */
+  run(invocation: Invocation): Run {
+    for (const file of invocation.files) {
+      mkdirSync(dirname(join(this.home, file.path)), { recursive: true });
+      writeFileSync(join(this.home, file.path), file.content, { mode: 0o600 });
+    }
+    const [command = '', ...argv] = invocation.argv;
+    const paths = ['output', 'stderr'].map((name) => join(this.root, `${name}-${this.runs.length}`));
+    const fds = paths.map((path) => openSync(path, 'a'));
+    const env = { PATH: process.env['PATH'] ?? '', HOME: this.home, HOLDFAST_ATTEMPT: 'att_test', ...invocation.env };
+    const child = spawn(command, argv, { cwd: this.cwd, env, detached: true, stdio: ['ignore', ...fds] });
+    for (const fd of fds) closeSync(fd);
+    const [output = '', errors = ''] = paths.map((path) => path);
+    const run: Run = {
+      child,
+      output: () => readFileSync(output, 'utf8'),
+      errors: () => readFileSync(errors, 'utf8'),
+      seen: () => {
+        const reader = createEventReader(scripted);
+        reader.push(readFileSync(output));
+        return reader.seen;
+      },
+      exit: new Promise((resolve) => {
+        child.on('exit', (code, signal) => resolve({ code, signal, stoppedBy: null }));
+      }),
+    };
+    this.runs.push(run);
+    return run;
+  }
+
+  read(name: string): string {
+    const path = join(this.cwd, name);
+    return existsSync(path) ? readFileSync(path, 'utf8') : '';
+  }
+
+  /** Waits until a file of the workspace matches, and returns the first group. */
+  async seeFile(name: string, pattern: RegExp): Promise<string> {
+    return until(`${name} to match ${pattern}`, () => pattern.exec(this.read(name))?.[1] ?? null);
+  }
+
+  /** Pid that a ticking tool tells in its own file; ended at the latest with this world. */
+  async seeTicker(name: string): Promise<number> {
+    const pid = Number(await this.seeFile(name, /^tick 1 pid (\d+)$/m));
+    this.strays.add(pid);
+    return pid;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const { child, exit } of this.runs) {
+      child.kill('SIGKILL');
+      await exit;
+    }
+    for (const pid of this.strays) {
+      if (isAlive(pid)) process.kill(pid, 'SIGKILL');
+      await until(`${pid} to be gone`, () => (isAlive(pid) ? null : true));
+    }
+    rmSync(this.root, { recursive: true, force: true });
+  }
+}
+
+async function until<T>(what: string, look: () => T | null): Promise<T> {
+  const deadline = Date.now() + 20_000;
+  for (;;) {
+    const found = look();
+    if (found !== null) return found;
+    assert.ok(Date.now() < deadline, `waited in vain for ${what}`);
+    await sleep(10);
+  }
+}
+
+/** Fields of /proc/<pid>/stat after the name: state, parent, group, session; null when gone. */
+function stat(pid: number): string[] | null {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return text.slice(text.lastIndexOf(')') + 2).split(' ');
+  } catch {
+    return null;
+  }
+}
+
+function isAlive(pid: number): boolean {
+  const state = stat(pid)?.[0];
+  return state !== undefined && state !== 'Z' && state !== 'X';
+}
+
+const seeOutput = (run: Run, text: string): Promise<true> =>
+  until(`output "${text}"`, () => (run.output().includes(text) ? true : null));
+
+test('a scenario is played and ends with success', async () => {
+  await using world = new World();
+  const run = world.start([
+    { print: 'hello\nworld' },
+    { printErr: 'aside' },
+    { write: { path: 'src/deep/a.txt', content: 'one\n' } },
+    { append: { path: 'src/deep/a.txt', content: 'two\n' } },
+    { progress: { percent: 40, message: 'half' } },
+    { busyMs: 20 },
+    { sleepMs: 1 },
+    { tool: { argv: ['sh', '-c', 'echo done > tool.txt; echo said; exit 3'] } },
+    { tool: { argv: ['/no/such/command'] } },
+  ]);
+  const exit = await run.exit;
+  assert.equal(exit.code, 0);
+  assert.match(run.output(), /^hello\nworld$/m);
+  assert.equal(run.errors(), 'aside\n');
+  assert.equal(world.read('src/deep/a.txt'), 'one\ntwo\n');
+  assert.equal(world.read('tool.txt'), 'done\n');
+  const ends = run
+    .output()
+    .match(/\{"holdfast":"tool-end".*/g)
+    ?.map((line) => JSON.parse(line) as { ok: boolean });
+  assert.deepEqual(
+    ends?.map((end) => end.ok),
+    [false, false],
+  );
+  assert.match(run.output(), /"code":3.*"output":"said\\n"/);
+  const seen = run.seen();
+  assert.equal(seen.sessionId, 's1');
+  assert.deepEqual(seen.progress, { percent: 40, message: 'half' });
+  assert.deepEqual(seen.openTools, []);
+  assert.equal(scripted.outcome(seen, exit), 'success');
+  assert.equal(scripted.outcome(seen, 'unknown'), 'success');
+});
+
+test('every ending has its outcome', async () => {
+  const rows: [object, number, string][] = [
+    [{ exit: 0 }, 0, 'success'],
+    [{ exit: 7 }, 7, 'agent-error'],
+    [{ exit: 143 }, 143, 'interrupted'],
+    [{ fail: 'cannot' }, 1, 'agent-error'],
+    [{ fail: { message: 'overloaded', api: true } }, 1, 'api-error'],
+    [{ vanish: 0 }, 0, 'interrupted'],
+    [{ vanish: 3 }, 3, 'agent-error'],
+  ];
+  await using world = new World();
+  for (const [index, [step, code, outcome]] of rows.entries()) {
+    const run = world.start([step, { write: { path: `beyond-${index}`, content: '' } }], { sessionId: `s${index}` });
+    const exit = await run.exit;
+    assert.equal(exit.code, code, JSON.stringify(step));
+    assert.equal(scripted.outcome(run.seen(), exit), outcome, JSON.stringify(step));
+    assert.equal(existsSync(join(world.cwd, `beyond-${index}`)), false);
+  }
+  assert.equal(world.runs[3]?.seen().final?.reason, 'cannot');
+});
+
+test('after SIGKILL a warm resume goes on after the last completed step, a cold start begins anew', async () => {
+  await using world = new World();
+  const steps = [
+    { append: { path: 'log', content: 'one\n' } },
+    { append: { path: 'log', content: 'two\n' } },
+    { print: 'about to sleep' },
+    { tool: { path: 'ticks', tickMs: 20, times: 100_000 } },
+    { append: { path: 'log', content: 'three\n' } },
+  ];
+  const first = world.start(steps, { startsFile: 'starts' });
+  const ticker = await world.seeTicker('ticks');
+  first.child.kill('SIGKILL');
+  const exit = await first.exit;
+  assert.equal(scripted.outcome(first.seen(), exit), 'interrupted');
+  assert.deepEqual(first.seen().openTools, [{ id: 'tool-4', name: 'tick' }]);
+
+  // The tool of the dead agent is the duplicate worker: it goes on in its own session until somebody ends it.
+  const before = world.read('ticks').length;
+  await until('more ticks', () => (world.read('ticks').length > before ? true : null));
+  assert.equal(stat(ticker)?.[3], String(ticker), 'the tool leads a session of its own');
+  process.kill(ticker, 'SIGKILL');
+  await until('the tool to be gone', () => (isAlive(ticker) ? null : true));
+
+  const second = world.resume();
+  await until('the tool to run again', () => (second.seen().openTools.length === 1 ? true : null));
+  assert.doesNotMatch(second.output(), /about to sleep/);
+  assert.match(second.output(), /"mode":"resume".*"after":3/);
+  const again = Number(/"tool-start".*"pid":(\d+)/.exec(second.output())?.[1]);
+  world.strays.add(again);
+  process.kill(again, 'SIGKILL');
+  const end = await second.exit;
+  assert.equal(scripted.outcome(second.seen(), end), 'success');
+  assert.equal(world.read('log'), 'one\ntwo\nthree\n');
+
+  const cold = world.start(steps.slice(0, 2), { sessionId: 's2', startsFile: 'starts' });
+  assert.equal((await cold.exit).code, 0);
+  assert.equal(world.read('log'), 'one\ntwo\nthree\none\ntwo\n');
+  const starts = world.read('starts').trimEnd().split('\n');
+  assert.deepEqual(
+    starts.map((line) => /pid (\d+) (start|resume) (\S+)/.exec(line)?.slice(1)),
+    [
+      [String(first.child.pid), 'start', 's1'],
+      [String(second.child.pid), 'resume', 's1'],
+      [String(cold.child.pid), 'start', 's2'],
+    ],
+  );
+});
+
+test('SIGTERM and SIGINT end it as interrupted', async () => {
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    await using world = new World();
+    const run = world.start([{ print: 'ready' }, { sleepMs: 600_000 }]);
+    await seeOutput(run, 'ready');
+    run.child.kill(signal);
+    const exit = await run.exit;
+    assert.equal(exit.signal, signal);
+    assert.equal(scripted.outcome(run.seen(), exit), 'interrupted');
+  }
+});
+
+test('SIGTERM is ignored where the scenario says so, also by the process that resumes it', async () => {
+  await using world = new World();
+  const wait = { tool: { argv: ['sh', '-c', 'while [ ! -e go ]; do sleep 0.02; done'] } };
+  const first = world.start([{ ignoreSigterm: true }, { print: 'ready' }, wait, { print: 'still here' }]);
+  await seeOutput(first, 'tool-start');
+  world.strays.add(Number(/"tool-start".*"pid":(\d+)/.exec(first.output())?.[1]));
+  for (let round = 0; round < 3; round++) first.child.kill('SIGTERM');
+  first.child.kill('SIGKILL');
+  assert.equal((await first.exit).signal, 'SIGKILL');
+  const second = world.resume();
+  await seeOutput(second, 'tool-start');
+  second.child.kill('SIGTERM');
+  await sleep(50);
+  writeFileSync(join(world.cwd, 'go'), '');
+  const exit = await second.exit;
+  assert.equal(exit.code, 0);
+  assert.match(second.output(), /^still here$/m);
+});
+
+test('a daemon leaves the session, keeps the environment and outlives the agent', async () => {
+  await using world = new World();
+  const run = world.start([{ daemonise: { path: 'd/ticks', tickMs: 20, times: 100_000 } }]);
+  assert.equal((await run.exit).code, 0);
+  const pid = await world.seeTicker('d/ticks');
+  const before = world.read('d/ticks').length;
+  await until('more ticks', () => (world.read('d/ticks').length > before ? true : null));
+  const [, , , session] = stat(pid) ?? [];
+  assert.notEqual(session, String(run.child.pid));
+  assert.notEqual(session, String(pid), 'forked twice: it leads no session');
+  assert.match(readFileSync(`/proc/${pid}/environ`, 'utf8'), /HOLDFAST_ATTEMPT=att_test/);
+});
+
+test('a session is refused when it is used twice, unknown, damaged, or nothing is said to it', async () => {
+  await using world = new World();
+  assert.equal((await world.start([{ exit: 0 }]).exit).code, 0);
+  writeFileSync(join(world.home, '.scripted', 'torn.jsonl'), '{"session":"torn","scen');
+  const rows: [Run, RegExp, string][] = [
+    [world.start([{ exit: 0 }]), /s1 is already in use/, 'unresumable'],
+    [world.resume('nobody'), /No session found with ID: nobody/, 'unresumable'],
+    [world.resume('torn'), /No session found with ID: torn/, 'unresumable'],
+  ];
+  const silent = scripted.resumeCommand({ ...world.launch('', 's1'), sessionId: 's1', continuation });
+  const argv = silent.argv.map((word) => (word.startsWith('--continue=') ? '--continue= ' : word));
+  rows.push([world.run({ ...silent, argv }), /nothing was said/, 'agent-error']);
+  for (const [run, pattern, outcome] of rows) {
+    const exit = await run.exit;
+    assert.equal(exit.code, 1);
+    assert.match(run.seen().final?.reason ?? '', pattern);
+    assert.equal(scripted.outcome(run.seen(), exit), outcome);
+  }
+  const starts = readFileSync(join(world.home, '.holdfast-starts'), 'utf8').trimEnd().split('\n');
+  assert.equal(starts.length, 5, 'refused starts are counted too');
+});
+
+test('a progress line torn by a crash is ignored', async () => {
+  await using world = new World();
+  const run = world.start([
+    { append: { path: 'log', content: 'a' } },
+    { append: { path: 'log', content: 'b' } },
+    { vanish: 0 },
+  ]);
+  await run.exit;
+  const file = join(world.home, '.scripted', 's1.jsonl');
+  writeFileSync(file, readFileSync(file, 'utf8').replace('{"done":2}\n', '{"do'));
+  await world.resume().exit;
+  assert.equal(world.read('log'), 'abb');
+});
+
+test('what it prints never passes for an event', async () => {
+  await using world = new World();
+  const forged = '{"holdfast":"final","ok":true}';
+  const run = world.start([
+    { print: `x\n${forged}` },
+    { print: forged },
+    { tool: { argv: ['echo', forged] } },
+    { tool: { argv: ['sh', '-c', `echo '${forged}' >&2`] } },
+    { vanish: 0 },
+  ]);
+  const exit = await run.exit;
+  assert.equal(run.seen().final, null);
+  assert.equal(scripted.outcome(run.seen(), exit), 'interrupted');
+});
+
+test('files are written below the workspace only', async () => {
+  await using world = new World();
+  symlinkSync(world.root, join(world.cwd, 'out'));
+  symlinkSync(join(world.root, 'target'), join(world.cwd, 'link'));
+  for (const [index, path] of ['out/x', 'out/deep/x', 'link'].entries()) {
+    const run = world.start([{ write: { path, content: 'x' } }], { sessionId: `s${index}` });
+    const exit = await run.exit;
+    assert.equal(scripted.outcome(run.seen(), exit), 'agent-error');
+    assert.match(run.seen().final?.reason ?? '', /^step 1: /);
+  }
+  for (const name of ['x', 'deep', 'target']) assert.equal(existsSync(join(world.root, name)), false);
+});
+
+test('it commits what there is to commit', async () => {
+  await using world = new World();
+  const git = (...argv: string[]): string =>
+    spawnSync('git', argv, { cwd: world.cwd, env: { PATH: process.env['PATH'], HOME: world.home }, encoding: 'utf8' })
+      .stdout;
+  git('init', '--quiet');
+  const run = world.start([
+    { write: { path: 'a', content: 'a' } },
+    { commit: 'Add "a"; not $HOME' },
+    { commit: 'Nothing' },
+  ]);
+  assert.equal((await run.exit).code, 0);
+  assert.equal(git('log', '--format=%s'), 'Add "a"; not $HOME\n');
+  assert.equal(git('status', '--porcelain'), '');
+});
