@@ -1,0 +1,111 @@
+/** Acceptance: the job, its prompt and its idempotency key become durable together. */
+import { fail } from '../../kernel/errors.ts';
+import { sha256 } from '../../kernel/hash.ts';
+import { newId } from '../../kernel/ids.ts';
+import { MAX_PROMPT_BYTES, type Job } from '../../lifecycle/job.ts';
+import type { NewJob } from '../store.ts';
+import { JOBS, insertRecord, toRecord, withoutNulls, type JobRecord } from './entities.ts';
+import { toJob } from './jobs.ts';
+import { GENESIS, appendEvent } from './journal.ts';
+import type { Session } from './session.ts';
+
+/** Throws `bad-prompt` for a prompt that could not be stored byte for byte. */
+function checkPrompt(prompt: string): void {
+  const bytes = Buffer.byteLength(prompt);
+  if (bytes === 0) throw fail('bad-prompt', 'the prompt is empty');
+  if (bytes > MAX_PROMPT_BYTES)
+    throw fail('bad-prompt', `the prompt has ${bytes} bytes, more than ${MAX_PROMPT_BYTES}`);
+  if (prompt.includes('\0')) throw fail('bad-prompt', 'the prompt contains a NUL character');
+  if (!prompt.isWellFormed()) throw fail('bad-prompt', 'the prompt contains half of a surrogate pair');
+}
+
+function findReplay(session: Session, input: NewJob): Job | null {
+  if (input.idempotency === null) return null;
+  const row = session.sql.get(
+    `SELECT ${JOBS.select} FROM jobs WHERE principal = $1 AND idempotency_key = $2`,
+    input.principal,
+    input.idempotency.key,
+  );
+  if (row === null) return null;
+  const first = toRecord(JOBS, row);
+  if (first.requestSha256 !== input.idempotency.requestSha256) {
+    throw fail('idempotency-conflict', `the key already belongs to job ${first.number}, made by another request`);
+  }
+  return toJob(first);
+}
+
+/** Accepts a job, or returns the one an earlier request with the same key made. */
+export function acceptJob(session: Session, input: NewJob): { job: Job; replayed: boolean } {
+  const replay = findReplay(session, input);
+  if (replay !== null) return { job: replay, replayed: true };
+  checkPrompt(input.prompt);
+  if (session.sql.get('SELECT 1 FROM repositories WHERE name = $1', input.repository) === null) {
+    throw fail('repository-not-found', `there is no repository "${input.repository}"`);
+  }
+  const promptSha256 = sha256(input.prompt);
+  session.sql.run(
+    'INSERT INTO prompts (sha256, body) VALUES ($1, $2) ON CONFLICT (sha256) DO NOTHING',
+    promptSha256,
+    input.prompt,
+  );
+  const record = makeRecord(session, input, promptSha256);
+  const head = appendEvent(
+    session,
+    {
+      actor: input.principal,
+      kind: 'job.accept',
+      subject: record.id,
+      jobId: record.id,
+      attemptId: null,
+      data: withoutNulls(record),
+    },
+    GENESIS,
+  );
+  insertRecord(session.sql, JOBS, record, head);
+  session.counters.moveJob(record, null, record.state);
+  return { job: toJob(record), replayed: false };
+}
+
+function makeRecord(session: Session, input: NewJob, promptSha256: string): JobRecord {
+  const id = newId('job', session.at);
+  return {
+    number: session.counters.next('jobNumber'),
+    id,
+    repository: input.repository,
+    promptSha256,
+    command: input.command,
+    agent: input.agent,
+    pipeline: input.pipeline,
+    stage: 'implement',
+    state: input.start ? 'queued' : 'created',
+    outcome: null,
+    epoch: 1,
+    frozen: false,
+    priority: input.priority,
+    fence: 0,
+    attempts: 0,
+    onInterrupt: input.onInterrupt,
+    sessionId: null,
+    workspaceState: 'none',
+    baseCommit: null,
+    outputBytes: 0,
+    cancelRequestedAt: null,
+    limits: input.limits,
+    deadlineMs: input.deadlineMs,
+    principal: input.principal,
+    lineage: id,
+    reason: null,
+    blocker: null,
+    exitCode: null,
+    exitSignal: null,
+    queueSeq: input.start ? session.counters.next('queueSeq') : null,
+    createdAt: session.at,
+    queuedAt: input.start ? session.at : null,
+    startedAt: null,
+    finishedAt: null,
+    claimedBy: null,
+    idempotencyKey: input.idempotency?.key ?? null,
+    requestSha256: input.idempotency?.requestSha256 ?? null,
+    version: 1,
+  };
+}

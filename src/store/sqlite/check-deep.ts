@@ -1,0 +1,92 @@
+/** The check of everything: replays the whole journal, one chain at a time, and compares every row. */
+import { DatabaseSync } from 'node:sqlite';
+import { sha256 } from '../../kernel/hash.ts';
+import { messageOf } from '../../kernel/result.ts';
+import { JOB_STATES } from '../../lifecycle/transitions.ts';
+import type { StoreCheck } from '../store.ts';
+import { iterateChains, readEventHash, readLastEvent } from './journal.ts';
+import { beginFold, compareWithRows, foldEvent, listEntities, type Fold } from './replay.ts';
+import { Sql } from './sql.ts';
+import { inspectWitness, judgeWitness, witnessPath } from './witness.ts';
+
+/** Checks the database at `path` over a connection of its own, in one snapshot; writers go on meanwhile. */
+export function checkDatabase(path: string, complaint: string | null): StoreCheck {
+  // Read before the snapshot: what is witnessed now must be in a snapshot taken later.
+  const seen = inspectWitness(witnessPath(path));
+  const database = new DatabaseSync(path, { readOnly: true, timeout: 5000 });
+  const check: StoreCheck = { checked: 0, corrupt: [], witness: complaint };
+  const report = (kind: string, id: string, why: string): void => void check.corrupt.push({ kind, id, why });
+  try {
+    const sql = new Sql(database);
+    database.exec('BEGIN');
+    check.witness ??= seen.error ?? judgeWitness(seen.marks, readLastEvent(sql), (seq) => readEventHash(sql, seq));
+    for (const row of sql.all('PRAGMA quick_check(10)')) {
+      if (row['quick_check'] !== 'ok') report('database', path, String(row['quick_check']));
+    }
+    checkChains(sql, check, report);
+    checkCounters(sql, report);
+    checkPrompts(sql, report);
+  } catch (error) {
+    report('database', path, messageOf(error));
+  } finally {
+    database.close();
+  }
+  return check;
+}
+
+type Report = (kind: string, id: string, why: string) => void;
+
+/** Every chain against its rows, then every table against the number of rows the chains account for. */
+function checkChains(sql: Sql, check: StoreCheck, report: Report): void {
+  const expected = new Map<string, number>();
+  const end = (fold: Fold): void => {
+    check.checked++;
+    const faults = compareWithRows(sql, fold);
+    for (const { entity } of fold.rows.values()) expected.set(entity.table, (expected.get(entity.table) ?? 0) + 1);
+    if (faults.length > 0) report(fold.subject.split('_')[0] ?? 'subject', fold.subject, faults.join('; '));
+  };
+  let fold: Fold | null = null;
+  for (const event of iterateChains(sql)) {
+    if (fold !== null && fold.subject !== event.subject) {
+      end(fold);
+      fold = null;
+    }
+    fold ??= beginFold(event.subject);
+    foldEvent(fold, event);
+  }
+  if (fold !== null) end(fold);
+  for (const { table } of listEntities()) {
+    const count = Number(sql.get(`SELECT count(*) AS n FROM ${table}`)?.['n']);
+    const known = expected.get(table) ?? 0;
+    if (count !== known) report('table', table, `holds ${count} rows, the journal accounts for ${known}`);
+  }
+}
+
+/** Numbers that only grow, and the counts by state, against what they count. */
+function checkCounters(sql: Sql, report: Report): void {
+  const counters = new Map(
+    sql.all('SELECT name, value FROM counters').map((row) => [String(row['name']), Number(row['value'])]),
+  );
+  const counts = sql.all('SELECT state, count(*) AS n FROM jobs GROUP BY state');
+  const byState = new Map(counts.map((row) => [String(row['state']), Number(row['n'])]));
+  for (const state of JOB_STATES) {
+    const [counted, real] = [counters.get(`state:${state}`) ?? 0, byState.get(state) ?? 0];
+    if (counted !== real) report('counter', state, `says ${counted} jobs, there are ${real}`);
+  }
+  const { last, seq, number, place } = {
+    last: readLastEvent(sql).seq,
+    seq: counters.get('seq') ?? 0,
+    number: Number(sql.get('SELECT max(number) AS n FROM jobs')?.['n'] ?? 0),
+    place: Number(sql.get('SELECT max(queue_seq) AS n FROM jobs')?.['n'] ?? 0),
+  };
+  if (seq !== last) report('counter', 'seq', `says ${seq}, the journal ends at ${last}`);
+  if ((counters.get('jobNumber') ?? 0) < number) report('counter', 'jobNumber', `is behind job ${number}`);
+  if ((counters.get('queueSeq') ?? 0) < place) report('counter', 'queueSeq', `is behind place ${place}`);
+}
+
+function checkPrompts(sql: Sql, report: Report): void {
+  for (const row of sql.database.prepare('SELECT sha256, body FROM prompts').iterate()) {
+    const hash = String(row['sha256']);
+    if (sha256(String(row['body'])) !== hash) report('prompt', hash, 'its text does not match its hash');
+  }
+}

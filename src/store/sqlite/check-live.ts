@@ -1,0 +1,51 @@
+/** The check of every start: chains of live work against their rows. Its cost grows with live work only. */
+import { messageOf } from '../../kernel/result.ts';
+import { sha256 } from '../../kernel/hash.ts';
+import { JOB_STATES, isTerminal } from '../../lifecycle/transitions.ts';
+import type { StoreCheck } from '../store.ts';
+import { readChain } from './journal.ts';
+import type { OpenDatabase } from './open.ts';
+import { beginFold, compareWithRows, foldEvent } from './replay.ts';
+import { listLiterals, type Sql } from './sql.ts';
+
+const LIVE = listLiterals(JOB_STATES.filter((state) => !isTerminal(state)));
+
+/** Verifies live jobs, repositories, starts and tokens, and tells what the witness found at open. */
+export function checkLive(store: OpenDatabase): StoreCheck {
+  const { sql } = store;
+  const check: StoreCheck = { checked: 0, corrupt: [], witness: store.complaint };
+  try {
+    for (const { kind, text } of SUBJECTS) {
+      for (const row of sql.all(text)) {
+        const id = String(row['id']);
+        check.checked++;
+        const faults = verifyChain(sql, id);
+        if (kind === 'job') faults.push(...verifyPrompt(sql, String(row['prompt'])));
+        if (faults.length > 0) check.corrupt.push({ kind, id, why: faults.join('; ') });
+      }
+    }
+  } catch (error) {
+    check.corrupt.push({ kind: 'database', id: store.path, why: messageOf(error) });
+  }
+  return check;
+}
+
+const SUBJECTS = [
+  { kind: 'job', text: `SELECT id, prompt_sha256 AS prompt FROM jobs WHERE state IN (${LIVE}) ORDER BY number` },
+  { kind: 'repository', text: 'SELECT id FROM repositories ORDER BY id' },
+  { kind: 'boot', text: 'SELECT id FROM boots ORDER BY number' },
+  { kind: 'token', text: 'SELECT id FROM tokens ORDER BY id' },
+];
+
+function verifyChain(sql: Sql, subject: string): string[] {
+  const fold = beginFold(subject);
+  for (const event of readChain(sql, subject)) foldEvent(fold, event);
+  return compareWithRows(sql, fold);
+}
+
+/** Returns what is wrong with a stored prompt. */
+export function verifyPrompt(sql: Sql, hash: string): string[] {
+  const body = sql.get('SELECT body FROM prompts WHERE sha256 = $1', hash)?.['body'];
+  if (typeof body !== 'string') return ['its prompt is missing'];
+  return sha256(body) === hash ? [] : ['its prompt does not match its hash'];
+}

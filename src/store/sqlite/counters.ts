@@ -1,0 +1,114 @@
+/**
+ * Numbers that only grow, how many jobs each state holds, and how many jobs of each repository wait or work. Kept in
+ * memory, because every write needs some of them, and written once per group inside its transaction; a request that is
+ * rolled back takes its changes back, so the memory never differs from what the transaction holds.
+ */
+import { JOB_STATES, isActive, type JobState } from '../../lifecycle/transitions.ts';
+import type { Sql } from './sql.ts';
+
+export type Sequence = 'seq' | 'jobNumber' | 'queueSeq' | 'lockFence' | 'bootNumber';
+
+export class Counters {
+  readonly #sql: Sql;
+  readonly #values = new Map<string, number>();
+  readonly #dirty = new Set<string>();
+  /** What undoes the changes since the last mark, newest last. */
+  #undo: { name: string; before: number }[] = [];
+
+  constructor(sql: Sql) {
+    this.#sql = sql;
+    this.load();
+  }
+
+  /** Reads everything again; cost grows with live work only. */
+  load(): void {
+    this.#values.clear();
+    this.#dirty.clear();
+    this.#undo = [];
+    for (const row of this.#sql.all('SELECT name, value FROM counters')) {
+      this.#values.set(String(row['name']), Number(row['value']));
+    }
+    const claimable = `SELECT repository, count(*) AS n FROM jobs WHERE state = 'queued' AND frozen = 0 GROUP BY repository`;
+    for (const row of this.#sql.all(claimable)) this.#values.set(`waiting:${row['repository']}`, Number(row['n']));
+    const active = `SELECT repository, count(*) AS n FROM jobs WHERE state IN ('preparing', 'running') GROUP BY repository`;
+    for (const row of this.#sql.all(active)) this.#values.set(`active:${row['repository']}`, Number(row['n']));
+  }
+
+  /** Returns the next number of a sequence, from 1. */
+  next(sequence: Sequence): number {
+    return this.#add(sequence, 1);
+  }
+
+  /** Last number given out. */
+  last(sequence: Sequence): number {
+    return this.#values.get(sequence) ?? 0;
+  }
+
+  /** Jobs in a state. */
+  inState(state: JobState): number {
+    return this.#values.get(`state:${state}`) ?? 0;
+  }
+
+  /** Jobs in every state. */
+  byState(): Record<JobState, number> {
+    return Object.fromEntries(JOB_STATES.map((state) => [state, this.inState(state)])) as Record<JobState, number>;
+  }
+
+  /** Jobs of a repository that hold a place among the working ones. */
+  activeOf(repository: string): number {
+    return this.#values.get(`active:${repository}`) ?? 0;
+  }
+
+  /** Repositories with a job that could be claimed. */
+  waitingRepositories(): string[] {
+    const names: string[] = [];
+    for (const [name, value] of this.#values) {
+      if (value > 0 && name.startsWith('waiting:')) names.push(name.slice('waiting:'.length));
+    }
+    return names;
+  }
+
+  /** Counts a job's way from one state (null: it is new) to another. */
+  moveJob(job: { repository: string; frozen: boolean }, from: JobState | null, to: JobState): void {
+    if (from === to) return;
+    if (from !== null) this.#count(job, from, -1);
+    this.#count(job, to, 1);
+  }
+
+  /** From here on `rollback` undoes. */
+  mark(): void {
+    this.#undo = [];
+  }
+
+  /** Takes back every change since the mark. */
+  rollback(): void {
+    for (const { name, before } of this.#undo.toReversed()) this.#values.set(name, before);
+    this.#undo = [];
+  }
+
+  /** Writes what changed since the last call; inside the group's transaction. */
+  save(): void {
+    for (const name of this.#dirty) {
+      this.#sql.run(
+        'INSERT INTO counters (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value',
+        name,
+        this.#values.get(name) ?? 0,
+      );
+    }
+    this.#dirty.clear();
+  }
+
+  #count(job: { repository: string; frozen: boolean }, state: JobState, by: 1 | -1): void {
+    this.#add(`state:${state}`, by);
+    if (state === 'queued' && !job.frozen) this.#add(`waiting:${job.repository}`, by);
+    if (isActive(state)) this.#add(`active:${job.repository}`, by);
+  }
+
+  #add(name: string, by: number): number {
+    const before = this.#values.get(name) ?? 0;
+    this.#undo.push({ name, before });
+    this.#values.set(name, before + by);
+    if (!name.startsWith('waiting:') && !name.startsWith('active:')) this.#dirty.add(name);
+    return before + by;
+  }
+}

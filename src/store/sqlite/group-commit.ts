@@ -1,0 +1,134 @@
+/**
+ * Group commit: up to `MAX_GROUP` requests in one transaction, each in its own savepoint, so that one fsync serves them
+ * all and one refusal spoils none. What cannot be told apart from success is never answered.
+ */
+import { fail } from '../../kernel/errors.ts';
+import { failpoint } from '../../kernel/failpoints.ts';
+import { messageOf } from '../../kernel/result.ts';
+import type { JournalEvent } from '../store.ts';
+import { readLastEvent } from './journal.ts';
+import { carryOutWrite, type ReadContext } from './operations.ts';
+import type { Session } from './session.ts';
+import { classify, type Failure } from './sql.ts';
+import { toWire, type Answer, type Request } from './wire.ts';
+
+/** Most requests of one transaction (design: 64); more would make the first of them wait too long. */
+export const MAX_GROUP = 64;
+
+/** The outcome is unknown: the process must end without answering. */
+export class FatalError extends Error {
+  override readonly name = 'FatalError';
+}
+
+/** A failure that takes the whole group back, with nothing kept of it. */
+class GroupError extends Error {
+  readonly failure: Failure;
+  constructor(failure: Failure, cause: unknown) {
+    super(messageOf(cause), { cause });
+    this.failure = failure;
+  }
+}
+
+/** Carries out a group; returns its answers and events, which are durable and witnessed. Throws `FatalError`. */
+export function commitGroup(store: ReadContext, requests: Request[]): { answers: Answer[]; events: JournalEvent[] } {
+  const session: Session = { sql: store.sql, counters: store.counters, at: 0, events: [] };
+  try {
+    begin(store);
+    const answers = requests.map((request) => runInSavepoint(store, session, request));
+    if (session.events.length === 0) store.sql.run('ROLLBACK');
+    else commit(store, session);
+    return { answers, events: session.events };
+  } catch (error) {
+    if (!(error instanceof GroupError))
+      throw error instanceof FatalError ? error : new FatalError(messageOf(error), { cause: error });
+    rollBack(store);
+    const answer = toWire(refusalOf(error, store.path));
+    return { answers: requests.map(([id]) => [id, false, answer]), events: [] };
+  }
+}
+
+function refusalOf(error: GroupError, path: string): Error {
+  if (error.failure === 'full') return fail('storage-full', `no space left for ${path}: ${error.message}`);
+  if (error.failure === 'corrupt') return fail('store-corrupt', `${path}: ${error.message}`);
+  return fail('storage-failed', `${path} is held by another process: ${error.message}`);
+}
+
+/** Throws a `GroupError` for what leaves nothing behind, a `FatalError` for what may have. */
+function escalate(error: unknown, failure: Failure): never {
+  if (failure === 'io' || failure === 'request') throw new FatalError(messageOf(error), { cause: error });
+  throw new GroupError(failure, error);
+}
+
+function begin(store: ReadContext): void {
+  try {
+    store.sql.run('BEGIN IMMEDIATE');
+    const version = store.readDataVersion();
+    // Somebody else wrote to this file: what memory knows of it is old.
+    if (version !== store.dataVersion) {
+      store.dataVersion = version;
+      store.counters.load();
+    }
+  } catch (error) {
+    escalate(error, classify(error));
+  }
+}
+
+function runInSavepoint(store: ReadContext, session: Session, request: Request): Answer {
+  const [id, operation, at, args] = request;
+  const { sql, counters } = store;
+  const eventsBefore = session.events.length;
+  session.at = at;
+  counters.mark();
+  try {
+    sql.run('SAVEPOINT request');
+    const result = carryOutWrite(session, operation, args);
+    sql.run('RELEASE request');
+    return [id, true, result ?? null];
+  } catch (error) {
+    const failure = classify(error);
+    // A full disk rolls back the whole transaction; the next savepoint would commit on its own.
+    if (!sql.database.isTransaction && failure === 'request') throw new FatalError(messageOf(error), { cause: error });
+    if (failure !== 'request') escalate(error, failure);
+    undo(store, error);
+    counters.rollback();
+    session.events.length = eventsBefore;
+    return [id, false, toWire(error)];
+  }
+}
+
+function undo(store: ReadContext, cause: unknown): void {
+  try {
+    store.sql.run('ROLLBACK TO request');
+    store.sql.run('RELEASE request');
+  } catch (error) {
+    const failure = classify(error);
+    escalate(new Error(messageOf(error), { cause }), failure);
+  }
+}
+
+function commit(store: ReadContext, session: Session): void {
+  const last = session.events.at(-1);
+  const startedAt = performance.now();
+  try {
+    store.counters.save();
+    failpoint('store.before-commit');
+    store.sql.run('COMMIT');
+  } catch (error) {
+    // A write that found no space leaves no commit record behind; every other failure may have.
+    escalate(error, classify(error) === 'full' ? 'full' : 'io');
+  }
+  failpoint('store.after-commit');
+  if (last !== undefined) store.witness?.write({ seq: last.seq, hash: last.hash });
+  store.timings.add(performance.now() - startedAt);
+}
+
+function rollBack(store: ReadContext): void {
+  try {
+    if (store.sql.database.isTransaction) store.sql.run('ROLLBACK');
+    store.counters.load();
+    if (store.counters.last('seq') !== readLastEvent(store.sql).seq)
+      throw new Error('the counters and the journal differ');
+  } catch (error) {
+    throw new FatalError(messageOf(error), { cause: error });
+  }
+}

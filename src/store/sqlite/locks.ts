@@ -1,0 +1,52 @@
+/** Short critical sections. A lock's events belong to the chain of its job, else of its repository. */
+import { fail } from '../../kernel/errors.ts';
+import type { Lock } from '../store.ts';
+import { LOCKS, insertRecord, toRecord, withoutNulls } from './entities.ts';
+import { readJob } from './jobs.ts';
+import { appendEvent } from './journal.ts';
+import { readRepository } from './repositories.ts';
+import type { Reader, Session } from './session.ts';
+
+const REPOSITORY_KEY = /^repo:(.+)$/;
+
+function readLock(reader: Reader, key: string): Lock | null {
+  const row = reader.sql.get(`SELECT ${LOCKS.select} FROM locks WHERE key = $1`, key);
+  return row === null ? null : toRecord(LOCKS, row);
+}
+
+/** Returns all held locks by key. */
+export function listLocks(reader: Reader): Lock[] {
+  return reader.sql.all(`SELECT ${LOCKS.select} FROM locks ORDER BY key`).map((row) => toRecord(LOCKS, row));
+}
+
+function appendLockEvent(session: Session, lock: Lock, kind: string, data: object): void {
+  if (lock.jobId !== null) {
+    const { head } = readJob(session, lock.jobId);
+    const event = { actor: lock.boot, kind, subject: lock.jobId, jobId: lock.jobId, attemptId: null, data };
+    session.sql.run('UPDATE jobs SET head = $1 WHERE id = $2', appendEvent(session, event, head), lock.jobId);
+    return;
+  }
+  const name = REPOSITORY_KEY.exec(lock.key)?.[1];
+  if (name === undefined) throw fail('bad-request', `"${lock.key}" is not the key of a repository's lock`);
+  const { record, head } = readRepository(session, name);
+  const event = { actor: lock.boot, kind, subject: record.id, jobId: null, attemptId: null, data };
+  session.sql.run('UPDATE repositories SET head = $1 WHERE id = $2', appendEvent(session, event, head), record.id);
+}
+
+/** Takes a lock; null when another operation holds it. The same operation gets the lock it has. */
+export function acquireLock(session: Session, input: Omit<Lock, 'acquiredAt' | 'fence'>): Lock | null {
+  const held = readLock(session, input.key);
+  if (held !== null) return held.operation === input.operation && held.boot === input.boot ? held : null;
+  const lock: Lock = { ...input, acquiredAt: session.at, fence: session.counters.next('lockFence') };
+  appendLockEvent(session, lock, 'lock.acquire', withoutNulls(lock));
+  insertRecord(session.sql, LOCKS, lock, null);
+  return lock;
+}
+
+/** Lets a lock go, unless a newer fence holds it or nobody does. */
+export function releaseLock(session: Session, key: string, fence: number): void {
+  const lock = readLock(session, key);
+  if (lock === null || lock.fence !== fence) return;
+  appendLockEvent(session, lock, 'lock.release', { key, fence });
+  session.sql.run('DELETE FROM locks WHERE key = $1 AND fence = $2', key, fence);
+}

@@ -1,0 +1,59 @@
+/** Numbered migrations: files `0001-name.sql` beside this one, each carried out once, in one transaction. */
+import { readFileSync, readdirSync } from 'node:fs';
+import { fail } from '../../kernel/errors.ts';
+import type { Sql } from './sql.ts';
+
+export interface Migration {
+  number: number;
+  name: string;
+  text: string;
+}
+
+/** Reads the migrations this version knows, in order. Throws when a number is missing or doubled. */
+export function loadMigrations(directory: URL = new URL('./migrations/', import.meta.url)): Migration[] {
+  const migrations = readdirSync(directory)
+    .filter((file) => file.endsWith('.sql'))
+    .toSorted()
+    .map((file) => {
+      const [, number, name] = /^(\d{4})-([a-z0-9-]+)\.sql$/.exec(file) ?? [];
+      if (number === undefined || name === undefined) throw new Error(`${file} is not named like 0001-name.sql`);
+      return { number: Number(number), name, text: readFileSync(new URL(file, directory), 'utf8') };
+    });
+  if (migrations.length === 0) throw new Error(`no migrations in ${directory.pathname}`);
+  for (const [index, { number }] of migrations.entries()) {
+    if (number !== index + 1) throw new Error(`migration ${index + 1} is missing or doubled`);
+  }
+  return migrations;
+}
+
+/** Number of the newest migration this database has had; 0 for an empty one. Throws `store-corrupt` for a stranger's. */
+export function readSchemaVersion(sql: Sql, path: string): number {
+  const tables = sql.all(`SELECT name FROM sqlite_master WHERE type = 'table'`).map((row) => String(row['name']));
+  if (tables.length === 0) return 0;
+  if (!tables.includes('migrations')) throw fail('store-corrupt', `${path} is a database, but not one of Holdfast`);
+  return Number(sql.get('SELECT max(number) AS version FROM migrations')?.['version'] ?? 0);
+}
+
+/** Brings an empty or older database to the newest schema. Throws `store-too-new` without touching a newer one. */
+export function migrate(sql: Sql, options: { path: string; from: number; now: number; migrations: Migration[] }): void {
+  const { path, from, now, migrations } = options;
+  if (from > migrations.length) {
+    throw fail('store-too-new', `${path} has schema ${from}; this version knows up to ${migrations.length}`);
+  }
+  for (const migration of migrations.slice(from)) {
+    sql.run('BEGIN IMMEDIATE');
+    try {
+      sql.database.exec(migration.text);
+      sql.run(
+        'INSERT INTO migrations (number, name, applied_at) VALUES ($1, $2, $3)',
+        migration.number,
+        migration.name,
+        now,
+      );
+      sql.run('COMMIT');
+    } catch (error) {
+      if (sql.database.isTransaction) sql.run('ROLLBACK');
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,185 @@
+-- Everything Holdfast knows. A row is the fold of its events: each write changes both in one transaction.
+-- Times are milliseconds since 1970. State lists equal the tables of lifecycle/transitions.ts; a test compares them.
+
+CREATE TABLE migrations (
+  number INTEGER PRIMARY KEY,
+  name TEXT NOT NULL,
+  applied_at INTEGER NOT NULL
+) STRICT;
+
+-- Numbers that only grow (job number, place in the queue, event sequence, lock fence) and the count of each job state.
+CREATE TABLE counters (
+  name TEXT PRIMARY KEY,
+  value INTEGER NOT NULL CHECK (value >= 0)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE events (
+  seq INTEGER PRIMARY KEY,
+  at INTEGER NOT NULL,
+  actor TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  job_id TEXT,
+  attempt_id TEXT,
+  data TEXT NOT NULL CHECK (json_valid(data)),
+  prev_hash TEXT NOT NULL,
+  hash TEXT NOT NULL CHECK (length(hash) = 64),
+  CHECK (job_id IS NULL OR job_id = subject)
+) STRICT;
+CREATE INDEX events_subject ON events (subject, seq);
+
+-- Last hash of a chain whose row is gone.
+CREATE TABLE tombstones (
+  subject TEXT PRIMARY KEY,
+  head TEXT NOT NULL,
+  removed_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE repositories (
+  id TEXT PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE,
+  source TEXT NOT NULL,
+  source_kind TEXT NOT NULL CHECK (source_kind IN ('path', 'url')),
+  base TEXT NOT NULL,
+  verify TEXT NOT NULL CHECK (json_type(verify) = 'array'),
+  merge INTEGER NOT NULL CHECK (merge IN (0, 1)),
+  trusted INTEGER NOT NULL CHECK (trusted IN (0, 1)),
+  concurrency INTEGER NOT NULL CHECK (concurrency >= 1),
+  command TEXT CHECK (json_type(command) = 'array'),
+  clone_state TEXT NOT NULL CHECK (clone_state IN ('registered', 'cloning', 'ready', 'failed')),
+  unavailable TEXT,
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL,
+  version INTEGER NOT NULL,
+  head TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE prompts (
+  sha256 TEXT PRIMARY KEY CHECK (length(sha256) = 64),
+  body TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE jobs (
+  number INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  repository TEXT NOT NULL,
+  prompt_sha256 TEXT NOT NULL REFERENCES prompts (sha256),
+  command TEXT CHECK (json_type(command) = 'array'),
+  agent TEXT NOT NULL,
+  pipeline TEXT NOT NULL CHECK (pipeline IN ('implement')),
+  stage TEXT NOT NULL CHECK (stage IN ('implement')),
+  state TEXT NOT NULL CHECK (state IN ('created', 'queued', 'preparing', 'running', 'blocked', 'quarantined', 'completed', 'failed', 'cancelled', 'timed_out')),
+  outcome TEXT,
+  epoch INTEGER NOT NULL CHECK (epoch >= 1),
+  frozen INTEGER NOT NULL CHECK (frozen IN (0, 1)),
+  priority INTEGER NOT NULL,
+  fence INTEGER NOT NULL CHECK (fence >= 0),
+  attempts INTEGER NOT NULL CHECK (attempts >= 0),
+  on_interrupt TEXT NOT NULL CHECK (on_interrupt IN ('continue', 'ask')),
+  session_id TEXT,
+  workspace_state TEXT NOT NULL CHECK (workspace_state IN ('none', 'preparing', 'ready')),
+  base_commit TEXT,
+  output_bytes INTEGER NOT NULL CHECK (output_bytes >= 0),
+  cancel_requested_at INTEGER,
+  limits TEXT NOT NULL CHECK (json_type(limits) = 'object'),
+  deadline_ms INTEGER,
+  principal TEXT NOT NULL,
+  lineage TEXT NOT NULL,
+  reason TEXT,
+  blocker TEXT,
+  exit_code INTEGER,
+  exit_signal TEXT,
+  queue_seq INTEGER UNIQUE,
+  created_at INTEGER NOT NULL,
+  queued_at INTEGER,
+  started_at INTEGER,
+  finished_at INTEGER,
+  claimed_by TEXT,
+  idempotency_key TEXT,
+  request_sha256 TEXT,
+  version INTEGER NOT NULL,
+  head TEXT NOT NULL,
+  CHECK ((queue_seq IS NULL) = (queued_at IS NULL)),
+  CHECK (state <> 'created' OR queue_seq IS NULL),
+  CHECK (state NOT IN ('queued', 'preparing', 'running') OR queue_seq IS NOT NULL),
+  CHECK (state NOT IN ('preparing', 'running') OR (claimed_by IS NOT NULL AND fence >= 1)),
+  CHECK (state <> 'running' OR (attempts >= 1 AND started_at IS NOT NULL)),
+  CHECK (state NOT IN ('blocked', 'quarantined') OR (reason IS NOT NULL AND blocker IS NOT NULL)),
+  CHECK (outcome IS CASE state WHEN 'completed' THEN 'success' WHEN 'failed' THEN 'failure' WHEN 'cancelled' THEN 'cancelled' WHEN 'timed_out' THEN 'timed_out' END),
+  CHECK ((finished_at IS NOT NULL) = (state IN ('completed', 'failed', 'cancelled', 'timed_out'))),
+  CHECK ((idempotency_key IS NULL) = (request_sha256 IS NULL))
+) STRICT;
+-- Indexes of live work hold live work only: claims and starts cost the same with any history behind them.
+CREATE INDEX jobs_queue ON jobs (priority DESC, queue_seq) WHERE state = 'queued';
+CREATE INDEX jobs_claimable ON jobs (repository, priority DESC, queue_seq) WHERE state = 'queued' AND frozen = 0;
+CREATE INDEX jobs_active ON jobs (number) WHERE state IN ('preparing', 'running');
+CREATE INDEX jobs_state ON jobs (state, number);
+CREATE INDEX jobs_repository ON jobs (repository, state, number);
+CREATE INDEX jobs_lineage ON jobs (lineage) WHERE lineage <> id;
+CREATE UNIQUE INDEX jobs_idempotency ON jobs (principal, idempotency_key) WHERE idempotency_key IS NOT NULL;
+
+CREATE TABLE attempts (
+  job_id TEXT NOT NULL REFERENCES jobs (id),
+  number INTEGER NOT NULL CHECK (number >= 1),
+  id TEXT NOT NULL UNIQUE,
+  stage TEXT NOT NULL CHECK (stage IN ('implement')),
+  epoch INTEGER NOT NULL CHECK (epoch >= 1),
+  fence INTEGER NOT NULL CHECK (fence >= 1),
+  state TEXT NOT NULL CHECK (state IN ('intended', 'running', 'finished', 'interrupted', 'never_ran', 'quarantined')),
+  mode TEXT NOT NULL CHECK (mode IN ('warm', 'cold')),
+  session_id TEXT,
+  limits TEXT NOT NULL CHECK (json_type(limits) = 'object'),
+  boot TEXT NOT NULL,
+  agent TEXT CHECK (json_type(agent) = 'object'),
+  keeper TEXT CHECK (json_type(keeper) = 'object'),
+  intended_at INTEGER NOT NULL,
+  started_at INTEGER,
+  ended_at INTEGER,
+  verdict TEXT,
+  exit_code INTEGER,
+  exit_signal TEXT,
+  stopped_by TEXT,
+  output_bytes INTEGER NOT NULL CHECK (output_bytes >= 0),
+  evidence_level TEXT CHECK (evidence_level IN ('cgroup', 'token')),
+  note TEXT,
+  version INTEGER NOT NULL,
+  PRIMARY KEY (job_id, number),
+  CHECK (state <> 'running' OR started_at IS NOT NULL),
+  CHECK ((ended_at IS NOT NULL) = (state IN ('finished', 'interrupted', 'never_ran', 'quarantined'))),
+  CHECK (ended_at IS NULL OR verdict IS NOT NULL)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX attempts_live ON attempts (id) WHERE state IN ('intended', 'running');
+CREATE INDEX attempts_interrupted ON attempts (job_id, ended_at) WHERE state = 'interrupted';
+
+CREATE TABLE locks (
+  key TEXT PRIMARY KEY,
+  boot TEXT NOT NULL,
+  holder TEXT NOT NULL CHECK (json_type(holder) = 'object'),
+  operation TEXT NOT NULL,
+  job_id TEXT REFERENCES jobs (id),
+  acquired_at INTEGER NOT NULL,
+  fence INTEGER NOT NULL CHECK (fence >= 1)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE boots (
+  number INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  previous_id TEXT,
+  host_boot TEXT NOT NULL,
+  pid INTEGER NOT NULL,
+  started_at INTEGER NOT NULL,
+  ready_at INTEGER,
+  stopped_at INTEGER,
+  previous_stop TEXT NOT NULL CHECK (previous_stop IN ('clean', 'crash', 'reboot', 'unknown')),
+  report TEXT CHECK (json_type(report) = 'object'),
+  head TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE tokens (
+  id TEXT PRIMARY KEY,
+  name TEXT NOT NULL,
+  sha256 TEXT NOT NULL UNIQUE CHECK (length(sha256) = 64),
+  created_at INTEGER NOT NULL,
+  revoked_at INTEGER,
+  head TEXT NOT NULL
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,138 @@
+/**
+ * Opens the database, or refuses without having changed a byte of it: a stranger's file, a damaged one, one of a newer
+ * Holdfast, or an empty one where events were acknowledged. What is checked here does not grow with history.
+ */
+import { statSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
+import { createDurableSync } from '../../kernel/durable.ts';
+import { fail, isError, type HoldfastError } from '../../kernel/errors.ts';
+import { errnoOf, messageOf } from '../../kernel/result.ts';
+import { Counters } from './counters.ts';
+import { readEventHash, readLastEvent } from './journal.ts';
+import { loadMigrations, migrate, readSchemaVersion } from './migrate.ts';
+import { Sql, classify } from './sql.ts';
+import { Witness, inspectWitness, judgeWitness, witnessPath, type Mark } from './witness.ts';
+
+/** How long to wait for another process that writes to the same file. */
+const BUSY_MS = 5000;
+
+/** Up to this size the whole file is checked at open (a few milliseconds); beyond it only the small tables are. */
+const QUICK_CHECK_BYTES = 4 * 2 ** 20;
+
+/** Tables that do not grow with history. */
+const SMALL_TABLES = ['migrations', 'counters', 'repositories', 'locks', 'boots', 'tokens'];
+
+/** A database that is open and fit for work. */
+export interface OpenDatabase {
+  readonly path: string;
+  readonly sql: Sql;
+  readonly counters: Counters;
+  /** Null while it contradicts the journal: it stays as evidence until a recovery report is recorded. */
+  witness: Witness | null;
+  /** What the witness found at open, or null. */
+  readonly complaint: string | null;
+  dataVersion: number;
+  /** Changes when another connection has committed. */
+  readDataVersion(): number;
+}
+
+function sizeOf(path: string): number {
+  try {
+    return statSync(path).size;
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return 0;
+    throw error;
+  }
+}
+
+/** Refuses to begin anew where there was a database; else makes the file, readable by its owner only. */
+function prepareFile(path: string, marks: Mark[] | null): void {
+  if (sizeOf(path) > 0) return;
+  const seq = marks?.[0]?.seq ?? 0;
+  if (seq > 0) throw fail('store-corrupt', `${path} is missing or empty, but its witness knows ${seq} events`);
+  if (sizeOf(`${path}-wal`) > 0) throw fail('store-corrupt', `${path} is missing or empty, but ${path}-wal is not`);
+  createDurableSync(path, '');
+}
+
+/** Settings of the connection that keep an answer true after a power cut. */
+function configure(database: DatabaseSync): void {
+  const mode = database.prepare('PRAGMA journal_mode = WAL').get()?.['journal_mode'];
+  if (mode !== 'wal') throw fail('home-unusable', `the database cannot use a write-ahead log here (${String(mode)})`);
+  database.exec('PRAGMA synchronous = FULL');
+  database.exec('PRAGMA foreign_keys = ON');
+  database.exec('PRAGMA cell_size_check = ON');
+  database.exec('PRAGMA trusted_schema = OFF');
+  database.exec('PRAGMA temp_store = MEMORY');
+  database.exec('PRAGMA cache_size = -16384');
+  // Checkpoints are the worker's: by itself SQLite would run them inside COMMIT and swallow their errors.
+  database.exec('PRAGMA wal_autocheckpoint = 0');
+}
+
+function checkFile(sql: Sql, path: string): void {
+  const pages = Number(sql.get('PRAGMA page_count')?.['page_count']);
+  const pageBytes = Number(sql.get('PRAGMA page_size')?.['page_size']);
+  const checks =
+    pages * pageBytes <= QUICK_CHECK_BYTES
+      ? ['PRAGMA quick_check(1)']
+      : SMALL_TABLES.map((table) => `PRAGMA quick_check(${table})`);
+  for (const check of checks) {
+    const found = sql.get(check)?.['quick_check'];
+    if (found !== 'ok') throw fail('store-corrupt', `${path}: ${String(found)}`);
+  }
+}
+
+/** Opens the database at `path`. Throws `store-corrupt`, `store-too-new`, `home-unusable` or `storage-full`. */
+export function openDatabase(path: string, now: number): OpenDatabase {
+  let database: DatabaseSync | null = null;
+  try {
+    const seen = inspectWitness(witnessPath(path));
+    prepareFile(path, seen.marks);
+    database = new DatabaseSync(path, { timeout: BUSY_MS });
+    const sql = new Sql(database);
+    const migrations = loadMigrations();
+    const from = readSchemaVersion(sql, path);
+    // Before the first pragma that writes.
+    if (from > migrations.length) migrate(sql, { path, from, now, migrations });
+    configure(database);
+    migrate(sql, { path, from, now, migrations });
+    checkFile(sql, path);
+    return assemble(sql, path, seen);
+  } catch (error) {
+    database?.close();
+    throw explain(error, path);
+  }
+}
+
+function assemble(sql: Sql, path: string, seen: ReturnType<typeof inspectWitness>): OpenDatabase {
+  const counters = new Counters(sql);
+  const last = readLastEvent(sql);
+  if (counters.last('seq') !== last.seq) {
+    throw fail('store-corrupt', `${path}: the journal ends at ${last.seq}, its counter says ${counters.last('seq')}`);
+  }
+  const complaint = seen.error ?? judgeWitness(seen.marks, last, (seq) => readEventHash(sql, seq));
+  const witness = complaint === null ? Witness.open(witnessPath(path), last, false) : null;
+  const readDataVersion = (): number => Number(sql.get('PRAGMA data_version')?.['data_version']);
+  return { path, sql, counters, witness, complaint, dataVersion: readDataVersion(), readDataVersion };
+}
+
+function explain(error: unknown, path: string): HoldfastError {
+  if (isError(error)) return error;
+  const detail = `${path}: ${messageOf(error)}`;
+  const failure = classify(error);
+  if (failure === 'corrupt') return fail('store-corrupt', detail, { cause: error });
+  if (failure === 'full') return fail('storage-full', detail, { cause: error });
+  if (failure === 'busy') return fail('home-held', `${detail}; another process writes to it`, { cause: error });
+  return fail('home-unusable', detail, { cause: error });
+}
+
+/** Accepts what is in the journal as the truth from here on: renews a witness that was left as evidence. */
+export function renewWitness(store: OpenDatabase): void {
+  if (store.witness !== null) return;
+  store.witness = Witness.open(witnessPath(store.path), readLastEvent(store.sql), true);
+}
+
+/** Closes everything; the last connection moves the write-ahead log into the database. */
+export function closeDatabase(store: OpenDatabase): void {
+  store.witness?.close();
+  store.sql.database.close();
+}

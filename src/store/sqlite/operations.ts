@@ -1,0 +1,119 @@
+/** Which method of the contract is carried out by which function, and which of them need the transaction. */
+import type { Store } from '../store.ts';
+import { acceptJob } from './accept.ts';
+import {
+  countInterrupted,
+  getAttempt,
+  intendAttempt,
+  listAttempts,
+  listLiveAttempts,
+  moveAttempt,
+  settleAttempt,
+} from './attempts.ts';
+import { listBoots, recordBoot, updateBoot } from './boots.ts';
+import { checkLive } from './check-live.ts';
+import { claimJobs } from './claim.ts';
+import { moveJob, noteJob, requestCancel } from './job-moves.ts';
+import { findJob, getJob, getPrompt, getQueuePosition, listActiveJobs, listJobs, listQueue } from './jobs.ts';
+import { listEvents } from './journal.ts';
+import { acquireLock, listLocks, releaseLock } from './locks.ts';
+import type { OpenDatabase } from './open.ts';
+import { addRepository, getRepository, listRepositories, removeRepository, updateRepository } from './repositories.ts';
+import type { Session } from './session.ts';
+import { addToken, listTokens, revokeToken } from './tokens.ts';
+import type { Operation } from './wire.ts';
+import { readStats, type Timings } from './stats.ts';
+
+type Carry<K extends Operation, Context> = (
+  context: Context,
+  ...args: Parameters<Store[K]>
+) => Awaited<ReturnType<Store[K]>>;
+
+type WriteOperation =
+  | 'addRepository'
+  | 'updateRepository'
+  | 'removeRepository'
+  | 'acceptJob'
+  | 'moveJob'
+  | 'noteJob'
+  | 'requestCancel'
+  | 'claimJobs'
+  | 'intendAttempt'
+  | 'moveAttempt'
+  | 'settleAttempt'
+  | 'acquireLock'
+  | 'releaseLock'
+  | 'recordBoot'
+  | 'updateBoot'
+  | 'addToken'
+  | 'revokeToken';
+
+type ReadOperation = Exclude<Operation, WriteOperation>;
+
+const writes: { [K in WriteOperation]: Carry<K, Session> } = {
+  addRepository,
+  updateRepository,
+  removeRepository,
+  acceptJob,
+  moveJob,
+  noteJob,
+  requestCancel,
+  claimJobs,
+  intendAttempt,
+  moveAttempt,
+  settleAttempt,
+  acquireLock,
+  releaseLock,
+  recordBoot,
+  updateBoot,
+  addToken,
+  revokeToken,
+};
+
+/** What a read may look at: the database outside any transaction, and the timings of the commits. */
+export interface ReadContext extends OpenDatabase {
+  readonly timings: Timings;
+}
+
+const reads: { [K in ReadOperation]: Carry<K, ReadContext> } = {
+  getRepository,
+  listRepositories,
+  getJob,
+  findJob,
+  getPrompt,
+  listJobs,
+  listQueue,
+  listActiveJobs,
+  getQueuePosition,
+  countJobsByState: (store) => store.counters.byState(),
+  getAttempt,
+  listAttempts,
+  listLiveAttempts,
+  countInterrupted,
+  listLocks,
+  listEvents,
+  getLastSeq: (store) => store.counters.last('seq'),
+  listBoots,
+  listTokens,
+  checkLive,
+  stats: readStats,
+};
+
+type Loose<Context> = (context: Context, ...args: never[]) => unknown;
+
+/** Carries out a write inside the open savepoint. */
+export function carryOutWrite(session: Session, operation: Operation, args: unknown[]): unknown {
+  if (!isWrite(operation)) throw new Error(`${operation} is no write`);
+  return (writes[operation] as Loose<Session>)(session, ...(args as never[]));
+}
+
+/** Carries out a read outside any transaction. */
+export function carryOutRead(context: ReadContext, operation: Operation, args: unknown[]): unknown {
+  if (isWrite(operation)) throw new Error(`${operation} is no read`);
+  return (reads[operation] as Loose<ReadContext>)(context, ...(args as never[]));
+}
+
+/** Whether a method needs the transaction. */
+export function isWrite(operation: Operation): operation is WriteOperation {
+  return Object.hasOwn(writes, operation);
+}

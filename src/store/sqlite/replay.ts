@@ -1,0 +1,137 @@
+/**
+ * Replay: folds the events of one chain into the rows it tells about, and says what contradicts what. Used on the
+ * chains of live work at every start, and on the whole journal by the deep check.
+ */
+import {
+  JOB_TRANSITIONS,
+  canMoveAttempt,
+  canMoveJob,
+  type AttemptState,
+  type AttemptTransition,
+  type JobState,
+  type JobTransition,
+} from '../../lifecycle/transitions.ts';
+import { ATTEMPTS, BOOTS, JOBS, LOCKS, REPOSITORIES, TOKENS, toRecord, type Entity } from './entities.ts';
+import { GENESIS, hashEvent, type StoredEvent } from './journal.ts';
+import type { Row, Sql } from './sql.ts';
+
+type Fields = Record<string, unknown>;
+type AnyEntity = Entity<Fields>;
+
+const ENTITIES = new Map<string, AnyEntity>(
+  [JOBS, ATTEMPTS, REPOSITORIES, LOCKS, BOOTS, TOKENS].map((entity) => [entity.noun, entity as unknown as AnyEntity]),
+);
+
+/** The nouns that are stored, with their tables. */
+export function listEntities(): AnyEntity[] {
+  return [...ENTITIES.values()];
+}
+
+/** What a chain amounts to: its head, and the rows it left, by noun and key. */
+export interface Fold {
+  subject: string;
+  head: string;
+  lastSeq: number;
+  /** Whether its own row was removed. */
+  removed: boolean;
+  rows: Map<string, { entity: AnyEntity; record: Fields }>;
+  /** Everything that contradicts the rules, in words. */
+  faults: string[];
+}
+
+/** Begins the fold of a subject's chain. */
+export function beginFold(subject: string): Fold {
+  return { subject, head: GENESIS, lastSeq: 0, removed: false, rows: new Map(), faults: [] };
+}
+
+/** Takes in the next event of the chain. */
+export function foldEvent(fold: Fold, event: StoredEvent): void {
+  if (event.prevHash !== fold.head) fold.faults.push(`event ${event.seq} does not follow the one before it`);
+  if (hashEvent(event, event.prevHash) !== event.hash) fold.faults.push(`event ${event.seq} does not match its hash`);
+  fold.head = event.hash;
+  fold.lastSeq = event.seq;
+  const [noun = '', verb = ''] = event.kind.split('.');
+  const entity = ENTITIES.get(noun);
+  if (entity === undefined) {
+    fold.faults.push(`event ${event.seq} is of the unknown kind ${event.kind}`);
+    return;
+  }
+  let data: Fields;
+  try {
+    data = JSON.parse(event.data) as Fields;
+  } catch {
+    fold.faults.push(`the data of event ${event.seq} is not JSON`);
+    return;
+  }
+  const key = keyOf(noun, event, data);
+  const name = `${noun} ${key}`;
+  const before = fold.rows.get(name)?.record ?? null;
+  if (verb === 'remove' || verb === 'release') {
+    fold.rows.delete(name);
+    if (verb === 'remove') fold.removed = true;
+    return;
+  }
+  checkTransition(fold, event, { noun, verb, before, after: data });
+  fold.rows.set(name, { entity, record: before === null ? complete(entity, data) : { ...before, ...data } });
+}
+
+function keyOf(noun: string, event: StoredEvent, data: Fields): string {
+  if (noun === 'attempt') return event.attemptId ?? '';
+  return noun === 'lock' ? String(data['key']) : event.subject;
+}
+
+/** In the event that makes a row, a field not named is null. */
+function complete(entity: AnyEntity, data: Fields): Fields {
+  return Object.fromEntries(entity.columns.map(({ field }) => [field, data[field] ?? null]));
+}
+
+function checkTransition(
+  fold: Fold,
+  event: StoredEvent,
+  change: { noun: string; verb: string; before: Fields | null; after: Fields },
+): void {
+  const { noun, verb, before, after } = change;
+  if (before === null || after['state'] === undefined) return;
+  const from = String(before['state']);
+  const isAllowed =
+    noun === 'job'
+      ? verb in JOB_TRANSITIONS && canMoveJob(from as JobState, verb as JobTransition)
+      : canMoveAttempt(from as AttemptState, verb as AttemptTransition);
+  if (!isAllowed) fold.faults.push(`event ${event.seq} makes ${verb} of a ${noun} that is ${from}`);
+}
+
+/** Compares a folded chain with the rows in the tables; returns what differs, in words. */
+export function compareWithRows(sql: Sql, fold: Fold): string[] {
+  const faults = [...fold.faults];
+  const owner = [JOBS, REPOSITORIES, BOOTS, TOKENS].find((entity) => fold.rows.has(`${entity.noun} ${fold.subject}`));
+  if (fold.removed) {
+    const buried = sql.get('SELECT head FROM tombstones WHERE subject = $1', fold.subject);
+    if (buried?.['head'] !== fold.head) faults.push('its tombstone does not hold the end of its chain');
+  } else if (owner === undefined) {
+    faults.push('its chain does not begin with the event that makes it');
+  } else {
+    const row = sql.get(`SELECT head FROM ${owner.table} WHERE id = $1`, fold.subject);
+    if (row === null) faults.push('its row is missing');
+    else if (row['head'] !== fold.head) faults.push('its row does not hold the end of its chain');
+  }
+  for (const [name, { entity, record }] of fold.rows) {
+    const fault = compareRow(sql, entity, record);
+    if (fault !== null) faults.push(`${name}: ${fault}`);
+  }
+  return faults;
+}
+
+function compareRow(sql: Sql, entity: AnyEntity, record: Fields): string | null {
+  const key = entity.columns.find(({ field }) => field === entity.key)?.column ?? entity.key;
+  const row: Row | null = sql.get(
+    `SELECT ${entity.select} FROM ${entity.table} WHERE ${key} = $1`,
+    String(record[entity.key]),
+  );
+  if (row === null) return 'the journal knows it, the table does not';
+  const stored = toRecord(entity, row);
+  const different = entity.columns.filter(
+    ({ field }) => JSON.stringify(stored[field]) !== JSON.stringify(record[field]),
+  );
+  if (different.length === 0) return null;
+  return `${different.map(({ field }) => field).join(', ')} differ between row and journal`;
+}

@@ -1,0 +1,118 @@
+/** Registered repositories. */
+import { fail } from '../../kernel/errors.ts';
+import { newId } from '../../kernel/ids.ts';
+import type { Repository } from '../../lifecycle/repository.ts';
+import { JOB_STATES, isTerminal } from '../../lifecycle/transitions.ts';
+import type { NewRepository, RepositoryPatch } from '../store.ts';
+import {
+  REPOSITORIES,
+  insertRecord,
+  pickChanges,
+  toChained,
+  toRecord,
+  updateRecord,
+  withoutNulls,
+  type Chained,
+} from './entities.ts';
+import { GENESIS, appendEvent } from './journal.ts';
+import { buryChain } from './tombstones.ts';
+import type { Reader, Session } from './session.ts';
+import { listLiterals } from './sql.ts';
+
+/** Actor of what the operator of this machine does without naming one. */
+const OPERATOR = 'local';
+
+export function getRepository(reader: Reader, name: string): Repository | null {
+  const row = reader.sql.get(`SELECT ${REPOSITORIES.select} FROM repositories WHERE name = $1`, name);
+  return row === null ? null : toRecord(REPOSITORIES, row);
+}
+
+/** Returns all repositories by name. */
+export function listRepositories(reader: Reader): Repository[] {
+  return reader.sql
+    .all(`SELECT ${REPOSITORIES.select} FROM repositories ORDER BY name`)
+    .map((row) => toRecord(REPOSITORIES, row));
+}
+
+/** Returns a repository with the head of its chain; throws `repository-not-found`. */
+export function readRepository(reader: Reader, name: string): Chained<Repository> {
+  const row = reader.sql.get(`SELECT ${REPOSITORIES.select} FROM repositories WHERE name = $1`, name);
+  if (row === null) throw fail('repository-not-found', `there is no repository "${name}"`);
+  return toChained(REPOSITORIES, row);
+}
+
+/** Registers a repository; throws `already-exists`. */
+export function addRepository(session: Session, input: NewRepository): Repository {
+  if (getRepository(session, input.name) !== null) {
+    throw fail('already-exists', `there is a repository "${input.name}" already`);
+  }
+  const repository: Repository = {
+    id: newId('repo', session.at),
+    name: input.name,
+    source: input.source,
+    sourceKind: input.sourceKind,
+    base: input.base,
+    verify: input.verify,
+    merge: input.merge,
+    trusted: input.trusted,
+    concurrency: input.concurrency,
+    command: input.command,
+    cloneState: 'registered',
+    unavailable: null,
+    createdAt: session.at,
+    updatedAt: session.at,
+    version: 1,
+  };
+  const event = { actor: OPERATOR, kind: 'repository.add', ...subjectOf(repository), data: withoutNulls(repository) };
+  insertRecord(session.sql, REPOSITORIES, repository, appendEvent(session, event, GENESIS));
+  return repository;
+}
+
+function subjectOf(repository: Repository): { subject: string; jobId: null; attemptId: null } {
+  return { subject: repository.id, jobId: null, attemptId: null };
+}
+
+const PATCHABLE = new Set<string>([
+  'base',
+  'verify',
+  'merge',
+  'trusted',
+  'concurrency',
+  'command',
+  'cloneState',
+  'unavailable',
+] satisfies (keyof RepositoryPatch)[]);
+
+/** Changes a repository; nothing is written when nothing differs. */
+export function updateRepository(session: Session, name: string, patch: RepositoryPatch, actor: string): Repository {
+  for (const field of Object.keys(patch)) {
+    if (!PATCHABLE.has(field))
+      throw fail('bad-request', `"${field}" of a repository is not set from outside the store`);
+  }
+  const { record, head } = readRepository(session, name);
+  const picked = pickChanges<Repository>(REPOSITORIES, record, patch);
+  if (picked === null) return record;
+  const changes = { ...picked, updatedAt: session.at, version: record.version + 1 };
+  const event = { actor, kind: 'repository.update', ...subjectOf(record), data: changes };
+  const update = { key: record.id, changes, head: appendEvent(session, event, head), guard: '', fence: null };
+  if (!updateRecord(session.sql, REPOSITORIES, update)) throw fail('internal', `repository "${name}" did not change`);
+  return { ...record, ...changes };
+}
+
+const UNFINISHED = listLiterals(JOB_STATES.filter((state) => !isTerminal(state)));
+
+/** Removes a repository nothing works on; its chain stays, ended by a tombstone. */
+export function removeRepository(session: Session, name: string, actor: string): void {
+  const { record, head } = readRepository(session, name);
+  const job = session.sql.get(
+    `SELECT number, state FROM jobs WHERE repository = $1 AND state IN (${UNFINISHED}) LIMIT 1`,
+    name,
+  );
+  if (job !== null)
+    throw fail('repository-busy', `job ${String(job['number'])} of "${name}" is ${String(job['state'])}`);
+  const lock = session.sql.get('SELECT operation FROM locks WHERE key = $1', `repo:${name}`);
+  if (lock !== null) throw fail('repository-busy', `operation ${String(lock['operation'])} holds its lock`);
+  const event = { actor, kind: 'repository.remove', ...subjectOf(record), data: {} };
+  buryChain(session, record.id, appendEvent(session, event, head));
+  session.sql.run('DELETE FROM repositories WHERE id = $1', record.id);
+}
