@@ -7,6 +7,9 @@ import type { Api } from './api.ts';
 /** Response schema of a 204. */
 export const nothing = z.undefined().meta({ description: 'Done; no content.' });
 
+/** Schemas only prose refers to: the form of errors, and the frames of streams. */
+const BY_NAME = ['Problem', 'BootFrame', 'OutputFrame', 'StateFrame', 'EndFrame'];
+
 /** The parts of the document we change. */
 interface Document {
   components?: { schemas?: Record<string, unknown> };
@@ -54,7 +57,7 @@ function dropUnused(document: Document): Document {
     before = Object.keys(schemas).length;
     const text = JSON.stringify([document.paths, schemas]);
     for (const name of Object.keys(schemas)) {
-      if (name !== 'Problem' && !text.includes(`"#/components/schemas/${name}"`)) delete schemas[name];
+      if (!BY_NAME.includes(name) && !text.includes(`"#/components/schemas/${name}"`)) delete schemas[name];
     }
   }
   return { ...document, components: { ...components, schemas } };

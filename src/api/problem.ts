@@ -65,22 +65,24 @@ interface Fault {
 }
 
 function describeFaults(error: FastifyError): HoldfastError {
-  const where = error.validationContext === 'body' ? '' : `${error.validationContext ?? 'request'}: `;
+  const part = error.validationContext ?? 'request';
   const faults = (error.validation ?? []) as Fault[];
-  const lines = faults.flatMap(describeFault);
+  const lines = faults.flatMap((fault) => describeFault(fault, part));
   const more = lines.length > MAX_FAULTS ? `; and ${lines.length - MAX_FAULTS} more` : '';
-  const detail = `${where}${lines.slice(0, MAX_FAULTS).join('; ')}${more}`;
+  const detail = `${lines.slice(0, MAX_FAULTS).join('; ')}${more}`;
   const codes = new Set(faults.map(codeOfFault));
   const [only] = codes;
   return fail(codes.size === 1 && only !== undefined ? only : 'bad-request', detail);
 }
 
-function describeFault(fault: Fault): string[] {
-  const path = fault.instancePath.slice(1).replaceAll('/', '.');
+/** Fields of the body go by their own path; `querystring`, `params` and `headers` are named before it. */
+function describeFault(fault: Fault, part: string): string[] {
+  const path = fault.instancePath.split('/').filter((step) => step !== '');
+  const name = (steps: readonly string[]): string => [...(part === 'body' ? [] : [part]), ...steps].join('.');
   const { keys } = fault.params;
-  if (!Array.isArray(keys)) return [path === '' ? (fault.message ?? 'is not valid') : `${path}: ${fault.message}`];
+  if (!Array.isArray(keys)) return [`${name(path) || part}: ${fault.message ?? 'is not valid'}`];
   return keys.map((key: unknown) => {
-    const field = path === '' ? String(key) : `${path}.${String(key)}`;
+    const field = name([...path, String(key)]);
     return `${field}: ${LATER_FIELDS.includes(field) ? 'not supported by this version' : 'unknown field'}`;
   });
 }

@@ -7,7 +7,7 @@ import fastifyHelmet from '@fastify/helmet';
 import fastifyRateLimit from '@fastify/rate-limit';
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
-import { fail } from '../kernel/errors.ts';
+import { fail, type HoldfastError } from '../kernel/errors.ts';
 import type { Log } from '../kernel/log.ts';
 import { pathOf, type Api, type RouteContext } from './api.ts';
 import { addAuthentication, addJobLoading } from './auth.ts';
@@ -42,7 +42,7 @@ export interface HttpServerOptions {
 
 const silent: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
-/** Returns the server, ready to listen. `close()` ends every open stream. */
+/** Returns the server, ready to listen; hooks may still be added. `close()` ends every open stream. */
 export async function createHttpServer({ services, hosts, log = silent }: HttpServerOptions): Promise<FastifyInstance> {
   const stop = new AbortController();
   const context: RouteContext = { services, log, stopping: stop.signal };
@@ -72,7 +72,6 @@ export async function createHttpServer({ services, hosts, log = silent }: HttpSe
   addRequestLog(app, log);
   await collectRoutes(app, services.version);
   addRoutes(app, context);
-  await app.ready();
   return app as unknown as FastifyInstance;
 }
 
@@ -109,10 +108,16 @@ function addErrors(app: Api, log: Log): void {
 function sendProblem(reply: FastifyReply, thrown: unknown, about: { path: string; log: Log }): FastifyReply {
   const error = classify(thrown);
   if (error.status >= 500 && error.code !== 'not-ready') {
-    about.log.error('request failed', { path: about.path, code: error.code, error: error.cause ?? error });
+    about.log.error('request failed', { path: about.path, code: error.code, error: describe(error) });
   }
   const problem = toProblem(error, about.path);
   return reply.code(error.status).type(PROBLEM_TYPE).send(JSON.stringify(problem));
+}
+
+/** What a log may hold of an error: where it came from, never a request's body or headers. */
+function describe(error: HoldfastError): string {
+  const cause = error.cause ?? error;
+  return cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
 }
 
 async function addSecurityHeaders(app: Api): Promise<void> {
@@ -156,7 +161,7 @@ function addRequestLog(app: Api, log: Log): void {
   app.addHook('onResponse', async (request, reply) => {
     const { method } = request;
     const line = { method, path: pathOf(request), status: reply.statusCode, ms: Math.round(reply.elapsedTime) };
-    const say = method === 'GET' || method === 'HEAD' ? log.debug : log.info;
-    say('request', { ...line, principal: request.caller?.principal ?? null });
+    const level = method === 'GET' || method === 'HEAD' ? 'debug' : 'info';
+    log[level]('request', { ...line, principal: request.caller?.principal ?? null });
   });
 }

@@ -6,6 +6,7 @@ import { Readable } from 'node:stream';
 import type { FastifyReply } from 'fastify';
 import { fail } from '../kernel/errors.ts';
 import type { Clock } from '../kernel/clock.ts';
+import { messageOf } from '../kernel/result.ts';
 import type { RouteContext } from './api.ts';
 
 /** A silent stream says this often that it lives. */
@@ -99,7 +100,7 @@ export class Streams {
     });
     const frames = make(AbortSignal.any([gone.signal, this.#context.stopping]));
     const body = Readable.from(frames, { objectMode: false, highWaterMark: HIGH_WATER_BYTES });
-    body.once('error', (error) => this.#context.log.error('event stream failed', { error }));
+    body.once('error', (error) => this.#context.log.error('event stream failed', { error: messageOf(error) }));
     return reply.type('text/event-stream; charset=utf-8').header('x-accel-buffering', 'no').send(body);
   }
 }

@@ -62,7 +62,7 @@ export function addAttemptRoutes(app: Api, { services }: RouteContext): void {
     },
     async (request) => {
       const limit = request.query.limit ?? DEFAULT_PAGE;
-      const after = decodeCursor('timeline', request.query.cursor);
+      const after = Number(decodeCursor('timeline', request.query.cursor) ?? 0);
       const events = await store.listEvents({ after, jobId: jobOf(request).id, limit: limit + 1 });
       const items = events.slice(0, limit).map(presentEvent);
       const last = items.at(-1);

@@ -34,7 +34,7 @@ export function addEventRoute(app: Api, { services }: RouteContext, streams: Str
     async (request, reply) => {
       const { after, cursor, limit = DEFAULT_PAGE } = request.query;
       if (wantsList(request)) {
-        const from = cursor === undefined ? (after ?? 0) : decodeCursor('events', cursor);
+        const from = cursor === undefined ? (after ?? 0) : Number(decodeCursor('events', cursor));
         const events = await store.listEvents({ after: from, limit: limit + 1 });
         const items = events.slice(0, limit).map(presentEvent);
         const last = items.at(-1);

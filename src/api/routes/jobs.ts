@@ -3,6 +3,7 @@ import { acceptJob } from '../accept-job.ts';
 import { callerOf, jobOf, type Api, type RouteContext } from '../api.ts';
 import { DEFAULT_PAGE, jobParamsSchema, noBodySchema, noQuerySchema } from '../contract/common.ts';
 import { creatingHeadersSchema, jobPageSchema, jobQuerySchema, jobSchema, newJobSchema } from '../contract/job.ts';
+import { decodeCursor, encodeCursor } from '../cursor.ts';
 import { textOf } from '../openapi.ts';
 import { listJobViews, viewJob } from '../view-job.ts';
 
@@ -56,8 +57,10 @@ function addReads(app: Api, { services }: RouteContext): void {
       const query: JobQuery & { limit: number } = { limit: limit ?? DEFAULT_PAGE };
       if (state !== undefined) query.state = state;
       if (repository !== undefined) query.repository = repository;
-      if (cursor !== undefined) query.cursor = cursor;
-      return listJobViews(services, query);
+      const from = decodeCursor('jobs', cursor);
+      if (from !== null) query.cursor = from;
+      const page = await listJobViews(services, query);
+      return { ...page, nextCursor: page.nextCursor === null ? null : encodeCursor('jobs', page.nextCursor) };
     },
   );
 

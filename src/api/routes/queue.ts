@@ -24,7 +24,7 @@ export function addQueueRoutes(app: Api, { services }: RouteContext): void {
     },
     async (request) => {
       const limit = request.query.limit ?? DEFAULT_PAGE;
-      const from = decodeCursor('queue', request.query.cursor);
+      const from = Number(decodeCursor('queue', request.query.cursor) ?? 0);
       const jobs = await store.listQueue(from + limit + 1);
       const shown = jobs.slice(from, from + limit);
       const items = await Promise.all(shown.map((job, index) => viewJob(services, job, from + index + 1)));
