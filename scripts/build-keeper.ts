@@ -1,5 +1,5 @@
 /** Compiles the keeper into the one file it is started from: it loads nothing later, so an upgrade cannot tear it. */
-import { mkdtemp, mkdir, rename, rm } from 'node:fs/promises';
+import { mkdtemp, mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
@@ -33,6 +33,20 @@ export async function buildKeeper(): Promise<string> {
     await rename(join(folder, 'keeper.js'), KEEPER_FILE);
   } finally {
     await rm(folder, { recursive: true, force: true });
+  }
+  return KEEPER_FILE;
+}
+
+/** Returns the path of the keeper, built first when it is missing or older than its sources. For tests. */
+export async function ensureKeeper(): Promise<string> {
+  const built = await stat(KEEPER_FILE).catch(() => null);
+  if (built === null) return buildKeeper();
+  for (const room of ['keeper', 'kernel']) {
+    const folder = join(ROOT, 'src', room);
+    for (const name of await readdir(folder, { recursive: true })) {
+      if (!name.endsWith('.ts') || /\.test(suite)?\.ts$/.test(name)) continue;
+      if ((await stat(join(folder, name))).mtimeMs > built.mtimeMs) return buildKeeper();
+    }
   }
   return KEEPER_FILE;
 }

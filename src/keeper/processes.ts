@@ -67,23 +67,38 @@ export function scanProcesses(): ProcessScan {
 }
 
 function scanProcess(pid: number): ScannedProcess | null {
-  const stat = readProcess(pid);
-  if (stat === null || stat.kernelThread || isDeadState(stat.state)) return null;
-  let text: string;
-  try {
-    text = readFileSync(`/proc/${pid}/environ`, 'latin1');
-  } catch (error) {
-    const errno = errnoOf(error);
-    if (errno === 'ENOENT' || errno === 'ESRCH') return null;
-    if (errno !== 'EACCES' && errno !== 'EPERM') throw error;
-    return { ...stat, attempt: null, operation: null, environment: 'unreadable' };
+  const stat = readLiving(pid);
+  if (stat === null) return null;
+  let text = readEnviron(pid);
+  // Empty for an instant while a process replaces its image or ends: only what stays empty was wiped.
+  if (text === '') {
+    if (readLiving(pid)?.start !== stat.start) return null;
+    text = readEnviron(pid);
   }
+  if (text === null) return { ...stat, attempt: null, operation: null, environment: 'unreadable' };
   return {
     ...stat,
     attempt: readVariable(text, ATTEMPT_VARIABLE),
     operation: readVariable(text, OPERATION_VARIABLE),
     environment: text.includes('=') ? 'read' : 'wiped',
   };
+}
+
+function readLiving(pid: number): ProcessStat | null {
+  const stat = readProcess(pid);
+  return stat === null || stat.kernelThread || isDeadState(stat.state) ? null : stat;
+}
+
+/** Returns the environment as the process was given it, empty when it is gone, null when we may not read it. */
+function readEnviron(pid: number): string | null {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, 'latin1');
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === 'ENOENT' || errno === 'ESRCH') return '';
+    if (errno === 'EACCES' || errno === 'EPERM') return null;
+    throw error;
+  }
 }
 
 function readVariable(environ: string, name: string): string | null {

@@ -1,5 +1,5 @@
 /** Steps 6 to 13: one agent, from the reserve of its exit record to the end of what it left behind. */
-import { fdatasyncSync, fstatSync, readFileSync, unlinkSync } from 'node:fs';
+import { fdatasyncSync, fstatSync, readFileSync, statSync, unlinkSync } from 'node:fs';
 import type { Server } from 'node:net';
 import { systemClock } from '../../kernel/clock.ts';
 import { writeDurableSync } from '../../kernel/durable.ts';
@@ -67,9 +67,9 @@ export class Keeper {
 
   /** Carries the attempt to its end. Returns false when its exit record could not be written. */
   async run(command: Command): Promise<boolean> {
-    failpoint('keeper.after-claim');
     let record: ExitRecord;
     try {
+      failpoint('keeper.after-claim');
       const gate = await this.#start(command);
       record = await this.#attend(gate);
     } catch (error) {
@@ -95,8 +95,9 @@ export class Keeper {
     });
     if ('errno' in command) throw new NotStarted(command.reason, command.errno);
     const env = readEnvironment(attempt, spec);
+    checkDirectory(spec.cwd);
     this.#files = openOutput(spec);
-    const gate = await startGate({ spec, path: command.path, env, ...this.#files });
+    const gate = await startGate({ spec, path: command.path, env, ...this.#files }).catch(explainRefusal);
     this.#gate = gate;
     failpoint('keeper.after-gate');
     const agent: AgentRecord = { ...gate.identity, cgroup: null, claim };
@@ -262,6 +263,17 @@ export class Keeper {
       log(messageOf(error));
     }
   }
+}
+
+/** A missing directory would be reported by spawn as a missing shell. */
+function checkDirectory(path: string): void {
+  if (!statSync(path).isDirectory()) throw new NotStarted(`${path} is not a directory`);
+}
+
+/** Arguments too long for the kernel are the command's own fault: trying again cannot help. */
+function explainRefusal(error: unknown): never {
+  if (errnoOf(error) === 'E2BIG') throw new NotStarted('the arguments and the environment are too long', 'E2BIG');
+  throw error;
 }
 
 /** CPU milliseconds of waited-for children: the agent, and those of its own that it waited for. */

@@ -13,10 +13,10 @@ import type { StopCause } from './stopper.ts';
 const LOOK_MS = 1000;
 const SHORTEST_LOOK_MS = 25;
 /**
- * CPU use below this share of the time since the last sign of life is no life: timers and garbage collection of an agent
- * that hangs forever on a socket stay a factor of ten below it, a process that polls once in ten seconds a factor above.
+ * CPU use below this share of the time since the last sign of life is no life: the timers of an agent that hangs forever
+ * on a socket stay below it, a tool that starts a command every ten seconds to wait for something stays above.
  */
-const CPU_SHARE = 0.001;
+const CPU_SHARE = 0.0005;
 
 /** Watches one agent from go on. */
 export class LimitWatch {

@@ -20,7 +20,8 @@ export class Stopper {
   readonly #graceMs: number;
   #agent: ProcessIdentity | null = null;
   #ended = false;
-  #killing = false;
+  #killWanted = false;
+  #isKilling = false;
   #cause: StopCause | null = null;
   #deadline: NodeJS.Timeout | null = null;
 
@@ -38,6 +39,7 @@ export class Stopper {
   agentStarted(agent: ProcessIdentity): void {
     this.#agent = agent;
     if (this.#cause !== null) this.#askGroup();
+    if (this.#killWanted) void this.#kill();
   }
 
   /** No later request counts as the reason of its end. */
@@ -87,11 +89,15 @@ export class Stopper {
   }
 
   async #kill(): Promise<void> {
-    if (this.#killing || this.#agent === null) return;
-    this.#killing = true;
+    this.#killWanted = true;
+    if (this.#isKilling || this.#agent === null) return;
+    this.#isKilling = true;
     while (!this.#ended) {
       try {
-        await endProcesses((scan) => findAttempt(scan, this.#attempt, this.#agent), STRAYS_DEADLINE_MS);
+        await endProcesses(
+          (scan) => findAttempt(scan, this.#attempt, this.#ended ? null : this.#agent),
+          STRAYS_DEADLINE_MS,
+        );
       } catch (error) {
         log(`killing the attempt: ${String(error)}`);
       }
