@@ -1,0 +1,47 @@
+import type { Command } from 'commander';
+import type { JobView } from '../../api/contract.ts';
+import { isError } from '../../kernel/errors.ts';
+import { setAction, type Runtime } from '../command.ts';
+import { showState } from '../job-view.ts';
+import { renderError, renderProblem } from '../problem.ts';
+import { jobPath } from '../references.ts';
+import type { Context } from '../shell.ts';
+
+type Action = 'start' | 'cancel' | 'retry';
+
+/** Adds `start`, `cancel` and `retry`: one request per job, each on its own, the first failure decides the exit code. */
+export function registerJobActions(program: Command, runtime: Runtime): void {
+  const add = (action: Action, summary: string): void => {
+    const command = program.command(action).summary(summary).description(`${summary}.`).argument('<job...>');
+    setAction(command, runtime, (context, jobs) => actOnJobs(context, action, jobs));
+  };
+  add('start', 'Queue jobs that were submitted with --hold');
+  add('cancel', 'Cancel jobs; what runs is stopped first');
+  add('retry', 'Queue jobs again that ended badly or are blocked, with a new budget');
+}
+
+async function actOnJobs(context: Context, action: Action, references: readonly string[]): Promise<number> {
+  const { client, terminal } = context;
+  const items: JobView[] = [];
+  let exit = 0;
+  for (const reference of references) {
+    try {
+      const job = await client.post<JobView>(jobPath(reference, `/${action}`));
+      items.push(job);
+      if (!terminal.json) await terminal.data(`${say(job, action, context)}\n`);
+    } catch (error) {
+      if (!isError(error) || error.code === 'interrupted') throw error;
+      if (exit === 0) exit = error.exit;
+      const colours = terminal.messageColours;
+      terminal.alarm(terminal.json ? renderProblem(error) : renderError(error, { colours, verbose: false }));
+    }
+  }
+  if (terminal.json) await terminal.document({ items });
+  return exit;
+}
+
+function say(job: JobView, action: Action, context: Context): string {
+  const state = showState(job.state, context.terminal.colours);
+  if (action === 'cancel' && job.state !== 'cancelled') return `job ${job.number} ${state}, being cancelled`;
+  return `job ${job.number} ${state}`;
+}

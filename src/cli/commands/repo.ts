@@ -1,0 +1,150 @@
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import type { PageView, RepositoryView } from '../../api/contract.ts';
+import { systemClock } from '../../kernel/clock.ts';
+import { fail } from '../../kernel/errors.ts';
+import { confirm } from '../ask.ts';
+import { setAction, type Runtime } from '../command.ts';
+import { ensureServer } from '../ensure-server.ts';
+import { cleanLine } from '../sanitise.ts';
+import type { Context } from '../shell.ts';
+import { renderFields, renderTable, type Cell } from '../table.ts';
+import { relativeTime } from '../times.ts';
+import { collect, splitWords, wholeNumber } from '../words.ts';
+
+interface RepoOptions {
+  name?: string;
+  base?: string;
+  verify?: string[];
+  merge?: boolean;
+  concurrency?: number;
+  command?: string;
+}
+
+/** Adds `repo add|list|show|update|remove`. */
+export function registerRepo(program: Command, runtime: Runtime): void {
+  const repo = program.command('repo').summary('register and manage repositories').description('Manage repositories.');
+  const add = repo
+    .command('add')
+    .description('Register a git repository by path or URL. Starts a server first when none runs.')
+    .argument('<source>', 'path, https:// URL or ssh address')
+    .option('--name <name>', 'how jobs name it (default: from the source)');
+  setAction<RepoOptions>(addSettings(add), runtime, addRepository);
+  setAction(repo.command('list').description('List repositories.'), runtime, listRepositories);
+  const show = repo.command('show').description('Show a repository.').argument('<name>');
+  setAction(show, runtime, async (context, [name = '']) => print(context, await context.client.get(repoPath(name))));
+  const update = repo.command('update').description('Change the named settings of a repository.').argument('<name>');
+  update.option('--no-merge', 'hand off branches instead of merging');
+  setAction<RepoOptions>(addSettings(update), runtime, updateRepository);
+  const remove = repo.command('remove').description('Forget a repository without unfinished jobs.').argument('<name>');
+  setAction(remove, runtime, async (context, [name = '']) => {
+    await confirm(context, `Forget the repository "${name}"?`);
+    await context.client.call({ method: 'DELETE', path: repoPath(name) });
+    if (context.terminal.json) return context.terminal.document({ removed: name });
+    context.terminal.message(`removed "${name}"; its source was not touched`);
+  });
+}
+
+function addSettings(command: Command): Command {
+  return command
+    .option('--base <branch>', "branch jobs start from (default: the source's HEAD)")
+    .option('--verify <command>', 'gate command, split into words, no shell; may be repeated', collect)
+    .option('--merge', 'merge finished work into the base branch')
+    .option('--concurrency <n>', 'jobs at work at once', wholeNumber(1, 1000))
+    .option('--command <command>', 'command of agent exec for jobs that bring none');
+}
+
+function repoPath(name: string): string {
+  return `/v1/repositories/${encodeURIComponent(name)}`;
+}
+
+function settingsOf(options: RepoOptions): Record<string, unknown> {
+  return {
+    ...(options.base === undefined ? {} : { base: options.base }),
+    ...(options.verify === undefined ? {} : { verify: options.verify.map(splitWords) }),
+    ...(options.merge === undefined ? {} : { merge: options.merge }),
+    ...(options.concurrency === undefined ? {} : { limits: { concurrency: options.concurrency } }),
+    ...(options.command === undefined ? {} : { command: splitWords(options.command) }),
+  };
+}
+
+/** Returns the source as the server takes it: a path made absolute, anything else as it is. */
+export function resolveSource(source: string, cwd: string): string {
+  const isUrl = /^[A-Za-z][A-Za-z0-9+.-]*:/.test(source);
+  const isSshAddress = /^[^/\s]+@[^/\s:]+:/.test(source);
+  return isUrl || isSshAddress ? source : resolve(cwd, source);
+}
+
+async function addRepository(context: Context, [source = '']: string[], options: RepoOptions): Promise<void> {
+  const body = {
+    source: resolveSource(source, context.shell.cwd),
+    ...(options.name === undefined ? {} : { name: options.name }),
+    ...settingsOf(options),
+  };
+  await ensureServer(context);
+  const repository = await context.client.post<RepositoryView>('/v1/repositories', body);
+  if (context.terminal.json) return context.terminal.document(repository);
+  await context.terminal.data(`${repository.name}\n`);
+  context.terminal.message(
+    `registered ${cleanLine(repository.source)}, base ${cleanLine(repository.base)}\n→ holdfast run --repo ${repository.name} "what to do"`,
+  );
+}
+
+async function updateRepository(context: Context, [name = '']: string[], options: RepoOptions): Promise<void> {
+  const patch = settingsOf(options);
+  if (Object.keys(patch).length === 0)
+    throw fail('bad-usage', 'nothing to change', { hint: 'Name a setting, like --base.' });
+  await print(context, await context.client.call({ method: 'PATCH', path: repoPath(name), body: patch }));
+}
+
+async function listRepositories({ client, terminal }: Context): Promise<void> {
+  const page = await client.get<PageView<RepositoryView>>('/v1/repositories');
+  if (terminal.json) return terminal.document(page);
+  if (page.items.length === 0) return terminal.message('no repositories\n→ holdfast repo add PATH');
+  const { colours } = terminal;
+  const rows = page.items.map((item): (Cell | string)[] => [
+    cleanLine(item.name),
+    { text: item.unavailable === null ? item.cloneState : 'unavailable', style: stateColour(item, colours) },
+    cleanLine(item.base),
+    String(item.limits.concurrency),
+    { text: relativeTime(item.createdAt, systemClock.now()), style: colours.dim },
+    cleanLine(item.source),
+  ]);
+  const columns = [
+    { title: 'NAME' },
+    { title: 'STATE' },
+    { title: 'BASE' },
+    { title: 'JOBS AT ONCE', align: 'right' as const },
+    { title: 'ADDED' },
+    { title: 'SOURCE', flexible: true },
+  ];
+  await terminal.data(renderTable({ columns, rows, width: terminal.width, heading: colours.bold }));
+}
+
+function stateColour(item: RepositoryView, colours: Context['terminal']['colours']): (text: string) => string {
+  if (item.unavailable !== null || item.cloneState === 'failed') return colours.red;
+  return item.cloneState === 'ready' ? colours.green : colours.dim;
+}
+
+async function print({ terminal }: Context, item: RepositoryView): Promise<void> {
+  if (terminal.json) return terminal.document(item);
+  const { colours } = terminal;
+  const words = (argv: readonly string[]): string => cleanLine(argv.join(' '));
+  await terminal.data(
+    renderFields(
+      [
+        ['name', item.name],
+        ['source', cleanLine(item.source)],
+        ['base', cleanLine(item.base)],
+        ['state', stateColour(item, colours)(item.cloneState)],
+        ['unavailable', item.unavailable === null ? null : colours.red(cleanLine(item.unavailable))],
+        ['verify', item.verify.length === 0 ? null : item.verify.map(words).join(' · ')],
+        ['command', item.command === null ? null : words(item.command)],
+        ['at once', String(item.limits.concurrency)],
+        ['merge', item.merge ? 'yes' : 'no, hand off'],
+        ['added', relativeTime(item.createdAt, systemClock.now())],
+      ],
+      colours.dim,
+    ),
+  );
+}

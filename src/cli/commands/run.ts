@@ -1,0 +1,125 @@
+import { randomUUID } from 'node:crypto';
+import { Option, type Command } from 'commander';
+import type { JobView, NewJobBody } from '../../api/contract.ts';
+import { parseDuration } from '../../kernel/duration.ts';
+import { fail } from '../../kernel/errors.ts';
+import { MAX_PROMPT_BYTES } from '../../lifecycle/job.ts';
+import { readStdin } from '../ask.ts';
+import { setAction, type Runtime } from '../command.ts';
+import { ensureServer } from '../ensure-server.ts';
+import { followToEnd, waitToEnd } from '../watch-job.ts';
+import { repositoryOfDirectory } from '../repository-of-directory.ts';
+import type { Context } from '../shell.ts';
+import { wholeNumber } from '../words.ts';
+
+interface RunOptions {
+  repo?: string;
+  agent?: string;
+  pipeline?: 'implement';
+  priority?: number;
+  timeout?: number;
+  deadline?: number;
+  idempotencyKey?: string;
+  onInterrupt?: 'continue' | 'ask';
+  hold?: boolean;
+  wait?: boolean;
+  follow?: boolean;
+  raw?: boolean;
+}
+
+/** Adds `run`: submits a job, and starts a server first when none runs. */
+export function registerRun(program: Command, runtime: Runtime): void {
+  const command = program
+    .command('run')
+    .summary('submit a job')
+    .description(
+      'Submit a job: a prompt for an agent, or a command after --. Prints the number of the job.\n' +
+        'Without --repo the git repository of the current directory is used, and registered if it is new.',
+    )
+    .usage('[options] [prompt] [-- command args...]')
+    .argument('[prompt]', 'what to do; - reads it from stdin')
+    .option('--repo <name>', 'registered repository')
+    .option('--agent <name>', 'agent to run (with a command after --: exec)')
+    .addOption(new Option('--pipeline <name>', 'stages to walk').choices(['implement']))
+    .option('--priority <n>', 'higher goes first, -1000 to 1000', wholeNumber(-1000, 1000))
+    .option('--timeout <duration>', 'longest time one attempt may run, like 90m', parseDuration)
+    .option('--deadline <duration>', 'time from now after which the job is timed out', parseDuration)
+    .option('--idempotency-key <key>', 'the same key submits the same job once')
+    .addOption(new Option('--on-interrupt <what>', 'after an interrupted attempt').choices(['continue', 'ask']))
+    .option('--hold', 'do not queue it yet (see start)')
+    .option('--wait', 'wait for its end; the exit code tells it')
+    .option('--follow', 'print its output while it runs; the exit code tells its end')
+    .option('--raw', 'with --follow: print to a terminal unchanged');
+  setAction<RunOptions>(command, runtime, run);
+}
+
+async function run(context: Context, args: string[], options: RunOptions): Promise<number> {
+  if (options.hold === true && (options.wait === true || options.follow === true)) {
+    throw fail('bad-usage', 'a job on hold does not start, so there is nothing to wait for', {
+      hint: 'Leave out --hold.',
+    });
+  }
+  const work = await readWork(context, args[0], options);
+  await ensureServer(context);
+  const body: NewJobBody = {
+    ...work,
+    repository: options.repo ?? (await repositoryOfDirectory(context)),
+    ...given('pipeline', options.pipeline),
+    ...given('priority', options.priority),
+    ...given('deadlineMs', options.deadline),
+    ...given('onInterrupt', options.onInterrupt),
+    ...(options.timeout === undefined ? {} : { limits: { wallMs: options.timeout } }),
+    ...(options.hold === true ? { start: false } : {}),
+  };
+  // A key of our own lets a submission whose answer was lost be repeated without a second job.
+  const idempotencyKey = options.idempotencyKey ?? randomUUID();
+  const job = await context.client.call<JobView>({ method: 'POST', path: '/v1/jobs', body, idempotencyKey });
+  return afterSubmission(context, job, options);
+}
+
+async function afterSubmission(context: Context, job: JobView, options: RunOptions): Promise<number> {
+  const { terminal } = context;
+  if (options.follow === true) {
+    terminal.message(`job ${job.number} submitted; Ctrl-C detaches, the job goes on`);
+    return followToEnd(context, job, { raw: options.raw === true, stream: 'stdout', from: { attempt: 1, offset: 0 } });
+  }
+  if (options.wait === true) {
+    if (!terminal.json) await terminal.data(`${job.number}\n`);
+    return waitToEnd(context, [job], null);
+  }
+  if (terminal.json) {
+    await terminal.document(job);
+    return 0;
+  }
+  await terminal.data(`${job.number}\n`);
+  const place = job.queuePosition === null ? '' : ` at place ${job.queuePosition}`;
+  const next = job.state === 'created' ? `holdfast start ${job.number}` : `holdfast logs -f ${job.number}`;
+  terminal.message(`job ${job.number} is ${job.state}${place}\n→ ${next}`);
+  return 0;
+}
+
+async function readWork(
+  context: Context,
+  argument: string | undefined,
+  options: RunOptions,
+): Promise<Pick<NewJobBody, 'prompt' | 'command' | 'agent'>> {
+  const { tail } = context;
+  if (tail !== null && tail.length === 0)
+    throw fail('bad-usage', 'nothing follows --', { hint: 'Write the command after it.' });
+  const prompt = argument === '-' ? await readStdin(context, MAX_PROMPT_BYTES) : argument;
+  if (prompt === undefined && tail === null) {
+    throw fail('bad-usage', 'there is nothing to do', {
+      hint: 'Give a prompt, - to read it from stdin, or a command after --: holdfast run -- make test',
+    });
+  }
+  if (prompt?.trim() === '') throw fail('bad-prompt', 'the prompt is empty');
+  return {
+    ...given('prompt', prompt),
+    ...(tail === null ? {} : { command: tail }),
+    ...given('agent', options.agent ?? (tail === null ? undefined : 'exec')),
+  };
+}
+
+function given<K extends string, V>(name: K, value: V | undefined): { [P in K]?: V } {
+  return (value === undefined ? {} : { [name]: value }) as { [P in K]?: V };
+}

@@ -1,0 +1,42 @@
+import { once } from 'node:events';
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { setAction, type Runtime } from '../command.ts';
+import { wholeNumber } from '../words.ts';
+
+/** The usual port of a server. */
+export const DEFAULT_PORT = 7420;
+
+interface ServeOptions {
+  host: string;
+  port: number;
+  config?: string;
+  takeover?: boolean;
+}
+
+/** Adds `serve`: a server in the foreground until Ctrl-C or SIGTERM. Agents outlive it either way. */
+export function registerServe(program: Command, runtime: Runtime): void {
+  const command = program
+    .command('serve')
+    .summary('run a server in the foreground')
+    .description('Run a server in the foreground. Stopping it, in whatever way, does not touch the agents at work.')
+    .option('--host <address>', 'address to listen on', '127.0.0.1')
+    .option('--port <n>', 'port to listen on, 0 for any free one', wholeNumber(0, 65_535), DEFAULT_PORT)
+    .option('--config <file>', 'configuration (default: holdfast.config.json in the home)')
+    .option('--takeover', 'kill the server that holds the home, for one that hangs');
+  setAction<ServeOptions>(command, runtime, async (context, _args, options) => {
+    const { shell, home } = context;
+    const { serve } = await import('../../server/serve.ts');
+    const server = await serve({
+      home,
+      host: options.host,
+      port: options.port,
+      configPath: options.config === undefined ? null : resolve(shell.cwd, options.config),
+      takeover: options.takeover === true,
+      log: shell.stderr.isTTY === true ? 'pretty' : 'json',
+      failpoints: shell.env['HOLDFAST_FAILPOINTS'],
+    });
+    if (!shell.interrupted.aborted) await once(shell.interrupted, 'abort');
+    await server.close();
+  });
+}

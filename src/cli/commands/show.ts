@@ -1,0 +1,23 @@
+import type { Command } from 'commander';
+import type { AttemptView, PageView } from '../../api/contract.ts';
+import { systemClock } from '../../kernel/clock.ts';
+import { setAction, type Runtime } from '../command.ts';
+import { renderJob } from '../job-view.ts';
+import { getJob, jobPath } from '../references.ts';
+
+/** Adds `show`: everything known of one job, and what to do next. Looking changes nothing. */
+export function registerShow(program: Command, runtime: Runtime): void {
+  const command = program
+    .command('show')
+    .summary('show a job')
+    .description('Show a job: its state, what blocks it, the next safe action, its attempts and where its files are.')
+    .argument('<job>');
+  setAction(command, runtime, async (context, [reference = '']) => {
+    const { client, terminal } = context;
+    const job = await getJob(context, reference);
+    const { items } = await client.get<PageView<AttemptView>>(jobPath(job.id, '/attempts'));
+    if (terminal.json) return terminal.document({ ...job, attemptList: items });
+    const view = { colours: terminal.colours, width: terminal.width, now: systemClock.now() };
+    await terminal.data(renderJob(job, items, view));
+  });
+}

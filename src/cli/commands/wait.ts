@@ -1,0 +1,22 @@
+import type { Command } from 'commander';
+import { parseDuration } from '../../kernel/duration.ts';
+import { setAction, type Runtime } from '../command.ts';
+import { getJob } from '../references.ts';
+import { waitToEnd } from '../watch-job.ts';
+
+/** Adds `wait`: returns once the jobs have ended or need a person; the exit code tells which. */
+export function registerWait(program: Command, runtime: Runtime): void {
+  const command = program
+    .command('wait')
+    .summary('wait for jobs')
+    .description(
+      'Wait until jobs have ended or need a person; the exit code tells which. Survives restarts of the server.',
+    )
+    .argument('<job...>')
+    .option('--timeout <duration>', 'give up waiting after this time, with exit code 124', parseDuration);
+  setAction<{ timeout?: number }>(command, runtime, async (context, references, options) => {
+    const jobs = await Promise.all(references.map((reference) => getJob(context, reference)));
+    const distinct = [...new Map(jobs.map((job) => [job.id, job])).values()];
+    return waitToEnd(context, distinct, options.timeout ?? null);
+  });
+}

@@ -1,0 +1,209 @@
+import type { AttemptView, JobView } from '../api/contract.ts';
+import type { NextSafeAction } from '../lifecycle/report.ts';
+import type { AttemptState, JobState } from '../lifecycle/transitions.ts';
+import { cleanLine } from './sanitise.ts';
+import { renderFields, renderTable, type Cell, type Column } from './table.ts';
+import type { Colours } from './terminal.ts';
+import { elapsedTime, formatBytes, relativeTime } from './times.ts';
+
+/** How something is drawn for people. */
+export interface View {
+  colours: Colours;
+  /** Columns of the terminal, or null. */
+  width: number | null;
+  /** Milliseconds since 1970. */
+  now: number;
+}
+
+/** A sign before each state, so that it never depends on colour alone. */
+const SIGNS: Record<JobState, string> = {
+  created: '○',
+  queued: '◔',
+  preparing: '◑',
+  running: '●',
+  blocked: '■',
+  quarantined: '▲',
+  completed: '✓',
+  failed: '✗',
+  cancelled: '–',
+  timed_out: '⏱',
+};
+
+/** Returns the colour of a state. */
+export function stateStyle(state: JobState | AttemptState, colours: Colours): (text: string) => string {
+  switch (state) {
+    case 'completed':
+    case 'finished':
+      return colours.green;
+    case 'failed':
+    case 'timed_out':
+      return colours.red;
+    case 'blocked':
+    case 'quarantined':
+    case 'interrupted':
+      return colours.yellow;
+    case 'preparing':
+    case 'running':
+      return colours.cyan;
+    default:
+      return colours.dim;
+  }
+}
+
+/** Returns the state as sign and word, coloured. */
+export function showState(state: JobState, colours: Colours): string {
+  return stateStyle(state, colours)(`${SIGNS[state]} ${state}`);
+}
+
+/** Returns the exact command for an action the server names, or null when there is nothing to do. */
+export function commandForAction(action: NextSafeAction, number: number): string | null {
+  switch (action) {
+    case 'none':
+      return null;
+    case 'wait':
+      return `holdfast wait ${number}`;
+    case 'start':
+      return `holdfast start ${number}`;
+    case 'resume':
+    case 'retry':
+    case 'fixup':
+      return `holdfast retry ${number}`;
+    case 'review':
+      return `holdfast diff ${number}`;
+    case 'inspect_quarantine':
+      return 'holdfast recovery report';
+    case 'fix_config':
+    case 'free_disk':
+      return `holdfast doctor, then holdfast retry ${number}`;
+    case 'abandon':
+      return `holdfast cancel ${number}`;
+  }
+}
+
+const JOB_COLUMNS: readonly Column[] = [
+  { title: 'JOB', align: 'right' },
+  { title: 'STATE' },
+  { title: 'REPOSITORY' },
+  { title: 'AGENT' },
+  { title: 'PROMPT', flexible: true },
+  { title: 'CREATED' },
+  { title: 'RAN', align: 'right' },
+  { title: 'EXIT', align: 'right' },
+];
+
+/** Returns the table of `holdfast jobs`. */
+export function renderJobs(jobs: readonly JobView[], view: View): string {
+  const rows = jobs.map((job): (Cell | string)[] => [
+    String(job.number),
+    { text: `${SIGNS[job.state]} ${job.state}`, style: stateStyle(job.state, view.colours) },
+    cleanLine(job.repository),
+    cleanLine(job.agent),
+    shorten(job.prompt),
+    { text: relativeTime(job.createdAt, view.now), style: view.colours.dim },
+    elapsedTime(job.startedAt, job.finishedAt, view.now),
+    job.exitCode === null ? '–' : String(job.exitCode),
+  ]);
+  return renderTable({ columns: JOB_COLUMNS, rows, width: view.width, heading: view.colours.bold });
+}
+
+/** Returns the table of `holdfast queue`: the order in which jobs will start. */
+export function renderQueue(jobs: readonly JobView[], view: View): string {
+  const columns: Column[] = [
+    { title: 'PLACE', align: 'right' },
+    { title: 'JOB', align: 'right' },
+    { title: 'PRIORITY', align: 'right' },
+    { title: 'REPOSITORY' },
+    { title: 'PROMPT', flexible: true },
+    { title: 'QUEUED' },
+  ];
+  const rows = jobs.map((job): (Cell | string)[] => [
+    job.queuePosition === null ? '–' : String(job.queuePosition),
+    String(job.number),
+    String(job.priority),
+    cleanLine(job.repository),
+    shorten(job.prompt),
+    { text: relativeTime(job.queuedAt, view.now), style: view.colours.dim },
+  ]);
+  return renderTable({ columns, rows, width: view.width, heading: view.colours.bold });
+}
+
+/** Returns the page of `holdfast show`. */
+export function renderJob(job: JobView, attempts: readonly AttemptView[], view: View): string {
+  const { colours } = view;
+  const command = commandForAction(job.nextSafeAction, job.number);
+  const fields = renderFields(
+    [
+      ['id', job.id],
+      ['repository', cleanLine(job.repository)],
+      ['agent', `${cleanLine(job.agent)} · pipeline ${job.pipeline} · stage ${job.stage}`],
+      ['prompt', shorten(job.prompt)],
+      ['reason', job.reason === null ? null : cleanLine(job.reason)],
+      ['blocker', job.blocker === null ? null : colours.yellow(cleanLine(job.blocker))],
+      ['next', nextLine(job, command, colours)],
+      ['place', job.queuePosition === null ? null : `${job.queuePosition} in the queue, priority ${job.priority}`],
+      ['exit code', job.exitCode === null ? null : String(job.exitCode)],
+      ['created', relativeTime(job.createdAt, view.now)],
+      ['started', job.startedAt === null ? null : relativeTime(job.startedAt, view.now)],
+      ['finished', job.finishedAt === null ? null : finishedLine(job, view)],
+      ['deadline', job.deadlineAt === null ? null : relativeTime(job.deadlineAt, view.now)],
+      ['session', job.sessionId],
+      ['output', job.outputFile === null ? null : `${formatBytes(job.outputBytes)}  ${job.outputFile}`],
+      ['workspace', job.workspace],
+      ['sentinel', job.sentinelFile],
+    ],
+    colours.dim,
+  );
+  const head = `${colours.bold(`Job ${job.number}`)}  ${showState(job.state, colours)}${job.frozen ? '  frozen' : ''}\n`;
+  return head + fields + (attempts.length === 0 ? '' : `\n${renderAttempts(attempts, view)}`);
+}
+
+function nextLine(job: JobView, command: string | null, colours: Colours): string | null {
+  if (job.nextSafeAction === 'none') return null;
+  return command === null ? job.nextSafeAction : `${job.nextSafeAction}: ${colours.bold(command)}`;
+}
+
+function finishedLine(job: JobView, view: View): string {
+  return `${relativeTime(job.finishedAt, view.now)}, after ${elapsedTime(job.startedAt ?? job.createdAt, job.finishedAt, view.now)}`;
+}
+
+function renderAttempts(attempts: readonly AttemptView[], view: View): string {
+  const columns: Column[] = [
+    { title: 'ATTEMPT', align: 'right' },
+    { title: 'STATE' },
+    { title: 'START' },
+    { title: 'PID', align: 'right' },
+    { title: 'BEGAN' },
+    { title: 'RAN', align: 'right' },
+    { title: 'EXIT', align: 'right' },
+    { title: 'OUTPUT', align: 'right' },
+    { title: 'EVIDENCE' },
+    { title: 'NOTE', flexible: true },
+  ];
+  const rows = attempts.map((attempt): (Cell | string)[] => [
+    String(attempt.number),
+    { text: attempt.state, style: stateStyle(attempt.state, view.colours) },
+    attempt.mode,
+    attempt.agent === null ? '–' : String(attempt.agent.pid),
+    { text: relativeTime(attempt.startedAt, view.now), style: view.colours.dim },
+    elapsedTime(attempt.startedAt, attempt.endedAt, view.now),
+    exitText(attempt),
+    formatBytes(attempt.outputBytes),
+    attempt.evidenceLevel ?? '–',
+    [attempt.verdict, attempt.stoppedBy === null ? null : `stopped by ${attempt.stoppedBy}`, attempt.note]
+      .filter((part) => part !== null)
+      .map(cleanLine)
+      .join(', '),
+  ]);
+  return renderTable({ columns, rows, width: view.width, heading: view.colours.bold });
+}
+
+function exitText(attempt: AttemptView): string {
+  if (attempt.exitSignal !== null) return attempt.exitSignal;
+  return attempt.exitCode === null ? '–' : String(attempt.exitCode);
+}
+
+/** A prompt may be a megabyte: only its beginning is made into a line. */
+function shorten(prompt: string): string {
+  const line = cleanLine(prompt.slice(0, 400));
+  return line.length > 200 ? `${line.slice(0, 199)}…` : line;
+}
