@@ -191,6 +191,7 @@ function listPerhaps(
 ): ProcessIdentity[] {
   return scanned
     .filter((one) => Number(one.start) >= Number(agent.start) && !isSame(one, agent) && !isSame(one, keeper))
+    .filter((one) => isAlive(one))
     .map(identityOf);
 }
 

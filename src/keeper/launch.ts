@@ -27,6 +27,8 @@ export interface LaunchRequest {
   keeperCommand?: string[];
   /** Injected by tests. */
   environment?: LaunchEnvironment;
+  /** Text of /proc/self/cgroup; injected by tests. */
+  cgroup?: string;
 }
 
 /**
@@ -38,7 +40,7 @@ export async function launchKeeper(request: LaunchRequest): Promise<void> {
   const command = [...(request.keeperCommand ?? defaultKeeperCommand()), request.runDir];
   const environment: Record<string, string> = { PATH: own.path };
   if (request.failpoints !== undefined) environment['HOLDFAST_FAILPOINTS'] = request.failpoints;
-  const manager = detectSystemd(own, readFileSync('/proc/self/cgroup', 'latin1'));
+  const manager = detectSystemd(own, request.cgroup ?? readFileSync('/proc/self/cgroup', 'latin1'));
   if (manager === 'none') return startDetached(request, command, environment);
   const { runDir, attemptId } = request;
   const log = join(runDir, RUN_FILES.log);

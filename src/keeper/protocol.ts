@@ -153,7 +153,7 @@ export function decodeRecord<T extends object>(attempt: string, text: string): S
   const { sum, ...record } = parsed;
   if (typeof sum !== 'string' || sum !== sha256(canonicalJson(record))) throw new Error('its sum does not match');
   if (parsed.v !== PROTOCOL_VERSION) throw new Error(`unknown version ${String(parsed.v)}`);
-  if (parsed.attempt !== attempt) throw new Error(`it belongs to attempt ${String(parsed.attempt)}`);
+  if (parsed.attempt !== attempt) throw new Error(`it belongs to attempt ${parsed.attempt}`);
   return parsed;
 }
 

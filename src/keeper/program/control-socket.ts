@@ -3,13 +3,7 @@ import { chmodSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { messageOf } from '../../kernel/result.ts';
 import { readLines } from '../connect.ts';
-import {
-  RUN_FILES,
-  UNREAD_LIMIT_BYTES,
-  type ControlReply,
-  type ControlRequest,
-  type KeeperStatus,
-} from '../protocol.ts';
+import { RUN_FILES, UNREAD_LIMIT_BYTES, type ControlReply, type KeeperStatus } from '../protocol.ts';
 import { log } from './log.ts';
 
 /** What a request may do. Each may throw; the message is the answer. */
@@ -42,21 +36,23 @@ function serve(socket: Socket, controls: Controls): void {
 
 function answer(line: string, controls: Controls): ControlReply {
   try {
-    return carryOut(JSON.parse(line) as ControlRequest, controls);
+    const request: unknown = JSON.parse(line);
+    if (request === null || typeof request !== 'object') throw new Error('not a request');
+    return carryOut(request as Record<string, unknown>, controls);
   } catch (error) {
     return { ok: false, error: messageOf(error) };
   }
 }
 
-function carryOut(request: ControlRequest, controls: Controls): ControlReply {
-  switch (request.op) {
+function carryOut(request: Record<string, unknown>, controls: Controls): ControlReply {
+  switch (request['op']) {
     case 'status':
       return { ok: true, status: controls.status() };
     case 'stop':
-      controls.stop(String(request.reason));
+      controls.stop(readReason(request));
       return { ok: true };
     case 'kill':
-      controls.kill(String(request.reason));
+      controls.kill(readReason(request));
       return { ok: true };
     case 'extend':
       controls.extend({ ...readSpan(request, 'wallMs'), ...readSpan(request, 'idleMs') });
@@ -66,9 +62,15 @@ function carryOut(request: ControlRequest, controls: Controls): ControlReply {
   }
 }
 
-function readSpan(request: { wallMs?: number; idleMs?: number }, name: 'wallMs' | 'idleMs'): { [name]?: number } {
+function readReason(request: Record<string, unknown>): string {
+  const { reason } = request;
+  if (typeof reason !== 'string') throw new Error('the reason is missing');
+  return reason;
+}
+
+function readSpan(request: Record<string, unknown>, name: 'wallMs' | 'idleMs'): { wallMs?: number; idleMs?: number } {
   const value = request[name];
   if (value === undefined) return {};
-  if (!Number.isFinite(value) || value <= 0) throw new Error(`${name} is not a time span`);
+  if (typeof value !== 'number' || !(value > 0)) throw new Error(`${name} is not a time span`);
   return { [name]: value };
 }

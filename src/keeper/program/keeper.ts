@@ -138,7 +138,7 @@ export class Keeper {
       ...ending,
       execErrno: null,
       stoppedBy: this.#stopper.cause?.stoppedBy ?? null,
-      reason: [this.#stopper.cause?.reason, trouble].filter((part) => part != null).join('; ') || null,
+      reason: joinReasons([this.#stopper.cause?.reason ?? null, trouble]),
       at: systemClock.now(),
       ...this.#sizes(),
       cpu: readChildrenCpuMs(),
@@ -238,7 +238,8 @@ export class Keeper {
   /** Returns what went wrong, for the record: the exit code is true whatever became of the last bytes. */
   #syncOutput(): string | null {
     try {
-      for (const fd of [this.#files?.output, this.#files?.stderr]) if (fd != null) fdatasyncSync(fd);
+      const { output = null, stderr = null } = this.#files ?? {};
+      for (const fd of [output, stderr]) if (fd !== null) fdatasyncSync(fd);
       return null;
     } catch (error) {
       log(`flushing the output: ${messageOf(error)}`);
@@ -263,6 +264,11 @@ export class Keeper {
       log(messageOf(error));
     }
   }
+}
+
+function joinReasons(parts: (string | null)[]): string | null {
+  const said = parts.filter((part) => part !== null);
+  return said.length === 0 ? null : said.join('; ');
 }
 
 /** A missing directory would be reported by spawn as a missing shell. */
