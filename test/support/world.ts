@@ -228,6 +228,12 @@ export class World implements AsyncDisposable {
     return findProcesses(attempts, scanProcesses());
   }
 
+  /** Living keepers of this world. */
+  async listKeepers(): Promise<ProcessIdentity[]> {
+    const attempts = await this.listAttempts();
+    return attempts.flatMap((one) => (one.keeper !== null && isAlive(one.keeper) ? [one.keeper] : []));
+  }
+
   private async listAttempts(): Promise<KnownAttempt[]> {
     const list: KnownAttempt[] = [];
     for (const job of await readdir(this.home.jobs).catch(() => [])) {

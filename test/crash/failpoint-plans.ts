@@ -1,0 +1,67 @@
+import { FAILPOINTS, type FailpointName } from '../../src/kernel/failpoints.ts';
+
+/**
+ * When in the life of a world a point is passed:
+ * - `serve`: by the first server, while it registers, accepts and runs jobs;
+ * - `start`: by the second server, while it recovers a running job;
+ * - `seal`: by the second server, after the first one died between an intent and its launch;
+ * - `continue`: by the server, when an interrupted attempt is followed by the next;
+ * - `keeper`: by a keeper, whose server died as it launched it.
+ */
+export type Occasion = 'serve' | 'start' | 'seal' | 'continue' | 'keeper';
+
+export interface Plan {
+  point: FailpointName;
+  occasion: Occasion;
+  /** Which pass of the point is the fatal one. */
+  hit: number;
+}
+
+const OCCASIONS: Partial<Record<FailpointName, Occasion>> = {
+  'attempt.before-seal': 'seal',
+  'attempt.after-seal': 'seal',
+  'workspace.before-save-ref': 'continue',
+  'workspace.after-save-ref': 'continue',
+};
+
+/** Points the ordinary life of a world (one registration, three jobs) passes only once. */
+const ONCE = new Set<FailpointName>([
+  'mirror.before-clone',
+  'mirror.before-rename',
+  'mirror.after-rename',
+  'api.after-settings',
+]);
+
+/** A few of every kind, for the run of every change; the whole list is for `npm run test:crash`. */
+const SAMPLE: readonly FailpointName[] = [
+  'store.after-commit',
+  'mirror.before-rename',
+  'workspace.before-rename',
+  'attempt.after-claim',
+  'attempt.after-intent',
+  'attempt.after-launch',
+  'attempt.before-settle',
+  'attempt.before-seal',
+  'workspace.after-save-ref',
+  'keeper.after-agent-record',
+  'keeper.after-exit-record',
+  'recovery.after-verdict',
+  'api.after-accept',
+];
+
+/** Returns what the sweep kills at: a sample of the points once, or the first three passes of every point. */
+export function listPlans(size: 'sample' | 'all'): Plan[] {
+  const points = size === 'all' ? FAILPOINTS : SAMPLE;
+  return points.flatMap((point) => {
+    const occasion = occasionOf(point);
+    const repeats = size === 'all' && occasion === 'serve' && !ONCE.has(point);
+    return (repeats ? [1, 2, 3] : [1]).map((hit) => ({ point, occasion, hit }));
+  });
+}
+
+function occasionOf(point: FailpointName): Occasion {
+  const special = OCCASIONS[point];
+  if (special !== undefined) return special;
+  if (point.startsWith('keeper.')) return 'keeper';
+  return point.startsWith('recovery.') ? 'start' : 'serve';
+}

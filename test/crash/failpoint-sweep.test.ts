@@ -1,0 +1,166 @@
+/**
+ * Kills a server or a keeper at every named failpoint between submission and settlement, starts again without
+ * submitting anything again, and looks whether everything that was promised is kept; then submits what was never
+ * acknowledged, which must work too. What agents did is witnessed outside the home.
+ */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { scanProcesses, signalProcess } from '../../src/keeper/processes.ts';
+import { until } from '../support/poll.ts';
+import { World, type JobView } from '../support/world.ts';
+import { listPlans, type Plan } from './failpoint-plans.ts';
+import { checkInvariants } from './invariants.ts';
+
+const JOBS = ['a', 'b', 'c'] as const;
+type JobName = (typeof JOBS)[number];
+type Acknowledged = Map<JobName, JobView>;
+
+const size = process.env['HOLDFAST_CRASH'] === 'all' ? 'all' : 'sample';
+
+for (const plan of listPlans(size)) {
+  test(`killed at ${plan.point}, pass ${plan.hit}: nothing lost, nothing doubled`, { timeout: 240_000 }, async () => {
+    await using world = await World.create();
+    const known: Acknowledged = new Map();
+    await crashAt(world, plan, known);
+    await world.start();
+    await checkAcknowledged(world, known);
+    await submitMissing(world, known);
+    for (const job of known) await checkCompleted(world, job, plan);
+    await checkInvariants(world);
+  });
+}
+
+/** What each agent does: testifies to its start, works long enough to be caught alive, testifies to its end. */
+function script(name: JobName): string {
+  return `echo "$HOLDFAST_ATTEMPT" >> "$WITNESS/${name}.starts"
+for i in 1 2 3 4 5 6; do echo "${name} $i"; sleep 0.1; done
+echo ${name} > ${name}.txt
+echo "$HOLDFAST_ATTEMPT" >> "$WITNESS/${name}.ends"`;
+}
+
+/** Brings the world to the point and lets it die there; returns with no server alive. */
+async function crashAt(world: World, plan: Plan, known: Acknowledged): Promise<void> {
+  const fatal = `${plan.point}:crash@${plan.hit}`;
+  switch (plan.occasion) {
+    case 'serve':
+      await world.start({ failpoints: fatal, waitReady: false });
+      await submitUntilDeath(world, known);
+      break;
+    case 'start':
+      await world.start();
+      await submitAll(world, known);
+      await awaitOutput(world, known, 'a');
+      await world.kill();
+      await world.start({ failpoints: fatal, waitReady: false });
+      break;
+    case 'seal':
+      await world.start({ failpoints: 'attempt.after-intent:crash' });
+      await submitUntilDeath(world, known);
+      await awaitDeath(world, 'attempt.after-intent');
+      await world.start({ failpoints: fatal, waitReady: false });
+      break;
+    case 'continue':
+      await world.start({ failpoints: fatal });
+      await submitAll(world, known);
+      await awaitOutput(world, known, 'a');
+      await killAgent(world, 'a');
+      break;
+    case 'keeper':
+      // The server dies as it has launched its first keeper; the keeper goes on alone to its own point.
+      await world.start({ failpoints: `${fatal},attempt.after-launch:crash` });
+      await submitUntilDeath(world, known);
+      await awaitDeath(world, 'attempt.after-launch');
+      await until('the keeper is dead', async () => (await world.listKeepers()).length === 0);
+      return;
+  }
+  await awaitDeath(world, plan.point);
+}
+
+/** A point that is never passed is a defect of the test or of the code: the process must have been killed by it. */
+async function awaitDeath(world: World, point: string): Promise<void> {
+  const { signal } = await world.awaitEnd();
+  assert.equal(signal, 'SIGKILL', `${point} was not what ended the server: ${await world.readLog()}`);
+}
+
+async function submitOne(world: World, known: Acknowledged, name: JobName): Promise<void> {
+  const command = ['sh', '-c', `WITNESS='${world.witness}'\n${script(name)}`];
+  const body = { repository: 'demo', agent: 'exec', command };
+  const answer = await world.api('POST', '/v1/jobs', body, { 'idempotency-key': `sweep-${name}` });
+  assert.ok(answer.status === 201 || answer.status === 200, `submit ${name}: ${JSON.stringify(answer.body)}`);
+  known.set(name, answer.body as JobView);
+}
+
+async function submitAll(world: World, known: Acknowledged): Promise<void> {
+  await world.register();
+  for (const name of JOBS) await submitOne(world, known, name);
+}
+
+/** Submits as far as the server lives; a connection that breaks is what this test is about. */
+async function submitUntilDeath(world: World, known: Acknowledged): Promise<void> {
+  const { server } = world;
+  assert.ok(server !== null);
+  const steps = [
+    async (): Promise<void> => void (await world.awaitReady(server)),
+    (): Promise<void> => world.register(),
+    ...JOBS.map((name) => (): Promise<void> => submitOne(world, known, name)),
+  ];
+  for (const step of steps) {
+    try {
+      await step();
+    } catch (error) {
+      const dead = await Promise.race([
+        server.ended.then(() => true),
+        until('x', () => false, { deadlineMs: 10_000 }).catch(() => false),
+      ]);
+      if (!dead) throw error;
+      return;
+    }
+  }
+}
+
+/** Every id that was answered exists; no job exists that nobody sent. */
+async function checkAcknowledged(world: World, known: Acknowledged): Promise<void> {
+  for (const job of known.values()) assert.equal((await world.getJob(job.id)).number, job.number);
+  const listed = (await world.api('GET', '/v1/jobs')).body as { items: JobView[] };
+  assert.ok(listed.items.length <= JOBS.length, `there are ${listed.items.length} jobs`);
+}
+
+async function submitMissing(world: World, known: Acknowledged): Promise<void> {
+  const repositories = (await world.api('GET', '/v1/repositories')).body as { items: unknown[] };
+  if (repositories.items.length === 0) await world.register();
+  for (const name of JOBS) if (!known.has(name)) await submitOne(world, known, name);
+}
+
+/** The job completed; every attempt started once at most; only a keeper that died can make a finished agent run again. */
+async function checkCompleted(world: World, [name, job]: [JobName, JobView], plan: Plan): Promise<void> {
+  const ended = await world.awaitState(
+    job.id,
+    'completed',
+    'failed',
+    'blocked',
+    'quarantined',
+    'timed_out',
+    'cancelled',
+  );
+  assert.equal(ended.state, 'completed', `${name}: ${ended.reason} ${ended.blocker}\n${await world.readLog()}`);
+  assert.equal(ended.exitCode, 0);
+  assert.equal(await world.readOutput(job.id), [1, 2, 3, 4, 5, 6].map((i) => `${name} ${i}\n`).join(''));
+  const starts = await world.readWitness(`${name}.starts`);
+  assert.equal(new Set(starts).size, starts.length, `an attempt of ${name} started twice: ${starts.join(' ')}`);
+  const ends = await world.readWitness(`${name}.ends`);
+  assert.equal(new Set(ends).size, ends.length);
+  if (plan.occasion !== 'keeper') assert.equal(ends.length, 1, `${name} ran to its end ${ends.length} times`);
+}
+
+async function awaitOutput(world: World, known: Acknowledged, name: JobName): Promise<void> {
+  const job = known.get(name);
+  assert.ok(job !== undefined);
+  await until(`${name} has printed`, async () => (await world.getJob(job.id)).outputBytes > 0);
+}
+
+/** SIGKILLs the agent of a job as a stranger would. */
+async function killAgent(world: World, name: JobName): Promise<void> {
+  const [attempt] = await world.readWitness(`${name}.starts`);
+  assert.ok(attempt !== undefined);
+  for (const one of scanProcesses().attempts.get(attempt) ?? []) signalProcess(one, 'SIGKILL');
+}
