@@ -1,5 +1,8 @@
+import type { JobView } from '../api/contract.ts';
+import { systemClock } from '../kernel/clock.ts';
 import { formatDuration } from '../kernel/duration.ts';
 import type { JobState } from '../lifecycle/transitions.ts';
+import { exitOfState } from './job-exit.ts';
 import { showState } from './job-view.ts';
 import type { Terminal } from './terminal.ts';
 import { formatBytes } from './times.ts';
@@ -19,15 +22,17 @@ export interface Progress {
 export class JobProgress {
   readonly #terminal: Terminal;
   readonly #number: number;
-  readonly #startedAt = performance.now();
+  /** Milliseconds since 1970: what the elapsed time is counted from. */
+  readonly #since: number;
   #known: Progress = {};
   #awaySince: number | null = null;
   #frame = 0;
   #timer: NodeJS.Timeout | null = null;
 
-  constructor(terminal: Terminal, number: number) {
+  constructor(terminal: Terminal, job: Pick<JobView, 'number' | 'createdAt' | 'startedAt'>) {
     this.#terminal = terminal;
-    this.#number = number;
+    this.#number = job.number;
+    this.#since = Date.parse(job.startedAt ?? job.createdAt);
     if (terminal.isLive) {
       this.#timer = setInterval(() => this.#draw(), REDRAW_MS);
       this.#timer.unref();
@@ -40,12 +45,14 @@ export class JobProgress {
     this.#known = { ...before, ...news };
     if (this.#terminal.isLive) {
       this.#draw();
-    } else if (this.#known.state !== undefined && this.#known.state !== before.state) {
+      return;
+    }
+    const { state } = this.#known;
+    // How it ends is said by whoever watches, with what came of it.
+    if (state !== undefined && state !== before.state && exitOfState(state) === null) {
       const attempt = this.#known.attempt ?? 0;
-      const which = this.#known.state === 'running' && attempt > 0 ? ` (attempt ${attempt})` : '';
-      this.#terminal.message(
-        `job ${this.#number} ${showState(this.#known.state, this.#terminal.messageColours)}${which}`,
-      );
+      const which = state === 'running' && attempt > 0 ? ` (attempt ${attempt})` : '';
+      this.#terminal.message(`job ${this.#number} ${showState(state, this.#terminal.messageColours)}${which}`);
     }
   }
 
@@ -73,7 +80,7 @@ export class JobProgress {
     this.#frame = (this.#frame + 1) % FRAMES.length;
     const parts = [`${FRAMES[this.#frame] ?? ''} job ${this.#number} ${this.#known.state ?? '…'}`];
     if ((this.#known.attempt ?? 0) > 0) parts.push(`attempt ${this.#known.attempt ?? 0}`);
-    parts.push(formatDuration(performance.now() - this.#startedAt));
+    parts.push(formatDuration(Math.max(1000, systemClock.now() - this.#since)));
     if (this.#known.bytes !== undefined) parts.push(formatBytes(this.#known.bytes));
     if (this.#awaySince !== null) parts.push('server gone, waiting…');
     this.#terminal.live(parts.join(' · '));

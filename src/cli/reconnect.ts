@@ -57,7 +57,7 @@ export async function followStream(following: Following): Promise<void> {
       if (signal.aborted) throw signal.reason;
       const lost = isError(error, 'server-unreachable') || isError(error, 'not-ready');
       if (!lost && !(isError(error) && failures < REFUSALS && (await isStale(following.client, lastBoot)))) throw error;
-      setAway(messageOf(error));
+      setAway(isError(error) ? error.detail : messageOf(error));
     }
     failures += 1;
     await delay(backoffMs(failures, FIRST_WAIT_MS, MAX_WAIT_MS), signal);

@@ -1,6 +1,5 @@
 import { createParser, type EventSourceMessage } from 'eventsource-parser';
-import { fail } from '../kernel/errors.ts';
-import { messageOf } from '../kernel/result.ts';
+import { fail, isError } from '../kernel/errors.ts';
 
 /** The server pings every 15 s: three silent rounds mean that the connection, or the machine behind it, is gone. */
 const SILENT_MS = 45_000;
@@ -46,7 +45,7 @@ async function readOrFail(
     return await Promise.race([reader.read(), silence]);
   } catch (error) {
     if (signal.aborted) throw signal.reason;
-    throw fail('server-unreachable', `the connection broke: ${messageOf(error)}`, { cause: error });
+    throw isError(error) ? error : fail('server-unreachable', 'the connection broke', { cause: error });
   } finally {
     clearTimeout(timer);
   }

@@ -1,6 +1,7 @@
 import pc from 'picocolors';
 import { cleanText, safeJson, Sanitiser } from './sanitise.ts';
 import type { GlobalOptions, Output, Shell } from './shell.ts';
+import { truncate } from './table.ts';
 
 /** Colours of one output; functions that return their argument when it is not a terminal. */
 export type Colours = ReturnType<typeof pc.createColors>;
@@ -44,7 +45,7 @@ export class Terminal {
 
   /** Columns of the terminal, or null when stdout is none. */
   get width(): number | null {
-    return this.isTerminal ? (this.#stdout.columns ?? 80) : null;
+    return this.isTerminal ? columnsOf(this.#stdout) : null;
   }
 
   /** Writes data to stdout as it is; resolves once it was taken. */
@@ -109,10 +110,14 @@ export class Terminal {
 
   #drawLive(): void {
     if (this.#live === null || !this.#lineEnded) return;
-    const width = (this.#stderr.columns ?? 80) - 1;
-    const line = cleanText(this.#live).slice(0, width);
+    const line = truncate(cleanText(this.#live), columnsOf(this.#stderr) - 1);
     this.#stderr.write(this.messageColours.dim(line));
   }
+}
+
+/** A terminal whose size nobody set says 0. */
+function columnsOf(output: Output): number {
+  return output.columns === undefined || output.columns === 0 ? 80 : output.columns;
 }
 
 /** Whether colours are wanted and can be shown on this output (NO_COLOR, FORCE_COLOR, --no-color, a terminal). */

@@ -19,9 +19,12 @@ export async function followToEnd(
   options: { raw: boolean; stream: StreamName; from: { attempt: number; offset: number }; onlyAttempt?: number },
 ): Promise<number> {
   const { terminal, client } = context;
-  const progress = new JobProgress(terminal, job.number);
+  const progress = new JobProgress(terminal, job);
   const output = terminal.outputWriter(options.raw);
   let attempt = options.from.attempt;
+  // The stream tells the job's whole history; steps up to what we know of it already are not news.
+  const times = [job.createdAt, job.queuedAt, job.startedAt, job.finishedAt];
+  const known = Math.max(...times.map((time) => (time === null ? 0 : Date.parse(time))));
   progress.update({ state: job.state });
   try {
     const end = await followJob({
@@ -34,7 +37,7 @@ export async function followToEnd(
       onAway: (reason) => progress.away(reason),
       onBack: () => progress.back(),
       onState: (frame) => {
-        if (frame.state !== null) progress.update({ state: frame.state });
+        if (frame.state !== null && Date.parse(frame.at) > known) progress.update({ state: frame.state });
         if (terminal.json) void terminal.document({ type: 'state', ...frame });
       },
       onOutput: async (piece) => {
@@ -69,22 +72,27 @@ export async function followToEnd(
  */
 export async function waitToEnd(context: Context, jobs: readonly JobView[], timeoutMs: number | null): Promise<number> {
   const [first] = jobs;
-  const numbers = jobs.map((job) => job.number);
+  const latest = new Map(jobs.map((job) => [job.id, job]));
+  const open = (): string =>
+    [...latest.values()]
+      .filter(isPending)
+      .map((job) => job.number)
+      .join(' ');
   const timeout = timeoutMs === null ? null : AbortSignal.timeout(timeoutMs);
   const signals = [context.shell.interrupted, ...(timeout === null ? [] : [timeout])];
-  const progress = jobs.length === 1 && first !== undefined ? new JobProgress(context.terminal, first.number) : null;
+  const progress = jobs.length === 1 && first !== undefined ? new JobProgress(context.terminal, first) : null;
   try {
-    const ended = await watchJobs(context, { jobs, signal: AbortSignal.any(signals), progress });
+    const ended = await watchJobs(context, { latest, signal: AbortSignal.any(signals), progress });
     progress?.stop();
     if (context.terminal.json) await context.terminal.document(ended.length === 1 ? ended[0] : { items: ended });
     return worstExit(ended.map((job) => exitOfState(job.state)));
   } catch (error) {
     if (timeout?.aborted === true && !context.shell.interrupted.aborted) {
-      throw fail('wait-timeout', `job ${numbers.join(', ')} has not ended after ${formatDuration(timeoutMs ?? 0)}`);
+      throw fail('wait-timeout', `after ${formatDuration(timeoutMs ?? 0)} not ended: job ${open()}`);
     }
     if (!isError(error, 'interrupted')) throw error;
-    throw fail('interrupted', `no longer waiting for job ${numbers.join(', ')}; nothing was stopped`, {
-      hint: `Come back with \`holdfast wait ${numbers.join(' ')}\`.`,
+    throw fail('interrupted', `no longer waiting for job ${open()}; nothing was stopped`, {
+      hint: `Come back with \`holdfast wait ${open()}\`.`,
     });
   } finally {
     progress?.stop();
@@ -94,24 +102,19 @@ export async function waitToEnd(context: Context, jobs: readonly JobView[], time
 /** Follows the journal and looks at each job again when something happened to it; returns them as they ended. */
 async function watchJobs(
   context: Context,
-  input: { jobs: readonly JobView[]; signal: AbortSignal; progress: JobProgress | null },
+  input: { latest: Map<string, JobView>; signal: AbortSignal; progress: JobProgress | null },
 ): Promise<JobView[]> {
   const { client } = context;
-  const { signal, progress } = input;
-  const latest = new Map(input.jobs.map((job) => [job.id, job]));
-  const isPending = (id: string): boolean => {
-    const job = latest.get(id);
-    return job !== undefined && exitOfState(job.state) === null;
-  };
+  const { latest, signal, progress } = input;
+  const listPending = (): string[] => [...latest.values()].filter(isPending).map((job) => job.id);
   const look = async (id: string): Promise<void> => {
     const job = await client.get<JobView>(`/v1/jobs/${id}`, {}, signal);
     latest.set(id, job);
     progress?.update({ state: job.state, attempt: job.attempts, bytes: job.outputBytes });
-    if (!isPending(id)) sayEnd(context, job);
+    if (!isPending(job)) sayEnd(context, job);
   };
-  for (const job of input.jobs) if (!isPending(job.id)) sayEnd(context, job);
-  const isDone = (): boolean => ![...latest.keys()].some(isPending);
-  if (isDone()) return [...latest.values()];
+  for (const job of latest.values()) if (!isPending(job)) sayEnd(context, job);
+  if (listPending().length === 0) return [...latest.values()];
   let lastSeq: string | null = null;
   await followStream({
     client,
@@ -123,15 +126,19 @@ async function watchJobs(
     onMessage: async (message) => {
       lastSeq = message.id ?? lastSeq;
       // The first frame: from here on nothing is missed, and what happened before is seen by looking once.
-      if (message.event === 'boot') for (const id of [...latest.keys()].filter(isPending)) await look(id);
+      if (message.event === 'boot') for (const id of listPending()) await look(id);
       else {
         const { jobId } = JSON.parse(message.data) as EventView;
-        if (jobId !== null && isPending(jobId)) await look(jobId);
+        if (jobId !== null && listPending().includes(jobId)) await look(jobId);
       }
-      return isDone();
+      return listPending().length === 0;
     },
   });
   return [...latest.values()];
+}
+
+function isPending(job: JobView): boolean {
+  return exitOfState(job.state) === null;
 }
 
 /** Says in one line how a job ended, and what to do when it did not end well. */

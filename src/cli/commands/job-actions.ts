@@ -12,12 +12,16 @@ type Action = 'start' | 'cancel' | 'retry';
 /** Adds `start`, `cancel` and `retry`: one request per job, each on its own, the first failure decides the exit code. */
 export function registerJobActions(program: Command, runtime: Runtime): void {
   const add = (action: Action, summary: string): void => {
-    const command = program.command(action).summary(summary).description(`${summary}.`).argument('<job...>');
+    const command = program
+      .command(action)
+      .summary(summary)
+      .description(`${summary.charAt(0).toUpperCase()}${summary.slice(1)}.`)
+      .argument('<job...>');
     setAction(command, runtime, (context, jobs) => actOnJobs(context, action, jobs));
   };
-  add('start', 'Queue jobs that were submitted with --hold');
-  add('cancel', 'Cancel jobs; what runs is stopped first');
-  add('retry', 'Queue jobs again that ended badly or are blocked, with a new budget');
+  add('start', 'queue jobs that were submitted with --hold');
+  add('cancel', 'cancel jobs; what runs is stopped first');
+  add('retry', 'queue jobs again that ended badly or are blocked, with a new budget');
 }
 
 async function actOnJobs(context: Context, action: Action, references: readonly string[]): Promise<number> {

@@ -47,7 +47,7 @@ export function playCommand(witnessDir: string): Play {
     title: 'a process that edits files and prints 20 lines',
     job: { agent: 'exec', command: ['/bin/sh', '-c', SCRIPT, 'demo-agent', witnessDir] },
     isUnderWay: (printed) => printed.toString('utf8').split('\n').length > KILL_AFTER_LINES,
-    growthBytes: 3 * 'wrote greeting'.length,
+    growthBytes: 3 * 'wrote greeting  1 of 20 into greetings.md\n'.length,
     show: (line) => line,
     countStarts: async () => (await readFile(join(witnessDir, 'starts'), 'utf8')).trim().split('\n').length,
     readWitness: () => readFile(join(witnessDir, 'printed')),

@@ -1,4 +1,4 @@
-import { cleanLine } from '../sanitise.ts';
+import { cleanText } from '../sanitise.ts';
 import { renderTable, type Cell } from '../table.ts';
 import type { Colours, Terminal } from '../terminal.ts';
 import { isProof, type Audience, type Measurements } from './perform.ts';
@@ -12,7 +12,7 @@ export function narrate(terminal: Terminal, title: string): Audience {
   return {
     serverStarted: ({ url, pid }) => begin(`a server on a git repository of its own ${dim(`· pid ${pid}, ${url}`)}`),
     agentStarted: (pid) => begin(`${title} ${dim(`· pid ${pid}`)}`),
-    printed: (line) => say(`   ${dim('│')} ${cleanLine(line)}`),
+    printed: (line) => say(`   ${dim('│')} ${cleanText(line)}`),
     serverKilled: (pid) => begin(red(bold(`SIGKILL to the server`)) + dim(` · pid ${pid} is gone`)),
     stillWorking: ({ pid, from, to }) =>
       begin(
