@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { scanProcesses, signalProcess } from '../../src/keeper/processes.ts';
-import { until } from '../support/poll.ts';
+import { until, within } from '../support/poll.ts';
 import { World, type JobView } from '../support/world.ts';
 import { listPlans, type Plan } from './failpoint-plans.ts';
 import { checkInvariants } from './invariants.ts';
@@ -108,11 +108,8 @@ async function submitUntilDeath(world: World, known: Acknowledged): Promise<void
     try {
       await step();
     } catch (error) {
-      const dead = await Promise.race([
-        server.ended.then(() => true),
-        until('x', () => false, { deadlineMs: 10_000 }).catch(() => false),
-      ]);
-      if (!dead) throw error;
+      const dead = await within('the server to be gone', server.ended, 10_000).catch(() => null);
+      if (dead === null) throw error;
       return;
     }
   }

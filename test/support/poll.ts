@@ -17,3 +17,14 @@ export async function until<T>(
     await sleep(options.everyMs ?? 25);
   }
 }
+
+/** Waits for `promise`, `deadlineMs` at most; throws with `what` at the deadline. Leaves no timer behind. */
+export async function within<T>(what: string, promise: Promise<T>, deadlineMs = DEADLINE_MS): Promise<T> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => late.reject(new Error(`waited in vain for ${what}`)), deadlineMs);
+  try {
+    return await Promise.race([promise, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

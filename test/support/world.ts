@@ -12,7 +12,7 @@ import { endProcesses, scanProcesses, type ProcessScan } from '../../src/keeper/
 import { isAlive, readProcess, type ProcessIdentity } from '../../src/keeper/host-identity.ts';
 import { homeLayout, type Home } from '../../src/lifecycle/home.ts';
 import { readServerFile, type ServerInfo } from '../../src/server/server-file.ts';
-import { until } from './poll.ts';
+import { until, within } from './poll.ts';
 import { createRepository } from './repository.ts';
 
 const CLI = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
@@ -140,12 +140,9 @@ export class World implements AsyncDisposable {
   /** Waits until the server has ended by itself (a failpoint). */
   async awaitEnd(server = this.server): Promise<{ code: number | null; signal: string | null }> {
     if (server === null) throw new Error('no server was started');
-    return Promise.race([
-      server.ended,
-      until('the server ends', () => false as const).catch(async () => {
-        throw new Error(`the server did not end: ${await this.readLog()}`);
-      }),
-    ]) as Promise<{ code: number | null; signal: string | null }>;
+    return within('the server to end', server.ended).catch(async (error: unknown) => {
+      throw new Error(`${String(error)}: ${await this.readLog()}`);
+    });
   }
 
   /** One call of the API with the home's token. Throws when no server answers. */
