@@ -1,7 +1,6 @@
-import { constants, copyFile, rm, statfs, writeFile } from 'node:fs/promises';
-import { realpath } from 'node:fs/promises';
+import { constants, copyFile, realpath, rm, statfs } from 'node:fs/promises';
 import { fail } from '../kernel/errors.ts';
-import { tempBeside } from '../kernel/durable.ts';
+import { tempBeside, writeDurable } from '../kernel/durable.ts';
 import { errnoOf } from '../kernel/result.ts';
 import { join } from 'node:path';
 import { listMounts, type Mount } from './mounts.ts';
@@ -13,10 +12,20 @@ import { plainEnvironment } from './safe-git.ts';
  * somebody else. 9p is among them (a Windows drive under WSL, a shared folder of a virtual machine: no shared memory
  * maps and no locks to rely on). overlay, tmpfs and virtiofs are not: their files belong to this kernel or are coherent.
  */
-const NETWORK_TYPES = new Set([
-  ...['nfs', 'nfs4', 'cifs', 'smb3', 'smbfs', 'ncpfs', 'afs', 'coda', '9p', 'drvfs', 'davfs'],
-  ...['ceph', 'glusterfs', 'lustre', 'gpfs', 'beegfs', 'orangefs', 'pvfs2', 'gfs', 'gfs2', 'ocfs2', 'vboxsf', 'vmhgfs'],
-]);
+const NETWORK_TYPES = new Set(
+  ['nfs', 'nfs4', 'cifs', 'smb3', 'smbfs', 'ncpfs', 'afs', 'coda', '9p', 'drvfs', 'davfs', 'ceph', 'glusterfs'].concat([
+    'lustre',
+    'gpfs',
+    'beegfs',
+    'orangefs',
+    'pvfs2',
+    'gfs',
+    'gfs2',
+    'ocfs2',
+    'vboxsf',
+    'vmhgfs',
+  ]),
+);
 
 /** fuse.<name> of these are network file systems as well. */
 const NETWORK_FUSE =
@@ -67,8 +76,8 @@ export async function canReflink(dir: string): Promise<boolean> {
   const probe = tempBeside(join(dir, 'reflink'));
   const copy = `${probe}-copy`;
   try {
-    await writeFile(probe, 'probe', { flag: 'wx', mode: 0o600 });
-    await copyFile(probe, copy, constants.COPYFILE_FICLONE_FORCE);
+    await writeDurable(probe, 'probe');
+    await copyNewFile({ from: probe, to: copy, share: true });
     return true;
   } catch (error) {
     const errno = errnoOf(error) ?? '';
@@ -78,6 +87,15 @@ export async function canReflink(dir: string): Promise<boolean> {
     await rm(probe, { force: true });
     await rm(copy, { force: true });
   }
+}
+
+/**
+ * Copies a file to a name that does not exist yet, sharing its blocks (which fails where the file system cannot) or
+ * byte by byte. Not flushed: `syncFileSystem` does that for the whole tree before it gets its name.
+ */
+export async function copyNewFile(copy: { from: string; to: string; share: boolean }): Promise<void> {
+  const mode = copy.share ? constants.COPYFILE_FICLONE_FORCE : 0;
+  await copyFile(copy.from, copy.to, mode | constants.COPYFILE_EXCL);
 }
 
 /**

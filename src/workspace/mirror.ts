@@ -1,7 +1,7 @@
-import { readdir, stat, unlink, writeFile } from 'node:fs/promises';
+import { readdir, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { systemClock } from '../kernel/clock.ts';
-import { makeDirectory, renameDurable } from '../kernel/durable.ts';
+import { makeDirectory, renameDurable, writeDurable } from '../kernel/durable.ts';
 import { fail } from '../kernel/errors.ts';
 import { failpoint } from '../kernel/failpoints.ts';
 import { errnoOf } from '../kernel/result.ts';
@@ -84,7 +84,7 @@ async function cloneMirror(request: UpdateMirrorRequest): Promise<void> {
 /** An empty bare repository in the object format of the source. */
 async function initBare(path: string, request: UpdateMirrorRequest): Promise<void> {
   const { op, signal } = request;
-  const format = await objectFormatOf(request);
+  const format = await sourceFormat(request);
   const args = [
     'init',
     '-q',
@@ -98,7 +98,7 @@ async function initBare(path: string, request: UpdateMirrorRequest): Promise<voi
   await safeGit({ profile: { kind: 'local', gitDir: null }, args, op, signal });
 }
 
-async function objectFormatOf(request: UpdateMirrorRequest): Promise<string> {
+async function sourceFormat(request: UpdateMirrorRequest): Promise<string> {
   if (request.sourceKind === 'path') {
     const { gitDir } = await findLocalRepository(request.source);
     return (await safeGit({ profile: { kind: 'local', gitDir }, args: ['rev-parse', '--show-object-format'] })).text;
@@ -127,9 +127,7 @@ async function fetchInto(gitDir: string, request: UpdateMirrorRequest, config: r
   const scratch = await makeScratch(dirname(request.mirrorDir));
   try {
     const configFile = join(scratch, 'config');
-    await writeFile(configFile, safeDirectoryConfig([local.top, join(local.top, '.git'), local.gitDir]), {
-      mode: 0o600,
-    });
+    await writeDurable(configFile, safeDirectoryConfig([local.top, join(local.top, '.git'), local.gitDir]));
     await safeGit({ ...fetch, profile: { kind: 'path', gitDir, configFile } });
   } finally {
     await removeScratch(scratch);

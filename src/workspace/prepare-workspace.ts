@@ -1,12 +1,12 @@
-import { constants, copyFile, mkdir, readdir } from 'node:fs/promises';
+import { mkdir, readFile, readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { makeDirectory, renameDurable } from '../kernel/durable.ts';
+import { makeDirectory, renameDurable, writeDurable } from '../kernel/durable.ts';
 import { fail } from '../kernel/errors.ts';
 import { failpoint } from '../kernel/failpoints.ts';
 import { checkWorkspace } from './check-workspace.ts';
-import { canReflink, syncFileSystem } from './file-system.ts';
+import { canReflink, copyNewFile, syncFileSystem } from './file-system.ts';
 import { checkOperation, exists, removeLeftovers } from './remove-tree.ts';
-import { safeGit, type GitProfile, type GitRequest } from './safe-git.ts';
+import { objectFormatOf, quoteConfig, safeGit, type GitProfile, type GitRequest } from './safe-git.ts';
 import { isBranchName } from './source-address.ts';
 
 /** How the objects got there: blocks shared by the file system, packs copied, or everything sent by git. */
@@ -31,6 +31,8 @@ export interface PrepareWorkspaceRequest {
 const NO_PUSH = 'disabled://delivery-is-done-by-holdfast';
 /** Kept packs hold saved trees of jobs (see observe.ts); no workspace gets those. */
 const KEEP = '.keep';
+/** Above this many, refs go into one file. */
+const MANY_REFS = 100;
 
 /**
  * Makes the workspace of a job: a complete repository of its own, with its own objects (never alternates or hard links:
@@ -44,7 +46,7 @@ export async function prepareWorkspace(
 ): Promise<{ method: CopyMethod; kept: boolean }> {
   const { workspaceDir, mirrorDir } = request;
   checkOperation(request.op);
-  if (!/^[0-9a-f]{40}([0-9a-f]{24})?$/.test(request.baseCommit)) throw fail('internal', 'baseCommit is no object id');
+  objectFormatOf(request.baseCommit);
   if (!isBranchName(request.branch)) throw fail('bad-name', `"${request.branch}" cannot be a branch`);
   const parent = dirname(workspaceDir);
   await makeDirectory(parent);
@@ -70,17 +72,15 @@ async function build(root: string, method: CopyMethod, request: PrepareWorkspace
   const gitDir = join(root, '.git');
   // Flushed as a whole before the rename; nothing here is worth an fsync of its own.
   const common = { op, signal, config: ['core.fsync=none'] };
-  const mirror: GitProfile = { kind: 'local', gitDir: mirrorDir };
-  const format = (await safeGit({ ...common, profile: mirror, args: ['rev-parse', '--show-object-format'] })).text;
+  const format = objectFormatOf(baseCommit);
   const init = ['init', '-q', '--template=', `--initial-branch=${branch}`, `--object-format=${format}`, '--', root];
   await safeGit({ ...common, profile: { kind: 'local', gitDir: null }, args: init });
   const own: GitProfile = { kind: 'local', gitDir };
   const seeded = method !== 'clone' && (await copyPacks(mirrorDir, gitDir, method));
-  if (seeded) await copyRefs(mirror, own, common);
+  if (seeded) await copyRefs({ kind: 'local', gitDir: mirrorDir }, own, common);
   else await fetchFromMirror(gitDir, request, common);
-  for (const [key, value] of localSettings(request)) {
-    await safeGit({ ...common, profile: own, args: ['config', '--local', '--', key, value] });
-  }
+  const config = join(gitDir, 'config');
+  await writeDurable(config, `${(await readFile(config)).toString('utf8')}${localSettings(request)}`);
   await safeGit({
     ...common,
     profile: { kind: 'observe', gitDir, workTree: root, indexFile: join(gitDir, 'index') },
@@ -89,17 +89,14 @@ async function build(root: string, method: CopyMethod, request: PrepareWorkspace
   });
 }
 
-function localSettings(request: PrepareWorkspaceRequest): [string, string][] {
+/** Text for the end of the new repository's configuration. */
+function localSettings(request: PrepareWorkspaceRequest): string {
   // An agent's home is empty, and git refuses to commit without a name.
-  const settings: [string, string][] = [
-    ['user.name', 'Holdfast agent'],
-    ['user.email', 'agent@holdfast.invalid'],
-  ];
-  if (request.sourceUrl !== undefined) {
-    settings.push(['remote.origin.url', request.sourceUrl], ['remote.origin.pushurl', NO_PUSH]);
-    settings.push(['remote.origin.fetch', '+refs/heads/*:refs/remotes/origin/*']);
-  }
-  return settings;
+  const user = '[user]\n\tname = Holdfast agent\n\temail = agent@holdfast.invalid\n';
+  if (request.sourceUrl === undefined) return user;
+  const refspec = '+refs/heads/*:refs/remotes/origin/*';
+  const remote = `\turl = ${quoteConfig(request.sourceUrl)}\n\tpushurl = ${NO_PUSH}\n\tfetch = ${refspec}\n`;
+  return `${user}[remote "origin"]\n${remote}`;
 }
 
 /**
@@ -113,13 +110,13 @@ async function copyPacks(mirrorDir: string, gitDir: string, method: 'reflink' | 
   await mkdir(to, { recursive: true });
   const names = await readdir(from);
   const kept = new Set(names.filter((name) => name.endsWith(KEEP)).map((name) => name.slice(0, -KEEP.length)));
-  const mode = method === 'reflink' ? constants.COPYFILE_FICLONE_FORCE : 0;
+  const share = method === 'reflink';
   for (const name of names) {
     if (!/^pack-[0-9a-f]+\.(pack|idx|rev)$/.test(name) || kept.has(name.slice(0, name.lastIndexOf('.')))) continue;
-    await copyFile(join(from, name), join(to, name), mode | constants.COPYFILE_EXCL);
+    await copyNewFile({ from: join(from, name), to: join(to, name), share });
   }
   const shallow = join(mirrorDir, 'shallow');
-  if (await exists(shallow)) await copyFile(shallow, join(gitDir, 'shallow'), constants.COPYFILE_EXCL);
+  if (await exists(shallow)) await copyNewFile({ from: shallow, to: join(gitDir, 'shallow'), share });
   return kept.size === 0;
 }
 
@@ -135,7 +132,7 @@ async function copyRefs(mirror: GitProfile, own: GitProfile, common: Common): Pr
     return `create ${ref}\0${line.slice(0, space)}\0`;
   });
   await safeGit({ ...common, profile: own, args: ['update-ref', '-z', '--stdin'], input: commands.join('') });
-  await safeGit({ ...common, profile: own, args: ['pack-refs', '--all'] });
+  if (lines.length > MANY_REFS) await safeGit({ ...common, profile: own, args: ['pack-refs', '--all'] });
 }
 
 /** Lets git send what is missing; with packs already there it proves that they are complete, or completes them. */

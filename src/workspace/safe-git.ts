@@ -9,7 +9,7 @@
  * No further sandbox is put around it: these rules are what the canary tests hold, with and without bubblewrap.
  */
 import { userInfo } from 'node:os';
-import { fail } from '../kernel/errors.ts';
+import { fail, type HoldfastError } from '../kernel/errors.ts';
 import { errnoOf } from '../kernel/result.ts';
 import { runChild, type ChildRequest } from './run-child.ts';
 
@@ -172,19 +172,35 @@ export async function safeGit(request: GitRequest): Promise<GitResult> {
     throw fail('git-failed', `${what} printed more than ${child.maxBytes} bytes`);
   const code = result.code ?? -1;
   if (!result.truncated && !(request.okCodes ?? [0]).includes(code)) {
-    const message = result.stderr.trim().slice(-MESSAGE_CHARS);
-    const how = result.signal === null ? `exit ${code}` : `killed by ${result.signal}`;
-    const full = /No space left on device|Disk quota exceeded/.test(message);
-    throw fail(full ? 'storage-full' : 'git-failed', `${what} (${how}): ${message === '' ? 'no message' : message}`);
+    throw gitFailure(`${what} (${result.signal ?? `exit ${code}`})`, result.stderr);
   }
   const text = result.stdout.toString('utf8').replace(/\n$/, '');
   return { code, stdout: result.stdout, text, stderr: result.stderr, truncated: result.truncated };
 }
 
+/** Returns the error for a git command that failed with this on stderr: `git-failed`, or `storage-full`. */
+export function gitFailure(what: string, stderr: string): HoldfastError {
+  const message = stderr.trim().slice(-MESSAGE_CHARS);
+  const full = /No space left on device|Disk quota exceeded/.test(message);
+  return fail(full ? 'storage-full' : 'git-failed', `${what}: ${message === '' ? 'no message' : message}`);
+}
+
+/** Returns a value as it is written in a git configuration file. Throws `source-refused` on a line break. */
+export function quoteConfig(value: string): string {
+  if (/[\n\r\0]/.test(value)) throw fail('source-refused', 'it contains control characters');
+  return `"${value.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
+}
+
 /** Returns the configuration file text that lets git read exactly these directories of another owner. */
 export function safeDirectoryConfig(paths: readonly string[]): string {
-  const quote = (path: string): string => `"${path.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
-  return `[safe]\n${paths.map((path) => `\tdirectory = ${quote(path)}\n`).join('')}`;
+  return `[safe]\n${paths.map((path) => `\tdirectory = ${quoteConfig(path)}\n`).join('')}`;
+}
+
+/** Returns the object format of a full object id; throws `internal` when it is none. */
+export function objectFormatOf(oid: string): 'sha1' | 'sha256' {
+  if (!/^[0-9a-f]+$/.test(oid) || (oid.length !== 40 && oid.length !== 64))
+    throw fail('internal', `${oid} is no object`);
+  return oid.length === 40 ? 'sha1' : 'sha256';
 }
 
 /** Returns the version of the git that is used, like `2.39.5`. */

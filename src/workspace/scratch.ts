@@ -22,5 +22,5 @@ export async function removeScratch(path: string): Promise<void> {
 /** Removes scratch directories left in `parent` by earlier processes. */
 export async function sweepScratch(parent: string): Promise<string[]> {
   if ((await listNames(parent)).every((name) => !name.startsWith('scratch.') || name.startsWith(OURS))) return [];
-  return await removeLeftovers(parent, (name) => name.startsWith('scratch.') && !name.startsWith(OURS));
+  return removeLeftovers(parent, (name) => name.startsWith('scratch.') && !name.startsWith(OURS));
 }

@@ -1,8 +1,18 @@
-import { lstat, mkdir, writeFile } from 'node:fs/promises';
+import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeDirectory, writeDurable } from '../kernel/durable.ts';
 import { errnoOf } from '../kernel/result.ts';
 import { fail } from '../kernel/errors.ts';
-import { safeGit, type GitProfile, type GitRequest } from './safe-git.ts';
+import { runChild } from './run-child.ts';
+import {
+  objectFormatOf,
+  gitFailure,
+  plainEnvironment,
+  safeGit,
+  type GitProfile,
+  type GitRequest,
+  type GitResult,
+} from './safe-git.ts';
 
 /** The content of a tree as git objects in a scratch repository. */
 export interface Snapshot {
@@ -31,6 +41,8 @@ const MAX_TRIES = 4;
 /** Repositories inside repositories inside …: deeper ones are noted, not entered. */
 const MAX_DEPTH = 8;
 const MAX_NOTES = 50;
+/** Paths named on one command line. */
+const ARGUMENTS = 200;
 /**
  * Nothing in scratch survives this process; what is kept is flushed where it is imported. Names that only Windows
  * refuses (`a\\b`, `git~1`) are work like any other.
@@ -52,12 +64,11 @@ interface Place extends SnapshotRequest {
 export async function takeSnapshot(request: SnapshotRequest): Promise<Snapshot> {
   const gitDir = join(request.scratch, 'repo.git');
   const common = { op: request.op, signal: request.signal };
-  const mirror: GitProfile = { kind: 'local', gitDir: request.mirrorDir };
-  const format = (await safeGit({ ...common, profile: mirror, args: ['rev-parse', '--show-object-format'] })).text;
+  const format = objectFormatOf(request.baseCommit);
   const init = ['init', '-q', '--bare', '--template=', `--object-format=${format}`, '--', gitDir];
   await safeGit({ ...common, profile: { kind: 'local', gitDir: null }, args: init });
-  await mkdir(join(gitDir, 'objects', 'info'), { recursive: true });
-  await writeFile(join(gitDir, 'objects', 'info', 'alternates'), `${join(request.mirrorDir, 'objects')}\n`);
+  await makeDirectory(join(gitDir, 'objects', 'info'));
+  await writeDurable(join(gitDir, 'objects', 'info', 'alternates'), `${join(request.mirrorDir, 'objects')}\n`);
   const place: Place = { ...request, gitDir, notes: [], indexes: { made: 0 } };
   const tree = await readDirectory(place, { path: '', baseTree: `${request.baseCommit}^{tree}`, depth: 0 });
   return { tree, gitDir, notes: place.notes };
@@ -72,39 +83,48 @@ interface Directory {
 }
 
 async function readDirectory(place: Place, directory: Directory): Promise<string> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await readOnce(place, directory);
-    } catch (error) {
-      if (attempt === MAX_TRIES || !(error instanceof TreeChanged)) throw error;
-    }
+  for (let tries = 1; tries < MAX_TRIES; tries++) {
+    const tree = await readOnce(place, directory, false);
+    if (tree !== null) return tree;
   }
+  const tree = await readOnce(place, directory, true);
+  if (tree === null) throw fail('git-failed', `${directory.path} changes faster than it can be read`);
+  return tree;
 }
 
-class TreeChanged extends Error {}
+/** One directory being read: the workspace, or a repository inside it. */
+interface Reading {
+  place: Place;
+  directory: Directory;
+  workTree: string;
+  git: Git;
+}
 
-async function readOnce(place: Place, directory: Directory): Promise<string> {
+/** Returns the tree, or null when a repository appeared in it meanwhile; the last try leaves such a one out. */
+async function readOnce(place: Place, directory: Directory, last: boolean): Promise<string | null> {
   const workTree = join(place.workspaceDir, directory.path);
   const git = gitIn(place, workTree);
+  const reading: Reading = { place, directory, workTree, git };
   if (directory.baseTree !== null) await git(['read-tree', directory.baseTree]);
   // A gitlink in the index would make git look into that repository, with that repository's configuration.
   const links = await listLinks(git);
   await dropFromIndex(git, links);
-  const untracked = await listPaths(git, ['ls-files', '-z', '--others', '--exclude-standard']);
+  const untracked = await listPaths(git, ['ls-files', '-z', '--others', '--exclude-standard', '--']);
   const nested = untracked.filter((path) => path.endsWith('/'));
-  const modified = await listPaths(git, ['ls-files', '-z', '--modified']);
-  const large = await findLarge(place, workTree, [...untracked, ...modified]);
-  for (const path of large)
-    note(place, `${directory.path}${path} is larger than ${place.maxFileBytes} bytes: left out`);
-  await addAll(place, directory, git, [...nested, ...large]);
+  const large = await findLarge(reading);
+  await addAll(reading, [...nested, ...large]);
   const unexpected = await listLinks(git);
-  if (unexpected.length > 0) throw new TreeChanged(`${unexpected[0]?.path} became a repository`);
-  for (const path of nested) await addNested(place, directory, git, path);
+  if (unexpected.length > 0) {
+    if (!last) return null;
+    for (const { path } of unexpected) note(place, `${directory.path}${show(path)} keeps changing: left out`);
+    await dropFromIndex(git, unexpected);
+  }
+  for (const path of nested) await addNested(reading, path);
   for (const link of links) await keepLink(git, workTree, link);
   return (await git(['write-tree'])).text;
 }
 
-type Git = (args: string[], more?: Partial<GitRequest>) => Promise<{ text: string; code: number; stderr: string }>;
+type Git = (args: string[], more?: Partial<GitRequest>) => Promise<GitResult>;
 
 function gitIn(place: Place, workTree: string): Git {
   const indexFile = join(place.scratch, `index-${++place.indexes.made}`);
@@ -114,8 +134,24 @@ function gitIn(place: Place, workTree: string): Git {
     safeGit({ profile, args, config: SCRATCH_CONFIG, op, signal, timeoutMs: 600_000, maxBytes: 2 ** 28, ...more });
 }
 
+/** Paths as git prints them, one character per byte: a name need not be UTF-8. `bytesOf` and `show` turn them back. */
 async function listPaths(git: Git, args: string[]): Promise<string[]> {
-  return (await git([...args, '--'])).text.split('\0').filter((path) => path !== '');
+  return splitPaths((await git(args)).stdout);
+}
+
+function splitPaths(output: Buffer): string[] {
+  return output
+    .toString('latin1')
+    .split('\0')
+    .filter((path) => path !== '');
+}
+
+function bytesOf(paths: readonly string[]): Buffer {
+  return Buffer.from(paths.map((path) => `${path}\0`).join(''), 'latin1');
+}
+
+function show(path: string): string {
+  return Buffer.from(path, 'latin1').toString('utf8');
 }
 
 interface Link {
@@ -124,7 +160,7 @@ interface Link {
 }
 
 async function listLinks(git: Git): Promise<Link[]> {
-  const entries = await listPaths(git, ['ls-files', '-z', '--stage']);
+  const entries = await listPaths(git, ['ls-files', '-z', '--stage', '--']);
   return entries.flatMap((entry) => {
     const match = /^160000 ([0-9a-f]+) \d\t([^]+)$/.exec(entry);
     return match?.[1] === undefined || match[2] === undefined ? [] : [{ oid: match[1], path: match[2] }];
@@ -133,62 +169,84 @@ async function listLinks(git: Git): Promise<Link[]> {
 
 async function dropFromIndex(git: Git, links: readonly Link[]): Promise<void> {
   if (links.length === 0) return;
-  const input = links.map((link) => `${link.path}\0`).join('');
+  const input = bytesOf(links.map((link) => link.path));
   await git(['update-index', '-z', '--force-remove', '--stdin'], { input });
 }
 
 /** A submodule that was left alone stays what it was; one that has content now is in the index already. */
 async function keepLink(git: Git, workTree: string, link: Link): Promise<void> {
-  const inside = await listPaths(git, ['ls-files', '-z', '--cached', '--', link.path]);
+  const path = show(link.path);
+  const inside = await listPaths(git, ['--literal-pathspecs', 'ls-files', '-z', '--cached', '--', path]);
   if (inside.length > 0) return;
   try {
-    if (!(await lstat(join(workTree, link.path))).isDirectory()) return;
+    if (!(await lstat(join(workTree, path))).isDirectory()) return;
   } catch (error) {
     if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return;
     throw error;
   }
-  await git(['update-index', '--add', '-z', '--index-info'], { input: `160000 ${link.oid}\t${link.path}\0` });
+  await git(['update-index', '--add', '-z', '--index-info'], { input: bytesOf([`160000 ${link.oid}\t${link.path}`]) });
 }
 
-async function findLarge(place: Place, workTree: string, paths: readonly string[]): Promise<string[]> {
-  const large: string[] = [];
-  for (const path of new Set(paths)) {
-    if (path.endsWith('/')) continue;
-    const stat = await lstat(join(workTree, path)).catch(() => null);
-    if (stat?.isFile() === true && stat.size > place.maxFileBytes) large.push(path);
+/** Returns the files git would add that are too large for it, and notes them. */
+async function findLarge({ place, directory, git, workTree }: Reading): Promise<string[]> {
+  const argv = [
+    'find',
+    '.',
+    '-name',
+    '.git',
+    '-prune',
+    '-o',
+    '-type',
+    'f',
+    '-size',
+    `+${place.maxFileBytes}c`,
+    '-print0',
+  ];
+  const env = plainEnvironment();
+  const { op, signal } = place;
+  // Its exit code tells of directories it may not read; git meets the same ones and names them.
+  const found = await runChild({ argv, cwd: workTree, env, timeoutMs: 600_000, maxBytes: 2 ** 24, op, signal });
+  const large = splitPaths(found.stdout).map((path) => path.slice(2));
+  for (let at = 0; at < large.length; at += ARGUMENTS) {
+    const specs = large.slice(at, at + ARGUMENTS).map(show);
+    const list = ['ls-files', '-z', '--others', '--modified', '--exclude-standard', '--', ...specs];
+    for (const path of await listPaths(git, ['--literal-pathspecs', ...list])) {
+      note(place, `${directory.path}${show(path)} is larger than ${place.maxFileBytes} bytes: its change is left out`);
+    }
   }
   return large;
 }
 
 /** What git says about single files it cannot take; anything else is a failure of the whole. */
 const PER_FILE =
-  /Permission denied|can only add regular files|unable to index file|Invalid path|unable to add|adding files failed|updating files failed|does not have a commit checked out|No such file or directory/i;
+  /Permission denied|can only add regular files|unable to index file|invalid path|unable to add|does not have a commit checked out|No such file or directory/i;
 
-async function addAll(place: Place, directory: Directory, git: Git, without: readonly string[]): Promise<void> {
-  const exclude = without.map((path) => `:(exclude,literal,top)${path.replace(/\/$/, '')}`);
-  const input = ['.', ...exclude].map((spec) => `${spec}\0`).join('');
+async function addAll({ place, directory, git }: Reading, without: readonly string[]): Promise<void> {
+  const input = bytesOf(['.', ...without.map((path) => `:(exclude,literal,top)${path.replace(/\/$/, '')}`)]);
   const args = ['add', '--all', '--ignore-errors', '--pathspec-from-file=-', '--pathspec-file-nul'];
-  const added = await git(args, { input, okCodes: [0, 1, 128] });
+  const added = await git(args, { input, okCodes: [0, 1] });
   if (added.code === 0) return;
   const lines = added.stderr.trim().split('\n');
-  if (/does not have a commit checked out/.test(added.stderr)) throw new TreeChanged('a repository appeared');
-  if (lines.some((line) => !PER_FILE.test(line)))
-    throw fail('git-failed', `git add: ${added.stderr.trim().slice(-2000)}`);
-  for (const line of lines) {
-    if (!/failed$/.test(line))
-      note(place, `${directory.path === '' ? '' : `in ${directory.path}: `}${line.replace(/^(error|fatal): /, '')}`);
-  }
+  if (lines.some((line) => !PER_FILE.test(line))) throw gitFailure('git add', added.stderr);
+  for (const line of lines)
+    note(place, `${directory.path}: ${line.replace(/^(error|fatal): /, '')}`.replace(/^: /, ''));
 }
 
-async function addNested(place: Place, directory: Directory, git: Git, path: string): Promise<void> {
-  const full = `${directory.path}${path}`;
-  if (directory.depth >= MAX_DEPTH) {
-    note(place, `${full} is a repository inside ${MAX_DEPTH} others: its files are left out`);
+async function addNested({ place, directory, git }: Reading, path: string): Promise<void> {
+  const full = `${directory.path}${show(path)}`;
+  const why =
+    directory.depth >= MAX_DEPTH
+      ? `is a repository inside ${MAX_DEPTH} others`
+      : Buffer.from(show(path)).toString('latin1') === path
+        ? null
+        : 'is a repository whose name is not UTF-8';
+  if (why !== null) {
+    note(place, `${full} ${why}: its files are left out`);
     return;
   }
   const tree = await readDirectory(place, { path: full, baseTree: null, depth: directory.depth + 1 });
   note(place, `${full} is a repository of its own: its files are included, its history is not`);
-  await git(['read-tree', `--prefix=${path}`, tree]);
+  await git(['read-tree', `--prefix=${show(path)}`, tree]);
 }
 
 function note(place: Place, text: string): void {

@@ -20,7 +20,7 @@ export function classifySource(source: string): 'path' | 'url' {
   if (/[\u0000-\u001f\u007f]/.test(source)) throw refuse('it contains control characters');
   if (source.startsWith('-')) throw refuse('it looks like an option');
   if (source.startsWith('/')) return 'path';
-  if (/^[^/]*::/.test(source)) throw refuse('transport helpers (`name::…`) are not allowed');
+  if (/^[A-Za-z0-9+.-]*::/.test(source)) throw refuse('transport helpers (`name::…`) are not allowed');
   if (/^[A-Za-z][A-Za-z0-9+.-]*:\/\//.test(source)) checkUrl(source);
   else checkScpAddress(source);
   return 'url';
