@@ -4,16 +4,17 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { appendFileSync, closeSync, openSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { endProcesses, scanProcesses, type ProcessScan } from '../../src/keeper/processes.ts';
+import { endProcesses, scanProcesses } from '../../src/keeper/processes.ts';
 import { isAlive, readProcess, type ProcessIdentity } from '../../src/keeper/host-identity.ts';
 import { homeLayout, type Home } from '../../src/lifecycle/home.ts';
 import { readServerFile, type ServerInfo } from '../../src/server/server-file.ts';
 import { until, within } from './poll.ts';
 import { createRepository } from './repository.ts';
+import { findMentioning, listAttempts } from './world-processes.ts';
 
 const CLI = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 
@@ -25,6 +26,8 @@ export interface StartOptions {
   env?: Record<string, string>;
   /** False returns as soon as the process exists. */
   waitReady?: boolean;
+  /** Returns what to start instead of this argv: something that becomes it by exec, so that the pid stays the same. */
+  wrap?: (argv: string[]) => string[];
 }
 
 /** A server process of a world. */
@@ -69,6 +72,8 @@ export class World implements AsyncDisposable {
   readonly witness: string;
   /** stdout and stderr of every server of this world. */
   readonly log: string;
+  /** Bodies of the submissions that were answered with 201, by the id in the answer: promises to be kept. */
+  readonly acknowledged = new Map<string, Record<string, unknown>>();
   server: ServerProcess | null = null;
   private readonly started: ServerProcess[] = [];
 
@@ -81,7 +86,7 @@ export class World implements AsyncDisposable {
   }
 
   static async create(): Promise<World> {
-    const world = new World(await mkdtemp(join(tmpdir(), 'holdfast-world-')));
+    const world = new World(await realpath(await mkdtemp(join(tmpdir(), 'holdfast-world-'))));
     await mkdir(world.witness);
     await createRepository(world.repository);
     return world;
@@ -92,7 +97,9 @@ export class World implements AsyncDisposable {
     const log = openSync(this.log, 'a');
     appendFileSync(log, `--- start ${options.failpoints ?? ''}\n`);
     const args = ['serve', '--home', this.home.root, '--port', '0', ...(options.args ?? [])];
-    const child = spawn(process.execPath, [CLI, ...args], {
+    const argv = [process.execPath, CLI, ...args];
+    const [program = '', ...words] = options.wrap === undefined ? argv : options.wrap(argv);
+    const child = spawn(program, words, {
       env: {
         PATH: process.env['PATH'] ?? '',
         HOME: this.root,
@@ -161,7 +168,11 @@ export class World implements AsyncDisposable {
     });
     const text = await answer.text();
     const isJson = /json/.test(answer.headers.get('content-type') ?? '');
-    return { status: answer.status, headers: answer.headers, body: isJson ? JSON.parse(text) : text };
+    const parsed: unknown = isJson ? JSON.parse(text) : text;
+    if (method === 'POST' && path === '/v1/jobs' && answer.status === 201) {
+      this.acknowledged.set((parsed as JobView).id, body as Record<string, unknown>);
+    }
+    return { status: answer.status, headers: answer.headers, body: parsed };
   }
 
   /** Registers the world's repository as `demo`. */
@@ -221,32 +232,17 @@ export class World implements AsyncDisposable {
 
   /** Living processes that belong to this world's attempts: agents, tools, keepers. */
   async listProcesses(): Promise<ProcessIdentity[]> {
-    const attempts = await this.listAttempts();
-    return findProcesses(attempts, scanProcesses());
+    const scan = scanProcesses();
+    const attempts = await listAttempts(this.home);
+    const agents = attempts.flatMap((one) => scan.attempts.get(one.id) ?? []);
+    const keepers = attempts.flatMap((one) => (one.keeper === null ? [] : [one.keeper]));
+    return [...agents, ...keepers].filter((one) => isAlive(one));
   }
 
   /** Living keepers of this world. */
   async listKeepers(): Promise<ProcessIdentity[]> {
-    const attempts = await this.listAttempts();
+    const attempts = await listAttempts(this.home);
     return attempts.flatMap((one) => (one.keeper !== null && isAlive(one.keeper) ? [one.keeper] : []));
-  }
-
-  private async listAttempts(): Promise<KnownAttempt[]> {
-    const list: KnownAttempt[] = [];
-    for (const job of await readdir(this.home.jobs).catch(() => [])) {
-      for (const number of await readdir(join(this.home.job(job), 'attempts')).catch(() => [])) {
-        const runDir = this.home.runDirectory(job, Number(number));
-        const spec = JSON.parse(await readFile(join(runDir, 'spec.json'), 'utf8').catch(() => 'null')) as {
-          attempt: string;
-        } | null;
-        const claim = JSON.parse(await readFile(join(runDir, 'claim'), 'utf8').catch(() => 'null')) as
-          | (ProcessIdentity & { tombstone: boolean })
-          | null;
-        const keeper = claim === null || claim.tombstone ? null : { pid: claim.pid, start: claim.start };
-        if (spec !== null) list.push({ id: spec.attempt, keeper });
-      }
-    }
-    return list;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -255,22 +251,9 @@ export class World implements AsyncDisposable {
       server.child.kill('SIGKILL');
       await server.ended;
     }
-    const attempts = await this.listAttempts();
-    await endProcesses((scan) => findProcesses(attempts, scan));
+    await endProcesses(() => findMentioning(this.root));
     await rm(this.root, { recursive: true, force: true, maxRetries: 5 });
   }
-}
-
-interface KnownAttempt {
-  id: string;
-  keeper: ProcessIdentity | null;
-}
-
-/** Agents and tools by their token, operations of a dead server by their job, keepers by the claim. */
-function findProcesses(attempts: readonly KnownAttempt[], scan: ProcessScan): ProcessIdentity[] {
-  const agents = attempts.flatMap((one) => scan.attempts.get(one.id) ?? []);
-  const keepers = attempts.flatMap((one) => (one.keeper === null ? [] : [one.keeper]));
-  return [...agents, ...keepers].filter((one) => isAlive(one));
 }
 
 function passOn(...names: string[]): Record<string, string> {
