@@ -1,7 +1,7 @@
 /** Acceptance: the job, its prompt and its idempotency key become durable together. */
 import { fail } from '../../kernel/errors.ts';
 import { sha256 } from '../../kernel/hash.ts';
-import { newId } from '../../kernel/ids.ts';
+import { makeId } from './ids.ts';
 import { MAX_PROMPT_BYTES, type Job } from '../../lifecycle/job.ts';
 import type { NewJob } from '../store.ts';
 import { JOBS, insertRecord, toRecord, withoutNulls, type JobRecord } from './entities.ts';
@@ -62,12 +62,13 @@ export function acceptJob(session: Session, input: NewJob): { job: Job; replayed
     GENESIS,
   );
   insertRecord(session.sql, JOBS, record, head);
+  session.jobs.set(record.id, { record, head });
   session.counters.moveJob(record, null, record.state);
   return { job: toJob(record), replayed: false };
 }
 
 function makeRecord(session: Session, input: NewJob, promptSha256: string): JobRecord {
-  const id = newId('job', session.at);
+  const id = makeId('job', session.at);
   return {
     number: session.counters.next('jobNumber'),
     id,

@@ -1,6 +1,6 @@
 /** Attempts: intended, seen, ended. Their events belong to the chain of their job, whose fence guards every write. */
 import { fail, type HoldfastError } from '../../kernel/errors.ts';
-import { newId } from '../../kernel/ids.ts';
+import { makeId } from './ids.ts';
 import type { Attempt } from '../../lifecycle/attempt.ts';
 import type { Job } from '../../lifecycle/job.ts';
 import { ATTEMPT_TRANSITIONS, type AttemptTransition } from '../../lifecycle/transitions.ts';
@@ -18,7 +18,7 @@ import {
   type JobRecord,
 } from './entities.ts';
 import { moveChainedJob } from './job-moves.ts';
-import { readJob, toJob } from './jobs.ts';
+import { readJob, toJob, writeHead } from './jobs.ts';
 import { appendEvent } from './journal.ts';
 import type { Reader, Session } from './session.ts';
 import { listLiterals } from './sql.ts';
@@ -68,13 +68,14 @@ export function countInterrupted(reader: Reader, lineage: string, epoch: number,
 export function intendAttempt(session: Session, input: NewAttempt): { job: Job; attempt: Attempt } {
   const job = readJob(session, input.jobId);
   const attempts = job.record.attempts + 1;
-  const attempt = makeRecord(session, job.record, { ...input, id: newId('att', session.at), number: attempts });
+  const attempt = makeRecord(session, job.record, { ...input, id: makeId('att', session.at), number: attempts });
   const head = appendAttemptEvent(session, job, attempt, {
     transition: 'intend',
     actor: input.boot,
     data: withoutNulls(attempt),
   });
   insertRecord(session.sql, ATTEMPTS, attempt, null);
+  session.attempts.set(attempt.id, attempt);
   const launched = moveChainedJob(
     session,
     { record: job.record, head },
@@ -155,10 +156,14 @@ const GUARDS = Object.fromEntries(
   Object.entries(ATTEMPT_TRANSITIONS).map(([name, { from }]) => [name, ` AND state IN (${listLiterals(from)})`]),
 ) as Record<AttemptTransition, string>;
 
-function readAttempt(reader: Reader, id: string): AttemptRecord {
-  const row = reader.sql.get(`SELECT ${ATTEMPTS.select} FROM attempts WHERE id = $1`, id);
+function readAttempt(session: Session, id: string): AttemptRecord {
+  const known = session.attempts.get(id);
+  if (known !== null) return known;
+  const row = session.sql.get(`SELECT ${ATTEMPTS.select} FROM attempts WHERE id = $1`, id);
   if (row === null) throw fail('not-found', `there is no attempt ${id}`);
-  return toRecord(ATTEMPTS, row);
+  const attempt = toRecord(ATTEMPTS, row);
+  session.attempts.set(id, attempt);
+  return attempt;
 }
 
 function refuse(attempt: AttemptRecord, job: JobRecord, move: AttemptMove): HoldfastError {
@@ -198,19 +203,15 @@ function writeAttempt(session: Session, move: AttemptMove): { attempt: AttemptRe
   if (move.fence !== job.record.fence || !updateRecord(session.sql, ATTEMPTS, update)) {
     throw refuse(attempt, job.record, move);
   }
-  return { attempt: { ...attempt, ...data }, job: { record: job.record, head } };
+  const after = { ...attempt, ...data };
+  session.attempts.set(after.id, after);
+  return { attempt: after, job: { record: job.record, head } };
 }
 
 /** Carries out a transition of an attempt alone. */
 export function moveAttempt(session: Session, move: AttemptMove): Attempt {
   const { attempt, job } = writeAttempt(session, move);
-  const changed = session.sql.run(
-    'UPDATE jobs SET head = $1 WHERE id = $2 AND fence = $3',
-    job.head,
-    attempt.jobId,
-    move.fence,
-  );
-  if (changed !== 1) throw refuse(attempt, job.record, move);
+  writeHead(session, job, job.head);
   return toAttempt(attempt);
 }
 

@@ -85,7 +85,7 @@ function checkCounters(sql: Sql, report: Report): void {
 }
 
 function checkPrompts(sql: Sql, report: Report): void {
-  for (const row of sql.database.prepare('SELECT sha256, body FROM prompts').iterate()) {
+  for (const row of sql.iterate('SELECT sha256, body FROM prompts')) {
     const hash = String(row['sha256']);
     if (sha256(String(row['body'])) !== hash) report('prompt', hash, 'its text does not match its hash');
   }

@@ -1,14 +1,11 @@
 /** The check of every start: chains of live work against their rows. Its cost grows with live work only. */
 import { messageOf } from '../../kernel/result.ts';
 import { sha256 } from '../../kernel/hash.ts';
-import { JOB_STATES, isTerminal } from '../../lifecycle/transitions.ts';
 import type { StoreCheck } from '../store.ts';
 import { readChain } from './journal.ts';
 import type { OpenDatabase } from './open.ts';
 import { beginFold, compareWithRows, foldEvent } from './replay.ts';
-import { listLiterals, type Sql } from './sql.ts';
-
-const LIVE = listLiterals(JOB_STATES.filter((state) => !isTerminal(state)));
+import type { Sql } from './sql.ts';
 
 /** Verifies live jobs, repositories, starts and tokens, and tells what the witness found at open. */
 export function checkLive(store: OpenDatabase): StoreCheck {
@@ -31,7 +28,7 @@ export function checkLive(store: OpenDatabase): StoreCheck {
 }
 
 const SUBJECTS = [
-  { kind: 'job', text: `SELECT id, prompt_sha256 AS prompt FROM jobs WHERE state IN (${LIVE}) ORDER BY number` },
+  { kind: 'job', text: 'SELECT id, prompt_sha256 AS prompt FROM jobs WHERE finished_at IS NULL ORDER BY number' },
   { kind: 'repository', text: 'SELECT id FROM repositories ORDER BY id' },
   { kind: 'boot', text: 'SELECT id FROM boots ORDER BY number' },
   { kind: 'token', text: 'SELECT id FROM tokens ORDER BY id' },

@@ -2,9 +2,9 @@
 import type { Job } from '../../lifecycle/job.ts';
 import { JOB_TRANSITIONS } from '../../lifecycle/transitions.ts';
 import { fail } from '../../kernel/errors.ts';
-import { JOBS, toChained, type Chained, type JobRecord } from './entities.ts';
+import type { Chained, JobRecord } from './entities.ts';
 import { writeJob } from './job-moves.ts';
-import { toJob } from './jobs.ts';
+import { readJob, toJob } from './jobs.ts';
 import type { Session } from './session.ts';
 import { listLiterals } from './sql.ts';
 
@@ -25,13 +25,13 @@ function listCandidates(session: Session, max: number): Chained<JobRecord>[] {
     const row = sql.get('SELECT concurrency FROM repositories WHERE name = $1 AND unavailable IS NULL', name);
     const room = row === null ? 0 : Number(row['concurrency']) - counters.activeOf(name);
     if (room <= 0) continue;
+    // A bound LIMIT would be planned anew each time, which takes longer than the query.
     const heads = sql.all(
-      `SELECT ${JOBS.select} FROM jobs WHERE repository = $1 AND state = 'queued' AND frozen = 0
-       ORDER BY priority DESC, queue_seq LIMIT $2`,
+      `SELECT id FROM jobs WHERE repository = $1 AND state = 'queued' AND frozen = 0
+       ORDER BY priority DESC, queue_seq LIMIT ${Math.min(room, max)}`,
       name,
-      Math.min(room, max),
     );
-    for (const head of heads) candidates.push(toChained(JOBS, head));
+    for (const head of heads) candidates.push(readJob(session, String(head['id'])));
   }
   return candidates.toSorted(compareOrder).slice(0, max);
 }

@@ -48,9 +48,16 @@ export interface Chained<T> {
   head: string;
 }
 
+const columnNames = new Map<string, string>();
+
 /** Returns the column of a field: `queueSeq` → `queue_seq`. */
 export function toColumn(field: string): string {
-  return field.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+  let column = columnNames.get(field);
+  if (column === undefined) {
+    column = field.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+    columnNames.set(field, column);
+  }
+  return column;
 }
 
 function define<T extends object>(options: {

@@ -31,7 +31,8 @@ class GroupError extends Error {
 
 /** Carries out a group; returns its answers and events, which are durable and witnessed. Throws `FatalError`. */
 export function commitGroup(store: ReadContext, requests: Request[]): { answers: Answer[]; events: JournalEvent[] } {
-  const session: Session = { sql: store.sql, counters: store.counters, at: 0, events: [] };
+  const { sql, counters, jobs, attempts } = store;
+  const session: Session = { sql, counters, jobs, attempts, at: 0, events: [] };
   try {
     begin(store);
     const answers = requests.map((request) => runInSavepoint(store, session, request));
@@ -66,7 +67,7 @@ function begin(store: ReadContext): void {
     // Somebody else wrote to this file: what memory knows of it is old.
     if (version !== store.dataVersion) {
       store.dataVersion = version;
-      store.counters.load();
+      forget(store);
     }
   } catch (error) {
     escalate(error, classify(error));
@@ -75,10 +76,10 @@ function begin(store: ReadContext): void {
 
 function runInSavepoint(store: ReadContext, session: Session, request: Request): Answer {
   const [id, operation, at, args] = request;
-  const { sql, counters } = store;
+  const { sql, counters } = session;
   const eventsBefore = session.events.length;
   session.at = at;
-  counters.mark();
+  for (const memory of [counters, session.jobs, session.attempts]) memory.mark();
   try {
     sql.run('SAVEPOINT request');
     const result = carryOutWrite(session, operation, args);
@@ -90,7 +91,7 @@ function runInSavepoint(store: ReadContext, session: Session, request: Request):
     if (!sql.database.isTransaction && failure === 'request') throw new FatalError(messageOf(error), { cause: error });
     if (failure !== 'request') escalate(error, failure);
     undo(store, error);
-    counters.rollback();
+    for (const memory of [counters, session.jobs, session.attempts]) memory.rollback();
     session.events.length = eventsBefore;
     return [id, false, toWire(error)];
   }
@@ -125,10 +126,17 @@ function commit(store: ReadContext, session: Session): void {
 function rollBack(store: ReadContext): void {
   try {
     if (store.sql.database.isTransaction) store.sql.run('ROLLBACK');
-    store.counters.load();
+    forget(store);
     if (store.counters.last('seq') !== readLastEvent(store.sql).seq)
       throw new Error('the counters and the journal differ');
   } catch (error) {
     throw new FatalError(messageOf(error), { cause: error });
   }
+}
+
+/** Reads anew what memory knew of the database. */
+function forget(store: ReadContext): void {
+  store.counters.load();
+  store.jobs.clear();
+  store.attempts.clear();
 }

@@ -100,9 +100,10 @@ export function writeJob(session: Session, before: Chained<JobRecord>, write: Jo
   const head = appendEvent(session, { ...event, data: changes }, before.head);
   const { guard, fence } = write;
   if (!updateRecord(session.sql, JOBS, { key: record.id, changes, head, guard, fence })) throw write.refusal();
-  const after = { ...record, ...changes };
-  session.counters.moveJob(record, record.state, after.state);
-  return { record: after, head };
+  const after = { record: { ...record, ...changes }, head };
+  session.jobs.set(record.id, after);
+  session.counters.moveJob(record, record.state, after.record.state);
+  return after;
 }
 
 /** What a transition changes by itself, before what the caller sets beside it. */

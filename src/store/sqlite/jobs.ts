@@ -1,9 +1,10 @@
 /** Reads of jobs. Every list is paged by an index. */
 import { fail } from '../../kernel/errors.ts';
 import type { Job } from '../../lifecycle/job.ts';
+import { isTerminal } from '../../lifecycle/transitions.ts';
 import type { JobQuery, Page } from '../store.ts';
 import { JOBS, toChained, toRecord, type Chained, type JobRecord } from './entities.ts';
-import type { Reader } from './session.ts';
+import type { Reader, Session } from './session.ts';
 import type { Row, Value } from './sql.ts';
 
 /** Returns a stored job as callers see it; the CHECK constraints make each state carry what its type says. */
@@ -16,11 +17,22 @@ function rowToJob(row: Row): Job {
   return toJob(toRecord(JOBS, row));
 }
 
-/** Returns a job with the head of its chain; throws `job-not-found`. */
-export function readJob(reader: Reader, id: string): Chained<JobRecord> {
-  const row = reader.sql.get(`SELECT ${JOBS.select} FROM jobs WHERE id = $1`, id);
+/** Returns a job with the head of its chain, for a write; throws `job-not-found`. */
+export function readJob(session: Session, id: string): Chained<JobRecord> {
+  const known = session.jobs.get(id);
+  if (known !== null) return known;
+  const row = session.sql.get(`SELECT ${JOBS.select} FROM jobs WHERE id = $1`, id);
   if (row === null) throw fail('job-not-found', `there is no job ${id}`);
-  return toChained(JOBS, row);
+  const job = toChained(JOBS, row);
+  session.jobs.set(id, job);
+  return job;
+}
+
+/** Puts the end of a chain to which an event of something else was added into the job's row. */
+export function writeHead(session: Session, job: Chained<JobRecord>, head: string): void {
+  const { number, id } = job.record;
+  session.sql.run('UPDATE jobs SET head = $1 WHERE number = $2', head, number);
+  session.jobs.set(id, { record: job.record, head });
 }
 
 export function getJob(reader: Reader, id: string): Job | null {
@@ -75,7 +87,11 @@ export function listJobs(reader: Reader, query: JobQuery): Page<Job> {
     values.push(value);
     conditions.push(`${condition} $${values.length}`);
   };
-  if (query.state !== undefined) add('state =', query.state);
+  if (query.state !== undefined) {
+    add('state =', query.state);
+    // Names the partial index of this state.
+    conditions.push(isTerminal(query.state) ? 'finished_at IS NOT NULL' : 'finished_at IS NULL');
+  }
   if (query.repository !== undefined) add('repository =', query.repository);
   if (query.cursor !== undefined) add('number <', decodeCursor(query.cursor));
   const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`;

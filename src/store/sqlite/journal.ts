@@ -112,7 +112,5 @@ export function readChain(sql: Sql, subject: string): StoredEvent[] {
 
 /** Yields every event, chain by chain, each oldest first. */
 export function* iterateChains(sql: Sql): Generator<StoredEvent> {
-  for (const row of sql.database.prepare(`SELECT ${COLUMNS} FROM events ORDER BY subject, seq`).iterate()) {
-    yield toStored(row);
-  }
+  for (const row of sql.iterate(`SELECT ${COLUMNS} FROM events ORDER BY subject, seq`)) yield toStored(row);
 }

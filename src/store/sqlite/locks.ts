@@ -2,7 +2,7 @@
 import { fail } from '../../kernel/errors.ts';
 import type { Lock } from '../store.ts';
 import { LOCKS, insertRecord, toRecord, withoutNulls } from './entities.ts';
-import { readJob } from './jobs.ts';
+import { readJob, writeHead } from './jobs.ts';
 import { appendEvent } from './journal.ts';
 import { readRepository } from './repositories.ts';
 import type { Reader, Session } from './session.ts';
@@ -21,9 +21,9 @@ export function listLocks(reader: Reader): Lock[] {
 
 function appendLockEvent(session: Session, lock: Lock, kind: string, data: object): void {
   if (lock.jobId !== null) {
-    const { head } = readJob(session, lock.jobId);
+    const job = readJob(session, lock.jobId);
     const event = { actor: lock.boot, kind, subject: lock.jobId, jobId: lock.jobId, attemptId: null, data };
-    session.sql.run('UPDATE jobs SET head = $1 WHERE id = $2', appendEvent(session, event, head), lock.jobId);
+    writeHead(session, job, appendEvent(session, event, job.head));
     return;
   }
   const name = REPOSITORY_KEY.exec(lock.key)?.[1];

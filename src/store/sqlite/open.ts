@@ -8,8 +8,10 @@ import { createDurableSync } from '../../kernel/durable.ts';
 import { fail, isError, type HoldfastError } from '../../kernel/errors.ts';
 import { errnoOf, messageOf } from '../../kernel/result.ts';
 import { Counters } from './counters.ts';
+import type { AttemptRecord, Chained, JobRecord } from './entities.ts';
 import { readEventHash, readLastEvent } from './journal.ts';
 import { loadMigrations, migrate, readSchemaVersion } from './migrate.ts';
+import { RecordCache } from './record-cache.ts';
 import { Sql, classify } from './sql.ts';
 import { Witness, inspectWitness, judgeWitness, witnessPath, type Mark } from './witness.ts';
 
@@ -27,6 +29,8 @@ export interface OpenDatabase {
   readonly path: string;
   readonly sql: Sql;
   readonly counters: Counters;
+  readonly jobs: RecordCache<Chained<JobRecord>>;
+  readonly attempts: RecordCache<AttemptRecord>;
   /** Null while it contradicts the journal: it stays as evidence until a recovery report is recorded. */
   witness: Witness | null;
   /** What the witness found at open, or null. */
@@ -112,7 +116,8 @@ function assemble(sql: Sql, path: string, seen: ReturnType<typeof inspectWitness
   const complaint = seen.error ?? judgeWitness(seen.marks, last, (seq) => readEventHash(sql, seq));
   const witness = complaint === null ? Witness.open(witnessPath(path), last, false) : null;
   const readDataVersion = (): number => Number(sql.get('PRAGMA data_version')?.['data_version']);
-  return { path, sql, counters, witness, complaint, dataVersion: readDataVersion(), readDataVersion };
+  const caches = { jobs: new RecordCache<Chained<JobRecord>>(), attempts: new RecordCache<AttemptRecord>() };
+  return { path, sql, counters, ...caches, witness, complaint, dataVersion: readDataVersion(), readDataVersion };
 }
 
 function explain(error: unknown, path: string): HoldfastError {

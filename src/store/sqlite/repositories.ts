@@ -1,8 +1,7 @@
 /** Registered repositories. */
 import { fail } from '../../kernel/errors.ts';
-import { newId } from '../../kernel/ids.ts';
+import { makeId } from './ids.ts';
 import type { Repository } from '../../lifecycle/repository.ts';
-import { JOB_STATES, isTerminal } from '../../lifecycle/transitions.ts';
 import type { NewRepository, RepositoryPatch } from '../store.ts';
 import {
   REPOSITORIES,
@@ -17,7 +16,6 @@ import {
 import { GENESIS, appendEvent } from './journal.ts';
 import { buryChain } from './tombstones.ts';
 import type { Reader, Session } from './session.ts';
-import { listLiterals } from './sql.ts';
 
 /** Actor of what the operator of this machine does without naming one. */
 const OPERATOR = 'local';
@@ -47,7 +45,7 @@ export function addRepository(session: Session, input: NewRepository): Repositor
     throw fail('already-exists', `there is a repository "${input.name}" already`);
   }
   const repository: Repository = {
-    id: newId('repo', session.at),
+    id: makeId('repo', session.at),
     name: input.name,
     source: input.source,
     sourceKind: input.sourceKind,
@@ -99,13 +97,11 @@ export function updateRepository(session: Session, name: string, patch: Reposito
   return { ...record, ...changes };
 }
 
-const UNFINISHED = listLiterals(JOB_STATES.filter((state) => !isTerminal(state)));
-
 /** Removes a repository nothing works on; its chain stays, ended by a tombstone. */
 export function removeRepository(session: Session, name: string, actor: string): void {
   const { record, head } = readRepository(session, name);
   const job = session.sql.get(
-    `SELECT number, state FROM jobs WHERE repository = $1 AND state IN (${UNFINISHED}) LIMIT 1`,
+    `SELECT number, state FROM jobs WHERE repository = $1 AND finished_at IS NULL LIMIT 1`,
     name,
   );
   if (job !== null)

@@ -1,11 +1,15 @@
 import type { JournalEvent } from '../store.ts';
 import type { Counters } from './counters.ts';
+import type { AttemptRecord, Chained, JobRecord } from './entities.ts';
+import type { RecordCache } from './record-cache.ts';
 import type { Sql } from './sql.ts';
 
 /** What one request works with: the open transaction, its time, and the events it has written so far. */
 export interface Session {
   readonly sql: Sql;
   readonly counters: Counters;
+  readonly jobs: RecordCache<Chained<JobRecord>>;
+  readonly attempts: RecordCache<AttemptRecord>;
   /** Milliseconds since 1970, stamped by the clock of the thread that asked. */
   at: number;
   events: JournalEvent[];

@@ -1,6 +1,6 @@
 /** Bearer tokens, by hash. */
 import { fail } from '../../kernel/errors.ts';
-import { newId } from '../../kernel/ids.ts';
+import { makeId } from './ids.ts';
 import type { TokenRow } from '../store.ts';
 import { TOKENS, insertRecord, toChained, toRecord, updateRecord, withoutNulls } from './entities.ts';
 import { GENESIS, appendEvent } from './journal.ts';
@@ -21,7 +21,7 @@ export function addToken(session: Session, input: { name: string; sha256: string
     throw fail('already-exists', 'this token was added before');
   }
   const { name, sha256 } = input;
-  const token: TokenRow = { id: newId('tok', session.at), name, sha256, createdAt: session.at, revokedAt: null };
+  const token: TokenRow = { id: makeId('tok', session.at), name, sha256, createdAt: session.at, revokedAt: null };
   const event = { ...chainOf(token.id), kind: 'token.add', data: withoutNulls(token) };
   insertRecord(session.sql, TOKENS, token, appendEvent(session, event, GENESIS));
   return token;
