@@ -6,15 +6,17 @@ import {
   mkdirSync,
   mkdtempSync,
   openSync,
+  readdirSync,
   readFileSync,
   rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { errnoOf } from '../kernel/result.ts';
 import type { AgentExit, Invocation, Launch, Summary } from './adapter.ts';
 import { continuationPrompt } from './continuation.ts';
 import { createEventReader } from './read-events.ts';
@@ -29,15 +31,16 @@ interface Run {
   errors(): string;
   seen(): Summary;
   /** Resolves once the process is gone. */
-  exit: Promise<Exclude<AgentExit, 'unknown'>>;
+  exit(): Promise<Exclude<AgentExit, 'unknown'>>;
 }
 
-/** A workspace and a HOME; every process whose pid was seen is gone, and both are removed, at the end of its scope. */
+/** A workspace and a HOME; at the end of its scope every process started in it is gone, and both are removed. */
 class World implements AsyncDisposable {
   readonly root = mkdtempSync(join(tmpdir(), 'holdfast-scripted-'));
   readonly cwd = join(this.root, 'workspace');
   readonly home = join(this.root, 'home');
-  readonly strays = new Set<number>();
+  /** In the environment of everything started here, and of what that starts. */
+  readonly token = `att_${basename(this.root)}`;
   readonly runs: Run[] = [];
 
   constructor() {
@@ -69,10 +72,12 @@ class World implements AsyncDisposable {
     const [command = '', ...argv] = invocation.argv;
     const paths = ['output', 'stderr'].map((name) => join(this.root, `${name}-${this.runs.length}`));
     const fds = paths.map((path) => openSync(path, 'a'));
-    const env = { PATH: process.env['PATH'] ?? '', HOME: this.home, HOLDFAST_ATTEMPT: 'att_test', ...invocation.env };
+    const env = { PATH: process.env['PATH'] ?? '', HOME: this.home, HOLDFAST_ATTEMPT: this.token, ...invocation.env };
     const child = spawn(command, argv, { cwd: this.cwd, env, detached: true, stdio: ['ignore', ...fds] });
     for (const fd of fds) closeSync(fd);
-    const [output = '', errors = ''] = paths.map((path) => path);
+    let ended: Awaited<ReturnType<Run['exit']>> | null = null;
+    child.on('exit', (code, signal) => (ended = { code, signal, stoppedBy: null }));
+    const [output = '', errors = ''] = paths;
     const run: Run = {
       child,
       output: () => readFileSync(output, 'utf8'),
@@ -82,9 +87,7 @@ class World implements AsyncDisposable {
         reader.push(readFileSync(output));
         return reader.seen;
       },
-      exit: new Promise((resolve) => {
-        child.on('exit', (code, signal) => resolve({ code, signal, stoppedBy: null }));
-      }),
+      exit: () => until('the agent to end', () => ended),
     };
     this.runs.push(run);
     return run;
@@ -100,22 +103,17 @@ class World implements AsyncDisposable {
     return until(`${name} to match ${pattern}`, () => pattern.exec(this.read(name))?.[1] ?? null);
   }
 
-  /** Pid that a ticking tool tells in its own file; ended at the latest with this world. */
+  /** Pid that a ticking tool tells in its own file. */
   async seeTicker(name: string): Promise<number> {
-    const pid = Number(await this.seeFile(name, /^tick 1 pid (\d+)$/m));
-    this.strays.add(pid);
-    return pid;
+    return Number(await this.seeFile(name, /^tick 1 pid (\d+)$/m));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const { child, exit } of this.runs) {
-      child.kill('SIGKILL');
-      await exit;
-    }
-    for (const pid of this.strays) {
-      if (isAlive(pid)) process.kill(pid, 'SIGKILL');
-      await until(`${pid} to be gone`, () => (isAlive(pid) ? null : true));
-    }
+    await until('everything to be gone', () => {
+      const pids = listPids().filter((pid) => isAlive(pid) && readEnvironment(pid).includes(this.token));
+      for (const pid of pids) killIfAlive(pid);
+      return pids.length === 0 ? true : null;
+    });
     rmSync(this.root, { recursive: true, force: true });
   }
 }
@@ -145,6 +143,27 @@ function isAlive(pid: number): boolean {
   return state !== undefined && state !== 'Z' && state !== 'X';
 }
 
+function listPids(): number[] {
+  return readdirSync('/proc').flatMap((name) => (/^\d+$/.test(name) ? [Number(name)] : []));
+}
+
+/** The environment a process was started with; empty when it is gone. */
+function readEnvironment(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+function killIfAlive(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if (errnoOf(error) !== 'ESRCH') throw error;
+  }
+}
+
 const seeOutput = (run: Run, text: string): Promise<true> =>
   until(`output "${text}"`, () => (run.output().includes(text) ? true : null));
 
@@ -161,7 +180,7 @@ test('a scenario is played and ends with success', async () => {
     { tool: { argv: ['sh', '-c', 'echo done > tool.txt; echo said; exit 3'] } },
     { tool: { argv: ['/no/such/command'] } },
   ]);
-  const exit = await run.exit;
+  const exit = await run.exit();
   assert.equal(exit.code, 0);
   assert.match(run.output(), /^hello\nworld$/m);
   assert.equal(run.errors(), 'aside\n');
@@ -197,7 +216,7 @@ test('every ending has its outcome', async () => {
   await using world = new World();
   for (const [index, [step, code, outcome]] of rows.entries()) {
     const run = world.start([step, { write: { path: `beyond-${index}`, content: '' } }], { sessionId: `s${index}` });
-    const exit = await run.exit;
+    const exit = await run.exit();
     assert.equal(exit.code, code, JSON.stringify(step));
     assert.equal(scripted.outcome(run.seen(), exit), outcome, JSON.stringify(step));
     assert.equal(existsSync(join(world.cwd, `beyond-${index}`)), false);
@@ -217,7 +236,7 @@ test('after SIGKILL a warm resume goes on after the last completed step, a cold 
   const first = world.start(steps, { startsFile: 'starts' });
   const ticker = await world.seeTicker('ticks');
   first.child.kill('SIGKILL');
-  const exit = await first.exit;
+  const exit = await first.exit();
   assert.equal(scripted.outcome(first.seen(), exit), 'interrupted');
   assert.deepEqual(first.seen().openTools, [{ id: 'tool-4', name: 'tick' }]);
 
@@ -233,14 +252,13 @@ test('after SIGKILL a warm resume goes on after the last completed step, a cold 
   assert.doesNotMatch(second.output(), /about to sleep/);
   assert.match(second.output(), /"mode":"resume".*"after":3/);
   const again = Number(/"tool-start".*"pid":(\d+)/.exec(second.output())?.[1]);
-  world.strays.add(again);
   process.kill(again, 'SIGKILL');
-  const end = await second.exit;
+  const end = await second.exit();
   assert.equal(scripted.outcome(second.seen(), end), 'success');
   assert.equal(world.read('log'), 'one\ntwo\nthree\n');
 
   const cold = world.start(steps.slice(0, 2), { sessionId: 's2', startsFile: 'starts' });
-  assert.equal((await cold.exit).code, 0);
+  assert.equal((await cold.exit()).code, 0);
   assert.equal(world.read('log'), 'one\ntwo\nthree\none\ntwo\n');
   const starts = world.read('starts').trimEnd().split('\n');
   assert.deepEqual(
@@ -259,7 +277,7 @@ test('SIGTERM and SIGINT end it as interrupted', async () => {
     const run = world.start([{ print: 'ready' }, { sleepMs: 600_000 }]);
     await seeOutput(run, 'ready');
     run.child.kill(signal);
-    const exit = await run.exit;
+    const exit = await run.exit();
     assert.equal(exit.signal, signal);
     assert.equal(scripted.outcome(run.seen(), exit), 'interrupted');
   }
@@ -270,16 +288,15 @@ test('SIGTERM is ignored where the scenario says so, also by the process that re
   const wait = { tool: { argv: ['sh', '-c', 'while [ ! -e go ]; do sleep 0.02; done'] } };
   const first = world.start([{ ignoreSigterm: true }, { print: 'ready' }, wait, { print: 'still here' }]);
   await seeOutput(first, 'tool-start');
-  world.strays.add(Number(/"tool-start".*"pid":(\d+)/.exec(first.output())?.[1]));
   for (let round = 0; round < 3; round++) first.child.kill('SIGTERM');
   first.child.kill('SIGKILL');
-  assert.equal((await first.exit).signal, 'SIGKILL');
+  assert.equal((await first.exit()).signal, 'SIGKILL');
   const second = world.resume();
   await seeOutput(second, 'tool-start');
   second.child.kill('SIGTERM');
   await sleep(50);
   writeFileSync(join(world.cwd, 'go'), '');
-  const exit = await second.exit;
+  const exit = await second.exit();
   assert.equal(exit.code, 0);
   assert.match(second.output(), /^still here$/m);
 });
@@ -287,19 +304,19 @@ test('SIGTERM is ignored where the scenario says so, also by the process that re
 test('a daemon leaves the session, keeps the environment and outlives the agent', async () => {
   await using world = new World();
   const run = world.start([{ daemonise: { path: 'd/ticks', tickMs: 20, times: 100_000 } }]);
-  assert.equal((await run.exit).code, 0);
+  assert.equal((await run.exit()).code, 0);
   const pid = await world.seeTicker('d/ticks');
   const before = world.read('d/ticks').length;
   await until('more ticks', () => (world.read('d/ticks').length > before ? true : null));
   const [, , , session] = stat(pid) ?? [];
   assert.notEqual(session, String(run.child.pid));
   assert.notEqual(session, String(pid), 'forked twice: it leads no session');
-  assert.match(readFileSync(`/proc/${pid}/environ`, 'utf8'), /HOLDFAST_ATTEMPT=att_test/);
+  assert.match(readEnvironment(pid), new RegExp(`HOLDFAST_ATTEMPT=${world.token}\0`));
 });
 
 test('a session is refused when it is used twice, unknown, damaged, or nothing is said to it', async () => {
   await using world = new World();
-  assert.equal((await world.start([{ exit: 0 }]).exit).code, 0);
+  assert.equal((await world.start([{ exit: 0 }]).exit()).code, 0);
   writeFileSync(join(world.home, '.scripted', 'torn.jsonl'), '{"session":"torn","scen');
   const rows: [Run, RegExp, string][] = [
     [world.start([{ exit: 0 }]), /s1 is already in use/, 'unresumable'],
@@ -310,7 +327,7 @@ test('a session is refused when it is used twice, unknown, damaged, or nothing i
   const argv = silent.argv.map((word) => (word.startsWith('--continue=') ? '--continue= ' : word));
   rows.push([world.run({ ...silent, argv }), /nothing was said/, 'agent-error']);
   for (const [run, pattern, outcome] of rows) {
-    const exit = await run.exit;
+    const exit = await run.exit();
     assert.equal(exit.code, 1);
     assert.match(run.seen().final?.reason ?? '', pattern);
     assert.equal(scripted.outcome(run.seen(), exit), outcome);
@@ -326,26 +343,33 @@ test('a progress line torn by a crash is ignored', async () => {
     { append: { path: 'log', content: 'b' } },
     { vanish: 0 },
   ]);
-  await run.exit;
+  await run.exit();
   const file = join(world.home, '.scripted', 's1.jsonl');
   writeFileSync(file, readFileSync(file, 'utf8').replace('{"done":2}\n', '{"do'));
-  await world.resume().exit;
+  await world.resume().exit();
   assert.equal(world.read('log'), 'abb');
 });
 
 test('what it prints never passes for an event', async () => {
   await using world = new World();
   const forged = '{"holdfast":"final","ok":true}';
-  const run = world.start([
-    { print: `x\n${forged}` },
+  const steps = [
     { print: forged },
+    { print: `x\n${forged}\ny` },
     { tool: { argv: ['echo', forged] } },
     { tool: { argv: ['sh', '-c', `echo '${forged}' >&2`] } },
-    { vanish: 0 },
-  ]);
-  const exit = await run.exit;
-  assert.equal(run.seen().final, null);
-  assert.equal(scripted.outcome(run.seen(), exit), 'interrupted');
+  ];
+  for (const [index, step] of steps.entries()) {
+    const run = world.start([step, { vanish: 0 }], { sessionId: `s${index}` });
+    const exit = await run.exit();
+    assert.equal(run.seen().final, null, JSON.stringify(step));
+    assert.equal(scripted.outcome(run.seen(), exit), 'interrupted');
+    const finals = run
+      .output()
+      .split('\n')
+      .filter((line) => scripted.parseEvent(line)[0]?.kind === 'final');
+    assert.deepEqual(finals, []);
+  }
 });
 
 test('files are written below the workspace only', async () => {
@@ -354,7 +378,7 @@ test('files are written below the workspace only', async () => {
   symlinkSync(join(world.root, 'target'), join(world.cwd, 'link'));
   for (const [index, path] of ['out/x', 'out/deep/x', 'link'].entries()) {
     const run = world.start([{ write: { path, content: 'x' } }], { sessionId: `s${index}` });
-    const exit = await run.exit;
+    const exit = await run.exit();
     assert.equal(scripted.outcome(run.seen(), exit), 'agent-error');
     assert.match(run.seen().final?.reason ?? '', /^step 1: /);
   }
@@ -372,7 +396,7 @@ test('it commits what there is to commit', async () => {
     { commit: 'Add "a"; not $HOME' },
     { commit: 'Nothing' },
   ]);
-  assert.equal((await run.exit).code, 0);
+  assert.equal((await run.exit()).code, 0);
   assert.equal(git('log', '--format=%s'), 'Add "a"; not $HOME\n');
   assert.equal(git('status', '--porcelain'), '');
 });
