@@ -29,7 +29,7 @@ export interface KeeperConnection {
 type Waiter = { answer: (reply: ControlReply) => void; fail: (why: string) => void };
 
 /**
- * Connects to the keeper of `runDir`, or returns null when none listens (no socket, or a dead one). Every other error
+ * Connects to the keeper of `runDir`, or returns null when none listens (no socket, a dead or an ending one). Every other error
  * is thrown: it proves nothing. Goes through /proc/self/fd, because a socket address holds 108 bytes only.
  */
 export async function connectKeeper(runDir: string): Promise<KeeperConnection | null> {
@@ -54,7 +54,8 @@ function dial(path: string): Promise<Socket | null> {
     socket.once('connect', () => resolve(socket));
     socket.once('error', (error) => {
       const errno = errnoOf(error);
-      if (errno === 'ENOENT' || errno === 'ECONNREFUSED') resolve(null);
+      // ECONNRESET: it stopped listening before it took us, which a keeper does only as it ends or dies.
+      if (errno === 'ENOENT' || errno === 'ECONNREFUSED' || errno === 'ECONNRESET') resolve(null);
       else reject(error);
     });
   });
