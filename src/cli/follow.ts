@@ -70,9 +70,13 @@ class Follower {
 
   /** Takes one frame; true when nothing more is wanted. */
   async take(message: Message): Promise<boolean> {
-    const done = await this.#dispatch(message);
-    const seq = parseStreamId(message.id ?? '')?.seq ?? 0;
-    this.position.seq = Math.max(this.position.seq, seq);
+    const at = parseStreamId(message.id ?? '');
+    const { onlyAttempt } = this.#options;
+    const isPast = onlyAttempt !== null && at !== null && at.attempt > onlyAttempt;
+    // The id of an output frame is the position after it: there the frame itself is looked at.
+    if (!isPast && at !== null && message.event !== 'output') this.#refuseGap(at);
+    const done = isPast || (await this.#dispatch(message));
+    this.position.seq = Math.max(this.position.seq, at?.seq ?? 0);
     if (!done && !this.#isAtLastByte()) return false;
     this.end = await this.#getJob();
     return true;
@@ -81,7 +85,8 @@ class Follower {
   async #dispatch(message: Message): Promise<boolean> {
     switch (message.event) {
       case 'output':
-        return this.#output(JSON.parse(message.data) as OutputFrame);
+        await this.#output(JSON.parse(message.data) as OutputFrame);
+        return false;
       case 'state':
         await this.#state(JSON.parse(message.data) as StateFrame);
         return false;
@@ -92,24 +97,23 @@ class Follower {
     }
   }
 
-  async #output(frame: OutputFrame): Promise<boolean> {
-    const { onlyAttempt } = this.#options;
+  async #output(frame: OutputFrame): Promise<void> {
     const { position } = this;
-    if (onlyAttempt !== null && frame.attempt > onlyAttempt) return true;
-    if (frame.attempt < position.attempt) return false;
+    if (frame.attempt < position.attempt) return;
     const next = frame.attempt === position.attempt ? position.offset : 0;
-    if (frame.offset > next) {
-      // Reconnecting asks again from where we are; the byte that is missing is never skipped.
-      throw fail(
-        'server-unreachable',
-        `the stream jumped from byte ${next} to ${frame.offset} of attempt ${frame.attempt}`,
-      );
-    }
+    this.#refuseGap(frame);
     const bytes = Buffer.from(frame.data, 'base64').subarray(next - frame.offset);
     if (bytes.length > 0) await this.#options.onOutput({ attempt: frame.attempt, offset: next, bytes });
     position.attempt = frame.attempt;
     position.offset = next + bytes.length;
-    return false;
+  }
+
+  /** Throws when the server is further than we are: reconnecting asks again from here, no byte is ever skipped. */
+  #refuseGap(at: { attempt: number; offset: number }): void {
+    const { attempt, offset } = this.position;
+    const next = at.attempt === attempt ? offset : 0;
+    if (at.attempt < attempt || at.offset <= next) return;
+    throw fail('server-unreachable', `the stream jumped from byte ${next} to ${at.offset} of attempt ${at.attempt}`);
   }
 
   async #state(frame: StateFrame): Promise<void> {

@@ -1,5 +1,6 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { writeDurable } from '../kernel/durable.ts';
 import { configureGit, safeGit, type GitProfile } from '../workspace/safe-git.ts';
 
 const FILES: Record<string, string> = {
@@ -13,7 +14,7 @@ export async function createDemoRepository(directory: string, path: string | und
   await mkdir(directory, { mode: 0o700 });
   const init = ['init', '-q', '--template=', '--initial-branch=main', '--', directory];
   await safeGit({ profile: { kind: 'local', gitDir: null }, args: init });
-  for (const [name, content] of Object.entries(FILES)) await writeFile(join(directory, name), content);
+  for (const [name, content] of Object.entries(FILES)) await writeDurable(join(directory, name), content);
   const gitDir = join(directory, '.git');
   const profile: GitProfile = { kind: 'observe', gitDir, workTree: directory, indexFile: join(gitDir, 'index') };
   await safeGit({ profile, args: ['add', '--all'] });

@@ -47,7 +47,8 @@ async function logs(context: Context, [reference = '']: string[], options: LogsO
   const attempt = options.attempt ?? Math.max(1, job.attempts);
   const source: OutputSource = { client, job, attempt, stream };
   const offset = options.lines === undefined || job.attempts === 0 ? 0 : await findTail(source, options.lines);
-  if (options.follow === true) {
+  // An attempt that has a successor is complete: there is nothing to follow.
+  if (options.follow === true && attempt >= job.attempts) {
     const raw = options.raw === true;
     const from = { attempt, offset };
     const onlyAttempt = options.attempt === undefined ? {} : { onlyAttempt: options.attempt };

@@ -1,6 +1,8 @@
-import { mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { writeDurable } from '../../kernel/durable.ts';
+import { homeLayout } from '../../lifecycle/home.ts';
 import { createDemoRepository } from '../../server/demo-repository.ts';
 import { endAttemptsOfHome, killServer, stopServer } from '../../server/control.ts';
 import { startDetachedServer } from '../../server/detach.ts';
@@ -29,7 +31,7 @@ export async function createWorld(shell: Shell, configuration: object | null): P
   try {
     for (const folder of [home, witness]) await mkdir(folder, { mode: 0o700 });
     if (configuration !== null) {
-      await writeFile(join(home, 'holdfast.config.json'), JSON.stringify(configuration), { mode: 0o600 });
+      await writeDurable(homeLayout(home).configFile, JSON.stringify(configuration));
     }
     await createDemoRepository(repository, shell.env['PATH']);
   } catch (error) {
