@@ -252,8 +252,8 @@ export async function work({ store, services, home }: Running, id: string): Prom
   const mine = claimed.find((job) => job.id === id);
   if (mine === undefined) throw new Error(`job ${id} was not there to be claimed`);
   const { fence } = mine;
+  await mkdir(home.runDirectory(id, mine.attempts + 1), { recursive: true });
   const intended = await store.intendAttempt({ jobId: id, fence, mode: 'cold', sessionId: null, boot });
-  await mkdir(home.runDirectory(id, intended.attempt.number), { recursive: true });
   const attempt = await store.moveAttempt({ id: intended.attempt.id, transition: 'attach', fence, actor: boot });
   const path = (stream: 'stdout' | 'stderr'): string => services.outputPath(attempt, stream);
   const settle = async (

@@ -33,6 +33,9 @@ import { Streams } from './sse.ts';
 /** Time a client has to send a whole request; one that drips is cut off with 408. */
 const REQUEST_TIMEOUT_MS = 30_000;
 
+/** Time an answer under way has to reach its client when the server stops. */
+const STOP_GRACE_MS = 1000;
+
 export interface HttpServerOptions {
   services: Services;
   /** Host values allowed beside those of this machine. */
@@ -61,7 +64,7 @@ export async function createHttpServer({ services, hosts, log = silent }: HttpSe
   addErrors(app, log);
   addJsonBody(app);
   addRequestFields(app);
-  app.addHook('preClose', async () => stop.abort());
+  addStop(app, stop);
 
   await addSecurityHeaders(app);
   addHostGuard(app, hosts);
@@ -87,6 +90,29 @@ function addRoutes(app: Api, context: RouteContext): void {
   addQueueRoutes(app, context);
   addRecoveryRoutes(app, context);
   addTokenRoutes(app, context);
+}
+
+/**
+ * A stop waits for no client: streams end at once, answers under way get a moment, and every other connection is cut,
+ * also one that never asked for anything, which Node would keep open for a minute.
+ */
+function addStop(app: Api, stop: AbortController): void {
+  let answering = 0;
+  const cutIdle = (): void => {
+    if (answering === 0 && stop.signal.aborted) app.server.closeAllConnections();
+  };
+  app.addHook('onRequest', async (_request, reply) => {
+    answering++;
+    reply.raw.once('close', () => {
+      answering--;
+      cutIdle();
+    });
+  });
+  app.addHook('preClose', async () => {
+    stop.abort();
+    setImmediate(cutIdle);
+    setTimeout(() => app.server.closeAllConnections(), STOP_GRACE_MS).unref();
+  });
 }
 
 function addRequestFields(app: Api): void {

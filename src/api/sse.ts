@@ -101,6 +101,8 @@ export class Streams {
     const frames = make(AbortSignal.any([gone.signal, this.#context.stopping]));
     const body = Readable.from(frames, { objectMode: false, highWaterMark: HIGH_WATER_BYTES });
     body.once('error', (error) => this.#context.log.error('event stream failed', { error: messageOf(error) }));
-    return reply.type('text/event-stream; charset=utf-8').header('x-accel-buffering', 'no').send(body);
+    // Nothing follows a stream: kept open, its connection would hold up the next stop.
+    reply.header('x-accel-buffering', 'no').header('connection', 'close');
+    return reply.type('text/event-stream; charset=utf-8').send(body);
   }
 }
