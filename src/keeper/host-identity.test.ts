@@ -13,7 +13,7 @@ const folder = mkdtempSync(join(tmpdir(), 'hf-identity-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
 test('a command with brackets and spaces does not shift the fields of a stat line', () => {
-  const rest = '0 0 0 0 11 22 33 44 20 0 1 0 987654 5000 100';
+  const rest = `0 0 0 0 11 22 33 44 20 0 1 0 987654 ${'7 '.repeat(27)}1000 1500 0`;
   const found = parseStat(`42 (a) b (c) S 1 42 43 0 -1 4194560 ${rest}`);
   assert.deepEqual(found, {
     pid: 42,
@@ -23,6 +23,7 @@ test('a command with brackets and spaces does not shift the fields of a stat lin
     session: 43,
     cpuTicks: 110,
     kernelThread: false,
+    environmentBytes: 500,
   });
   assert.throws(() => parseStat(''));
   assert.throws(() => parseStat('42 (cut off) S 1 42'));

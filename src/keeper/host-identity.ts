@@ -32,6 +32,8 @@ export interface ProcessStat extends ProcessIdentity {
   /** CPU time used by it and by the children it has waited for, in clock ticks. */
   cpuTicks: number;
   kernelThread: boolean;
+  /** Size of its environment; null while it replaces its image, and when it is not ours to know. */
+  environmentBytes: number | null;
 }
 
 /** Where to look; replaced in tests that need another boot. */
@@ -82,6 +84,7 @@ export function parseStat(text: string): ProcessStat {
     session: at(6),
     cpuTicks: at(14) + at(15) + at(16) + at(17),
     kernelThread: (at(9) & KERNEL_THREAD_FLAG) !== 0,
+    environmentBytes: at(51) > 0 ? at(51) - at(50) : null,
   };
 }
 

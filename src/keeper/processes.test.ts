@@ -78,6 +78,16 @@ test('an operation is ended with its children, by prefix, and no other', async (
   assert.deepEqual([isAlive(mine), isAlive(other)], [false, true]);
 });
 
+test('a process that replaces its image again and again is never overlooked', async () => {
+  const attempt = newId('att', 8);
+  const loop = 'exec sh -c "$LOOP"';
+  const hopper = start(loop, { HOLDFAST_ATTEMPT: attempt, LOOP: loop });
+  for (let look = 0; look < 200; look++) {
+    assert.equal(scanProcesses().attempts.get(attempt)?.[0]?.pid, hopper.pid, `look ${look}`);
+  }
+  await endStrays({ attempt });
+});
+
 test('a process whose environment was wiped is named perhaps alive', async () => {
   const wiped = spawn('/bin/sleep', ['60'], { env: {}, stdio: 'ignore' });
   started.push(wiped);
@@ -87,7 +97,7 @@ test('a process whose environment was wiped is named perhaps alive', async () =>
     return found.processes.some((one) => one.pid === pid && one.state === 'S') ? found : null;
   });
   assert.ok(scan.perhaps.some((one) => one.pid === pid));
-  assert.equal(scan.processes.find((one) => one.pid === pid)?.environment, 'wiped');
+  assert.equal(scan.processes.find((one) => one.pid === pid)?.environment, 'empty');
   assert.ok(scan.perhaps.every((one) => one.pid !== process.pid));
 });
 

@@ -16,8 +16,8 @@ export interface ScannedProcess extends ProcessStat {
   attempt: string | null;
   /** Operation named in its environment. */
   operation: string | null;
-  /** `wiped`: empty or overwritten, so that nothing can be said of it. */
-  environment: 'read' | 'wiped' | 'unreadable';
+  /** Whatever is not `read` says nothing of where the process belongs. */
+  environment: 'read' | 'empty' | 'overwritten' | 'unreadable';
 }
 
 /** One look at all processes. */
@@ -43,17 +43,20 @@ export interface EndResult {
 
 /** Pause between a round of signals and the next scan. */
 const ROUND_MS = 20;
+/** How often one scan looks for processes that came while it read the others. */
+const LIST_PASSES = 8;
+/** An environment may look empty for an instant at the end of an exec; it is believed after so many looks. */
+const EMPTY_LOOKS = 3;
+/** How long an exec is waited for: it reads the new program from the disk. */
+const EXEC_TRIES = 50;
+const EXEC_PAUSE_MS = 1;
+const PAUSE = new Int32Array(new SharedArrayBuffer(4));
 const DEFAULT_DEADLINE_MS = 10_000;
 
 /** Looks at every process once. Zombies and kernel threads are left out. */
 export function scanProcesses(): ProcessScan {
   const takenAt = systemClock.now();
-  const processes: ScannedProcess[] = [];
-  for (const name of readdirSync('/proc')) {
-    if (!/^\d+$/.test(name)) continue;
-    const found = scanProcess(Number(name));
-    if (found !== null) processes.push(found);
-  }
+  const processes = settle(listProcesses());
   const uid = process.getuid?.() ?? -1;
   return {
     takenAt,
@@ -66,30 +69,53 @@ export function scanProcesses(): ProcessScan {
   };
 }
 
-function scanProcess(pid: number): ScannedProcess | null {
-  const stat = readLiving(pid);
-  if (stat === null) return null;
-  let text = readEnviron(pid);
-  // Empty for an instant while a process replaces its image or ends: only what stays empty was wiped.
-  if (text === '') {
-    if (readLiving(pid)?.start !== stat.start) return null;
-    text = readEnviron(pid);
+/** Reads every process, then those that came meanwhile: one that was listed may have ended and left a successor. */
+function listProcesses(): ScannedProcess[] {
+  const seen = new Set<string>();
+  const processes: ScannedProcess[] = [];
+  for (let pass = 0; pass < LIST_PASSES; pass++) {
+    const fresh = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && !seen.has(name));
+    if (fresh.length === 0) break;
+    for (const name of fresh) {
+      seen.add(name);
+      const found = scanProcess(Number(name));
+      if (found !== null) processes.push(found);
+    }
   }
+  return processes;
+}
+
+/**
+ * Looks again at processes that show no environment: while a process replaces its image the kernel shows none, then an
+ * empty one, and a tool of the attempt would be overlooked. All of them wait together.
+ */
+function settle(processes: ScannedProcess[]): ScannedProcess[] {
+  let settled = processes;
+  for (let tries = 0; tries < EXEC_TRIES; tries++) {
+    const isOpen = (one: ScannedProcess): boolean =>
+      one.environment === 'empty' && (tries < EMPTY_LOOKS || one.environmentBytes !== 0);
+    if (!settled.some(isOpen)) break;
+    Atomics.wait(PAUSE, 0, 0, EXEC_PAUSE_MS);
+    settled = settled.map((one) => (isOpen(one) ? scanProcess(one.pid) : one)).filter((one) => one !== null);
+  }
+  return settled;
+}
+
+function scanProcess(pid: number): ScannedProcess | null {
+  const text = readEnviron(pid);
+  // Read after the environment, so that "it has none" is younger than the text it is said of.
+  const stat = readProcess(pid);
+  if (stat === null || stat.kernelThread || isDeadState(stat.state)) return null;
   if (text === null) return { ...stat, attempt: null, operation: null, environment: 'unreadable' };
   return {
     ...stat,
     attempt: readVariable(text, ATTEMPT_VARIABLE),
     operation: readVariable(text, OPERATION_VARIABLE),
-    environment: text.includes('=') ? 'read' : 'wiped',
+    environment: text === '' ? 'empty' : text.includes('=') ? 'read' : 'overwritten',
   };
 }
 
-function readLiving(pid: number): ProcessStat | null {
-  const stat = readProcess(pid);
-  return stat === null || stat.kernelThread || isDeadState(stat.state) ? null : stat;
-}
-
-/** Returns the environment as the process was given it, empty when it is gone, null when we may not read it. */
+/** Returns what /proc shows of an environment, empty when the process is gone, null when we may not read it. */
 function readEnviron(pid: number): string | null {
   try {
     return readFileSync(`/proc/${pid}/environ`, 'latin1');
