@@ -62,7 +62,7 @@ function sessionOf(launch: Launch): string {
 const CAUSES: readonly string[] = ['api', 'interrupted', 'unresumable'] satisfies FinalCause[];
 
 /** Reads one complete line of the program's output; what is not an event of ours is `other`. */
-export function parseScriptedEvent(line: string): AgentEvent {
+function parseScriptedEvent(line: string): AgentEvent {
   if (!line.startsWith(EVENT_PREFIX)) return { kind: 'other' };
   let fields: Record<string, unknown>;
   try {
