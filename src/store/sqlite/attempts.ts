@@ -74,14 +74,14 @@ export function intendAttempt(session: Session, input: NewAttempt): { job: Job; 
     actor: input.boot,
     data: withoutNulls(attempt),
   });
-  insertRecord(session.sql, ATTEMPTS, attempt, null);
-  session.attempts.set(attempt.id, attempt);
   const launched = moveChainedJob(
     session,
     { record: job.record, head },
     { id: input.jobId, transition: 'launch', fence: input.fence, actor: input.boot },
     { attempts, sessionId: input.sessionId ?? job.record.sessionId },
   );
+  insertRecord(session.sql, ATTEMPTS, attempt, null);
+  session.attempts.set(attempt.id, attempt);
   return { job: toJob(launched.record), attempt: toAttempt(attempt) };
 }
 

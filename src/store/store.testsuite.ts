@@ -1,0 +1,19 @@
+/** The conformance suite of the store contract: every implementation passes all of it. */
+import { describe } from 'node:test';
+import { testAttempts } from './suite/attempts.ts';
+import type { OpenHarness } from './suite/fixtures.ts';
+import { testJobs } from './suite/jobs.ts';
+import { testJournal } from './suite/journal.ts';
+import { testQueue } from './suite/queue.ts';
+import { testRecords } from './suite/records.ts';
+import { testTransitions } from './suite/transitions.ts';
+
+/** Registers the tests of an implementation; `open` makes a fresh, started, empty store for each of them. */
+export function runStoreSuite(name: string, open: OpenHarness): void {
+  describe(`${name}: jobs`, () => testJobs(open));
+  describe(`${name}: queue`, () => testQueue(open));
+  describe(`${name}: transitions`, () => testTransitions(open));
+  describe(`${name}: attempts`, () => testAttempts(open));
+  describe(`${name}: journal`, () => testJournal(open));
+  describe(`${name}: records`, () => testRecords(open));
+}

@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import { accept, claimNext, launchNext, newAttempt, reload, withStore, type OpenHarness } from './fixtures.ts';
+import { rejectsWith } from './rejects.ts';
+
+/** Attempts: numbers, what moves with the job, both or none. */
+export function testAttempts(open: OpenHarness): void {
+  it('makes an attempt and launches its job in one step', () =>
+    withStore(open, async ({ store }) => {
+      const accepted = await accept(store, { limits: { wallMs: 5, idleMs: 4, outputBytes: 3 } });
+      const claimed = await claimNext(store);
+      const { job, attempt } = await store.intendAttempt(newAttempt(claimed, { mode: 'warm', sessionId: 's-1' }));
+      assert.deepEqual([job.state, job.attempts, job.sessionId], ['running', 1, 's-1']);
+      assert.ok(job.startedAt !== null);
+      assert.deepEqual(
+        [attempt.state, attempt.number, attempt.fence, attempt.epoch, attempt.mode, attempt.sessionId, attempt.boot],
+        ['intended', 1, 1, 1, 'warm', 's-1', 'boot_a'],
+      );
+      assert.deepEqual(attempt.limits, accepted.limits);
+      assert.deepEqual(await store.getAttempt(job.id, 1), attempt);
+      assert.equal(await store.getAttempt(job.id, 2), null);
+      assert.deepEqual(await store.listLiveAttempts(), [attempt]);
+    }));
+
+  it('records who was seen alive and how it ended', () =>
+    withStore(open, async ({ store }) => {
+      await accept(store);
+      const { job, attempt } = await launchNext(store);
+      const owner = { id: attempt.id, fence: job.fence, actor: 'owner' };
+      const [keeper, agent] = [
+        { pid: 11, start: '100' },
+        { pid: 12, start: '101' },
+      ];
+      const seen = await store.moveAttempt({ ...owner, transition: 'attach', set: { keeper, agent } });
+      assert.deepEqual([seen.state, seen.keeper, seen.agent], ['running', keeper, agent]);
+      const again = await store.moveAttempt({ ...owner, transition: 'attach', set: { outputBytes: 5 } });
+      assert.equal(again.startedAt, seen.startedAt, 'the first sight counts');
+      const settled = await store.settleAttempt(
+        { ...owner, transition: 'finish', set: { exitCode: 7, outputBytes: 9, evidenceLevel: 'token', note: 'n' } },
+        { id: job.id, transition: 'fail', fence: job.fence, actor: 'owner', set: { exitCode: 7, reason: 'exit_code' } },
+      );
+      const ended = settled.attempt;
+      assert.deepEqual([ended.state, ended.verdict, ended.exitCode, ended.outputBytes], ['finished', 'FINISHED', 7, 9]);
+      assert.ok(ended.endedAt !== null);
+      assert.deepEqual([settled.job.state, settled.job.exitCode], ['failed', 7]);
+      assert.deepEqual(await store.listLiveAttempts(), []);
+      assert.deepEqual(await store.listAttempts(job.id), [ended]);
+    }));
+
+  it('settles both or none', () =>
+    withStore(open, async ({ store }) => {
+      await accept(store);
+      const { job, attempt } = await launchNext(store);
+      const owner = { fence: job.fence, actor: 'owner' };
+      const end = { id: attempt.id, transition: 'finish', ...owner } as const;
+      const seq = await store.getLastSeq();
+      await rejectsWith('state-conflict', store.settleAttempt(end, { id: job.id, transition: 'retry', ...owner }));
+      const other = await accept(store, { start: false });
+      await rejectsWith('bad-request', store.settleAttempt(end, { id: other.id, transition: 'cancel', ...owner }));
+      assert.deepEqual(await store.getAttempt(job.id, 1), attempt);
+      assert.deepEqual(await reload(store, job), job);
+      assert.equal(await store.getLastSeq(), seq + 1, 'only the other job was accepted');
+      await rejectsWith('not-found', store.moveAttempt({ ...end, id: 'att_none' }));
+    }));
+
+  it('numbers the attempts of a job over claims and epochs', () =>
+    withStore(open, async ({ store }) => {
+      await accept(store);
+      for (let round = 1; round <= 3; round++) {
+        const { job, attempt } = await launchNext(store);
+        assert.deepEqual([attempt.number, attempt.fence, attempt.epoch], [round, round, round === 3 ? 2 : 1]);
+        const transition = round === 2 ? 'fail' : 'interrupt';
+        await store.settleAttempt(
+          { id: attempt.id, transition: 'interrupt', fence: round, actor: 'owner' },
+          { id: job.id, transition, fence: round, actor: 'owner' },
+        );
+        if (round === 2) await store.moveJob({ id: job.id, transition: 'retry', fence: null, actor: 'local' });
+      }
+    }));
+
+  it('counts interrupted attempts by lineage, epoch and time', () =>
+    withStore(open, async ({ store }) => {
+      const [first] = [await accept(store), await accept(store)];
+      for (let round = 0; round < 2; round++) {
+        const { job, attempt } = await launchNext(store);
+        assert.equal(job.id, first.id);
+        await store.settleAttempt(
+          { id: attempt.id, transition: 'interrupt', fence: job.fence, actor: 'owner' },
+          { id: job.id, transition: 'interrupt', fence: job.fence, actor: 'owner' },
+        );
+      }
+      const [, newest] = await store.listAttempts(first.id);
+      const since = newest?.endedAt ?? 0;
+      assert.equal(await store.countInterrupted(first.lineage, 1, 0), 2);
+      assert.ok((await store.countInterrupted(first.lineage, 1, since)) >= 1);
+      assert.equal(await store.countInterrupted(first.lineage, 1, since + 1), 0);
+      assert.equal(await store.countInterrupted(first.lineage, 2, 0), 0);
+      assert.equal(await store.countInterrupted('job_other', 1, 0), 0);
+    }));
+}

@@ -1,0 +1,139 @@
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import { KEPT_BOOTS, type RecoveryReport } from '../../lifecycle/report.ts';
+import { accept, completeNext, newBoot, newRepository, withStore, type OpenHarness } from './fixtures.ts';
+import { rejectsWith } from './rejects.ts';
+
+/** Repositories, locks, starts and tokens. */
+export function testRecords(open: OpenHarness): void {
+  it('registers, changes and removes a repository', () =>
+    withStore(open, async ({ store }) => {
+      const input = newRepository({
+        name: 'lib',
+        command: ['make'],
+        verify: [['make', 'test'], ['true']],
+        merge: true,
+      });
+      const added = await store.addRepository(input);
+      assert.deepEqual([added.command, added.verify, added.merge], [input.command, input.verify, true]);
+      assert.deepEqual([added.cloneState, added.unavailable, added.version], ['registered', null, 1]);
+      await rejectsWith('already-exists', store.addRepository(input));
+      const changed = await store.updateRepository('lib', { cloneState: 'ready', base: 'dev', command: null }, 'local');
+      assert.deepEqual([changed.cloneState, changed.base, changed.command, changed.version], ['ready', 'dev', null, 2]);
+      assert.deepEqual(await store.updateRepository('lib', { base: 'dev' }, 'local'), changed, 'nothing differs');
+      assert.deepEqual(
+        (await store.listRepositories()).map(({ name }) => name),
+        ['app', 'lib'],
+      );
+      await rejectsWith('repository-not-found', store.updateRepository('nowhere', {}, 'local'));
+      await store.removeRepository('lib', 'local');
+      assert.equal(await store.getRepository('lib'), null);
+      await rejectsWith('repository-not-found', store.removeRepository('lib', 'local'));
+      const again = await store.addRepository(input);
+      assert.notEqual(again.id, added.id);
+    }));
+
+  it('keeps a repository while something of it is unfinished', () =>
+    withStore(open, async ({ store }) => {
+      const lock = { key: 'repo:app', boot: 'b', holder: { pid: 1, start: '1' }, operation: 'op_1', jobId: null };
+      const held = await store.acquireLock(lock);
+      await rejectsWith('repository-busy', store.removeRepository('app', 'local'));
+      await store.releaseLock('repo:app', held?.fence ?? 0);
+      const job = await accept(store, { start: false });
+      await rejectsWith('repository-busy', store.removeRepository('app', 'local'));
+      await store.requestCancel(job.id, 'local');
+      await store.removeRepository('app', 'local');
+      assert.equal((await store.getJob(job.id))?.repository, 'app', 'its finished jobs stay');
+    }));
+
+  it('gives a lock to one holder at a time, each time under a newer fence', () =>
+    withStore(open, async ({ store }) => {
+      const lock = { key: 'repo:app', boot: 'boot_a', holder: { pid: 1, start: '1' }, jobId: null };
+      const taken = await Promise.all(
+        ['op_1', 'op_2', 'op_3'].map((operation) => store.acquireLock({ ...lock, operation })),
+      );
+      assert.deepEqual(
+        taken.map((one) => one?.operation),
+        ['op_1', undefined, undefined],
+      );
+      const [first] = taken;
+      assert.ok(first);
+      assert.deepEqual(await store.acquireLock({ ...lock, operation: 'op_1' }), first, 'its holder may ask again');
+      assert.deepEqual(await store.listLocks(), [first]);
+      await store.releaseLock('repo:app', first.fence);
+      const job = await accept(store);
+      const second = await store.acquireLock({ ...lock, operation: 'op_2', jobId: job.id });
+      assert.ok(second && second.fence > first.fence);
+      await store.releaseLock('repo:app', first.fence);
+      assert.deepEqual(await store.listLocks(), [second], 'an older fence lets nothing go');
+      const kinds = (await store.listEvents({ after: 0, jobId: job.id, limit: 10 })).map(({ kind }) => kind);
+      assert.deepEqual(kinds, ['job.accept', 'lock.acquire']);
+      await store.releaseLock('repo:app', second.fence);
+      assert.deepEqual(await store.listLocks(), []);
+      await rejectsWith('repository-not-found', store.acquireLock({ ...lock, key: 'repo:no', operation: 'op_4' }));
+    }));
+
+  it('keeps the newest starts in their order, whatever the clock said', () =>
+    withStore(open, async ({ store }) => {
+      const year = 365 * 86_400_000;
+      for (let n = 1; n <= KEPT_BOOTS + 2; n++) {
+        const startedAt = 1_700_000_000_000 + (n % 2 === 0 ? year : 0);
+        await store.recordBoot(newBoot(`boot_${n}`, { startedAt, previousId: n === 1 ? null : `boot_${n - 1}` }));
+      }
+      const boots = await store.listBoots();
+      assert.deepEqual(
+        boots.map(({ id }) => id),
+        Array.from({ length: KEPT_BOOTS }, (_, index) => `boot_${KEPT_BOOTS + 2 - index}`),
+      );
+      await rejectsWith('already-exists', store.recordBoot(newBoot('boot_5')));
+      await rejectsWith('not-found', store.updateBoot('boot_1', { readyAt: 1 }));
+      const report: RecoveryReport = {
+        bootId: 'boot_12',
+        previousBootId: 'boot_11',
+        previousStop: 'crash',
+        downSeconds: 3,
+        recoveryMs: 12,
+        phases: [{ name: 'store', ms: 1, ok: true, retries: 0 }],
+        jobs: [],
+        locks: [],
+        leases: [],
+        deliveries: [],
+        removals: [],
+        orphans: [],
+        corruption: { checked: 0, ok: 0, corrupt: 0, rate: 0, files: [], complete: false },
+        degraded: [],
+        warnings: ['a "quoted" warning'],
+      };
+      await store.updateBoot('boot_12', { report, previousStop: 'crash', readyAt: 5 });
+      await store.updateBoot('boot_12', { stoppedAt: 6 });
+      const [newest] = await store.listBoots();
+      assert.deepEqual(newest, {
+        ...newBoot('boot_12', { startedAt: 1_700_000_000_000 + year, previousId: 'boot_11', previousStop: 'crash' }),
+        readyAt: 5,
+        stoppedAt: 6,
+        report,
+      });
+    }));
+
+  it('keeps tokens by hash and revokes them once', () =>
+    withStore(open, async ({ store }) => {
+      const token = await store.addToken({ name: 'ci', sha256: 'c'.repeat(64) });
+      assert.equal(token.revokedAt, null);
+      await rejectsWith('already-exists', store.addToken({ name: 'other', sha256: 'c'.repeat(64) }));
+      const revoked = await store.revokeToken(token.id);
+      assert.ok(revoked.revokedAt !== null);
+      assert.deepEqual(await store.revokeToken(token.id), revoked);
+      assert.deepEqual(await store.listTokens(), [revoked]);
+      await rejectsWith('not-found', store.revokeToken('tok_none'));
+    }));
+
+  it('tells sizes and timings', () =>
+    withStore(open, async ({ store }) => {
+      await accept(store);
+      await completeNext(store);
+      const stats = await store.stats();
+      assert.equal(stats.lastSeq, await store.getLastSeq());
+      assert.ok(stats.databaseBytes > 0 && stats.commits >= 5);
+      assert.ok(stats.commitMsP50 > 0 && stats.commitMsP99 >= stats.commitMsP50);
+    }));
+}
