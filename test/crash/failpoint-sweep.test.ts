@@ -85,7 +85,8 @@ async function awaitDeath(world: World, point: string): Promise<void> {
 async function submitOne(world: World, known: Acknowledged, name: JobName): Promise<void> {
   const command = ['sh', '-c', `WITNESS='${world.witness}'\n${script(name)}`];
   const body = { repository: 'demo', agent: 'exec', command };
-  const answer = await world.api('POST', '/v1/jobs', body, { 'idempotency-key': `sweep-${name}` });
+  const headers = { 'idempotency-key': `sweep-${name}` };
+  const answer = await world.call({ method: 'POST', path: '/v1/jobs', body, headers });
   assert.ok(answer.status === 201 || answer.status === 200, `submit ${name}: ${JSON.stringify(answer.body)}`);
   known.set(name, answer.body as JobView);
 }

@@ -14,7 +14,7 @@ import { homeLayout, type Home } from '../../src/lifecycle/home.ts';
 import { readServerFile, type ServerInfo } from '../../src/server/server-file.ts';
 import { until, within } from './poll.ts';
 import { createRepository } from './repository.ts';
-import { findMentioning, listAttempts } from './world-processes.ts';
+import { findMentioning, listAttempts, type KnownAttempt } from './world-processes.ts';
 
 const CLI = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 
@@ -153,7 +153,18 @@ export class World implements AsyncDisposable {
   }
 
   /** One call of the API with the home's token. Throws when no server answers. */
-  async api(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> {
+  async api(method: string, path: string, body?: unknown): Promise<Answer> {
+    return this.call({ method, path, body });
+  }
+
+  /** Like `api`, with headers of the caller's own. */
+  async call(request: {
+    method: string;
+    path: string;
+    body?: unknown;
+    headers?: Record<string, string>;
+  }): Promise<Answer> {
+    const { method, path, body, headers } = request;
     const info = await readServerFile(this.home.serverFile);
     if (info === null) throw new Error('there is no server.json');
     const token = (await readFile(this.home.tokenFile, 'utf8')).trim();
@@ -190,7 +201,7 @@ export class World implements AsyncDisposable {
 
   /** Submits a shell script of agent `exec`. `$WITNESS` is the world's witness directory. */
   async submitShell(script: string, extra: Record<string, unknown> = {}): Promise<JobView> {
-    return this.submit({ agent: 'exec', command: ['sh', '-c', `WITNESS='${this.witness}'; ${script}`], ...extra });
+    return this.submit({ agent: 'exec', command: ['sh', '-c', `WITNESS='${this.witness}'\n${script}`], ...extra });
   }
 
   async getJob(id: string): Promise<JobView> {
@@ -209,7 +220,7 @@ export class World implements AsyncDisposable {
         return states.includes(job.state) ? job : null;
       });
     } catch (error) {
-      throw new Error(`${String(error)}; it is ${last}\n${await this.readLog()}`);
+      throw new Error(`${String(error)}; it is ${last}\n${await this.readLog()}`, { cause: error });
     }
   }
 
@@ -228,6 +239,11 @@ export class World implements AsyncDisposable {
 
   async readLog(): Promise<string> {
     return readFile(this.log, 'utf8').catch(() => '');
+  }
+
+  /** Every attempt of this world that has a run directory. */
+  async listAttempts(): Promise<KnownAttempt[]> {
+    return listAttempts(this.home);
   }
 
   /** Living processes that belong to this world's attempts: agents, tools, keepers. */
