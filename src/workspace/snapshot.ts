@@ -1,4 +1,4 @@
-import { lstat } from 'node:fs/promises';
+import { lstat, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeDirectory, writeDurable } from '../kernel/durable.ts';
 import { errnoOf } from '../kernel/result.ts';
@@ -119,7 +119,7 @@ async function readOnce(place: Place, directory: Directory, last: boolean): Prom
     for (const { path } of unexpected) note(place, `${directory.path}${show(path)} keeps changing: left out`);
     await dropFromIndex(git, unexpected);
   }
-  for (const path of nested) await addNested(reading, path);
+  for (const path of nested) if (!(await addNested(reading, path)) && !last) return null;
   for (const link of links) await keepLink(git, workTree, link);
   return (await git(['write-tree'])).text;
 }
@@ -232,21 +232,46 @@ async function addAll({ place, directory, git }: Reading, without: readonly stri
     note(place, `${directory.path}: ${line.replace(/^(error|fatal): /, '')}`.replace(/^: /, ''));
 }
 
-async function addNested({ place, directory, git }: Reading, path: string): Promise<void> {
+/** Returns false when the repository went away while it was read. */
+async function addNested({ place, directory, git }: Reading, path: string): Promise<boolean> {
   const full = `${directory.path}${show(path)}`;
-  const why =
-    directory.depth >= MAX_DEPTH
-      ? `is a repository inside ${MAX_DEPTH} others`
-      : Buffer.from(show(path)).toString('latin1') === path
-        ? null
-        : 'is a repository whose name is not UTF-8';
+  const why = whyNotEntered(directory, path);
   if (why !== null) {
     note(place, `${full} ${why}: its files are left out`);
-    return;
+    return true;
   }
-  const tree = await readDirectory(place, { path: full, baseTree: null, depth: directory.depth + 1 });
+  let tree: string;
+  const before = await identify(place, full);
+  if (before === null) return false;
+  try {
+    tree = await readDirectory(place, { path: full, baseTree: null, depth: directory.depth + 1 });
+  } catch (error) {
+    if ((await identify(place, full)) === before) throw error;
+    return false;
+  }
   note(place, `${full} is a repository of its own: its files are included, its history is not`);
   await git(['read-tree', `--prefix=${show(path)}`, tree]);
+  return true;
+}
+
+function whyNotEntered(directory: Directory, path: string): string | null {
+  if (directory.depth >= MAX_DEPTH) return `is a repository inside ${MAX_DEPTH} others`;
+  return Buffer.from(show(path)).toString('latin1') === path ? null : 'is a repository whose name is not UTF-8';
+}
+
+/** Which directory this is, or null: none, or one behind a symlink, which would lead git out of the workspace. */
+async function identify(place: Place, path: string): Promise<string | null> {
+  try {
+    const real = await realpath(join(place.workspaceDir, path));
+    if (real !== join(await realpath(place.workspaceDir), path).replace(/\/$/, '')) return null;
+    const stat = await lstat(real, { bigint: true });
+    // A file system may give the number of a removed directory to the next one at once.
+    return stat.isDirectory() ? `${stat.dev}:${stat.ino}:${stat.birthtimeNs}` : null;
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === 'ENOENT' || errno === 'ENOTDIR' || errno === 'ELOOP') return null;
+    throw error;
+  }
 }
 
 function note(place: Place, text: string): void {
