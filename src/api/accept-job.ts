@@ -5,6 +5,9 @@ import type { Job } from '../lifecycle/job.ts';
 import type { NewJobBody } from './contract/job.ts';
 import type { Services } from './services.ts';
 
+/** Longest command shown in place of a prompt; the job itself has all of it. */
+const MAX_SHOWN_CHARS = 16 * 1024;
+
 /** A valid submission, and who sent it under which key. */
 export interface Submission {
   body: NewJobBody;
@@ -19,19 +22,16 @@ export interface Submission {
 export async function acceptJob(
   services: Services,
   { body, principal, idempotencyKey }: Submission,
-): Promise<{ job: Job; replayed: boolean }> {
-  const name = body.repository ?? body.repositories?.[0] ?? '';
-  const repository = await services.store.getRepository(name);
-  if (repository === null) throw fail('repository-not-found', `no repository "${name}"`);
+): Promise<{ job: Job; prompt: string; replayed: boolean }> {
+  const repository = body.repository ?? body.repositories?.[0] ?? '';
   const agent = body.agent ?? (body.command === undefined ? services.defaults.agent : 'exec');
-  // The repository's command is taken as it is now, so that the job stays what was accepted.
-  const command = body.command ?? (agent === 'exec' ? repository.command : null);
+  const command = body.command ?? (agent === 'exec' ? await commandOf(services, repository) : null);
   const prompt = body.prompt ?? showCommand(body.command ?? []);
   await services.validateJob({ agent, prompt, command });
   failpoint('api.before-accept');
   const { wallMs, idleMs, outputBytes } = services.defaults.limits;
   const accepted = await services.store.acceptJob({
-    repository: repository.name,
+    repository,
     prompt,
     command,
     agent,
@@ -50,10 +50,19 @@ export async function acceptJob(
     idempotency: idempotencyKey === null ? null : { key: idempotencyKey, requestSha256: sha256(canonicalJson(body)) },
   });
   failpoint('api.after-accept');
-  return accepted;
+  return { ...accepted, prompt };
+}
+
+/** The repository's own command, taken as it is now, so that the job stays what was accepted. */
+async function commandOf(services: Services, name: string): Promise<string[] | null> {
+  const repository = await services.store.getRepository(name);
+  if (repository === null) throw fail('repository-not-found', `no repository "${name}"`);
+  return repository.command;
 }
 
 /** A command as a person would type it: what stands for the prompt of a job that has none. */
 function showCommand(words: readonly string[]): string {
-  return words.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`)).join(' ');
+  const quote = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);
+  const text = words.map(quote).join(' ');
+  return text.length <= MAX_SHOWN_CHARS ? text : `${text.slice(0, MAX_SHOWN_CHARS).toWellFormed()}…`;
 }

@@ -40,6 +40,9 @@ test('a command is a job of agent exec; the repository may bring one', async () 
   assert.equal(job.agent, 'exec');
   assert.equal(job.prompt, `sh -c 'echo '\\''hi'\\''; exit 7'`);
   assert.deepEqual((await running.store.getJob(job.id))?.command, ['sh', '-c', "echo 'hi'; exit 7"]);
+  const long = await submit(running, { prompt: undefined, command: ['echo', "'".repeat(300_000)] });
+  assert.ok(long.prompt.length < 20_000);
+  assert.equal((await running.store.getJob(long.id))?.command?.[1]?.length, 300_000);
   asProblem(await running.call('POST', '/v1/jobs', { body: { ...accept, agent: 'exec' } }), 400, 'bad-request');
   assert.equal((await running.call('PATCH', '/v1/repositories/demo', { body: { command: ['make'] } })).status, 200);
   const own = await submit(running, { agent: 'exec' });

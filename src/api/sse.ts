@@ -101,8 +101,7 @@ export class Streams {
     const frames = make(AbortSignal.any([gone.signal, this.#context.stopping]));
     const body = Readable.from(frames, { objectMode: false, highWaterMark: HIGH_WATER_BYTES });
     body.once('error', (error) => this.#context.log.error('event stream failed', { error: messageOf(error) }));
-    // Nothing follows a stream: kept open, its connection would hold up the next stop.
-    reply.header('x-accel-buffering', 'no').header('connection', 'close');
+    reply.header('x-accel-buffering', 'no');
     return reply.type('text/event-stream; charset=utf-8').send(body);
   }
 }

@@ -14,14 +14,18 @@ const PAGE_PROMPT_CHARS = 8 * 2 ** 20;
 /** Jobs of a page looked up at the same time. */
 const AT_ONCE = 8;
 
-/** Returns the view of one job. `queuePosition` saves asking for it when the caller knows it. */
-export async function viewJob(services: Services, job: Job, queuePosition?: number): Promise<JobView> {
+/** Returns the view of one job. `known` saves asking for what the caller has in its hands. */
+export async function viewJob(
+  services: Services,
+  job: Job,
+  known: { prompt?: string; queuePosition?: number } = {},
+): Promise<JobView> {
   const { store, home } = services;
   const attempt = job.attempts === 0 ? null : { jobId: job.id, number: job.attempts };
   const outputFile = attempt === null ? null : services.outputPath(attempt, 'stdout');
   const [prompt, position, outputBytes] = await Promise.all([
-    store.getPrompt(job.promptSha256),
-    queuePosition ?? (job.state === 'queued' ? store.getQueuePosition(job.id) : null),
+    known.prompt ?? store.getPrompt(job.promptSha256),
+    known.queuePosition ?? (job.state === 'queued' ? store.getQueuePosition(job.id) : null),
     outputFile !== null && isActive(job.state) ? sizeOf(outputFile) : null,
   ]);
   if (prompt === null) throw fail('record-corrupt', `the prompt of job ${job.number} is missing`);

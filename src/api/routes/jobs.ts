@@ -30,13 +30,13 @@ function addSubmission(app: Api, { services }: RouteContext): void {
       },
     },
     async (request, reply) => {
-      const { job, replayed } = await acceptJob(services, {
+      const { job, prompt, replayed } = await acceptJob(services, {
         body: request.body,
         principal: callerOf(request).principal,
         idempotencyKey: request.headers['idempotency-key'] ?? null,
       });
       if (replayed) reply.header('idempotency-replayed', 'true');
-      return reply.code(201).send(await viewJob(services, job));
+      return reply.code(201).send(await viewJob(services, job, { prompt }));
     },
   );
 }

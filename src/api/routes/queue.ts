@@ -27,7 +27,9 @@ export function addQueueRoutes(app: Api, { services }: RouteContext): void {
       const from = Number(decodeCursor('queue', request.query.cursor) ?? 0);
       const jobs = await store.listQueue(from + limit + 1);
       const shown = jobs.slice(from, from + limit);
-      const items = await Promise.all(shown.map((job, index) => viewJob(services, job, from + index + 1)));
+      const items = await Promise.all(
+        shown.map((job, index) => viewJob(services, job, { queuePosition: from + index + 1 })),
+      );
       return { items, nextCursor: jobs.length > from + limit ? encodeCursor('queue', from + limit) : null };
     },
   );
