@@ -244,9 +244,18 @@ function tryKill(one: ProcessIdentity): boolean {
   }
 }
 
-/** Ends everything that carries the token of `attempt`, the agent included. `left` is empty when it is verified dead. */
-export async function endStrays(what: { attempt: string; deadlineMs?: number }): Promise<EndResult> {
-  return endProcesses((scan) => findAttempt(scan, what.attempt, null), what.deadlineMs);
+/**
+ * Ends everything that carries the token of `attempt`, the agent included. While `agent` still lives, the members of its
+ * session are ended with it, token or not. `left` is empty when all of it is verified dead.
+ */
+export async function endStrays(what: {
+  attempt: string;
+  agent?: ProcessIdentity | null;
+  deadlineMs?: number;
+}): Promise<EndResult> {
+  const agent = what.agent !== undefined && what.agent !== null && isAlive(what.agent) ? what.agent : null;
+  // Only at first: once the agent is dead its pid may come round again, and with it the name of its session.
+  return endProcesses((scan, round) => findAttempt(scan, what.attempt, round < 2 ? agent : null), what.deadlineMs);
 }
 
 /** Ends every child of a server whose HOLDFAST_OP starts with `prefix`. `left` is empty when they are verified dead. */

@@ -1,8 +1,8 @@
 /** Steps 6 to 13: one agent, from the reserve of its exit record to the end of what it left behind. */
-import { fdatasyncSync, fstatSync, readFileSync, statSync, unlinkSync } from 'node:fs';
+import { fstatSync, readFileSync, statSync, unlinkSync } from 'node:fs';
 import type { Server } from 'node:net';
 import { systemClock } from '../../kernel/clock.ts';
-import { writeDurableSync } from '../../kernel/durable.ts';
+import { syncDataSync, writeDurableSync } from '../../kernel/durable.ts';
 import { failpoint } from '../../kernel/failpoints.ts';
 import { errnoOf, messageOf } from '../../kernel/result.ts';
 import { TICKS_PER_SECOND, type ProcessIdentity } from '../host-identity.ts';
@@ -239,7 +239,7 @@ export class Keeper {
   #syncOutput(): string | null {
     try {
       const { output = null, stderr = null } = this.#files ?? {};
-      for (const fd of [output, stderr]) if (fd !== null) fdatasyncSync(fd);
+      for (const fd of [output, stderr]) if (fd !== null) syncDataSync(fd);
       return null;
     } catch (error) {
       log(`flushing the output: ${messageOf(error)}`);
