@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { open } from 'node:fs/promises';
 
 /** What to run. `env` is the child's complete environment; nothing of ours is passed on. */
@@ -40,9 +40,7 @@ const DRAIN_MS = 2000;
 /**
  * Runs a program without a shell, in its own session and process group, and returns how it ended; a non-zero exit is
  * a result, not an error. Throws the signal's reason when aborted, and the spawn error when it cannot be started.
- *
- * Only the child itself is signalled: signalling a group is the keeper's right. git passes SIGTERM on to the transports
- * it started, the rest of its helpers end at the closed pipe; one that does neither keeps HOLDFAST_OP and is found by it.
+ * Of its group, whatever outlives it although it was asked to end keeps HOLDFAST_OP and is found by that.
  */
 export async function runChild(request: ChildRequest): Promise<ChildResult> {
   request.signal?.throwIfAborted();
@@ -73,8 +71,8 @@ function collect(child: ChildProcess, request: ChildRequest): Promise<ChildResul
     const timers = new Set<NodeJS.Timeout>();
     const after = (ms: number, act: () => void): void => void timers.add(setTimeout(act, ms));
     const end = (): void => {
-      child.kill('SIGTERM');
-      after(GRACE_MS, () => child.kill('SIGKILL'));
+      signalGroup(child, 'TERM');
+      after(GRACE_MS, () => signalGroup(child, 'KILL'));
     };
     const settle = (act: () => void): void => {
       for (const timer of timers) clearTimeout(timer);
@@ -117,4 +115,16 @@ function collect(child: ChildProcess, request: ChildRequest): Promise<ChildResul
       }),
     );
   });
+}
+
+/**
+ * Signals the child and everything in its group (git does not pass SIGTERM on to ssh). The group is certainly the
+ * child's: as long as this process has not reaped it, its number cannot be given to another one, and reaping waits for
+ * the event loop, which does not turn during this call.
+ */
+function signalGroup(child: ChildProcess, signal: 'TERM' | 'KILL'): void {
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  const script = `kill -s ${signal} -- -${child.pid}`;
+  const { status } = spawnSync('/bin/sh', ['-c', script], { env: {}, stdio: 'ignore' });
+  if (status !== 0) child.kill(`SIG${signal}`);
 }

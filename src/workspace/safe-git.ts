@@ -111,7 +111,8 @@ const SETTINGS = [
   'transfer.unpackLimit=1',
   'http.lowSpeedLimit=1000',
   'http.lowSpeedTime=60',
-  'core.sshCommand=ssh -oBatchMode=yes',
+  // It asks nobody, and does not wait for ever for a host that says nothing.
+  'core.sshCommand=ssh -oBatchMode=yes -oConnectTimeout=30 -oServerAliveInterval=15',
 ];
 
 const ALLOWED_TRANSPORTS = { local: 'none', observe: 'none', network: 'https:ssh', path: 'file' } as const;
@@ -138,7 +139,7 @@ function environmentOf(profile: GitProfile): Record<string, string> {
 function argvOf(request: GitRequest): string[] {
   const config = [...SETTINGS, ...(request.config ?? [])];
   if (request.profile.kind === 'network' && settings.caFile !== null) config.push(`http.sslCAInfo=${settings.caFile}`);
-  return ['git', '--no-pager', ...config.flatMap((entry) => ['-c', entry]), ...request.args];
+  return ['git', ...config.flatMap((entry) => ['-c', entry]), ...request.args];
 }
 
 /**
