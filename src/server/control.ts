@@ -10,7 +10,7 @@ import { RUN_FILES, type Claim, type Sealed } from '../keeper/protocol.ts';
 import { delay } from '../kernel/backoff.ts';
 import { readIfExists } from '../kernel/durable.ts';
 import { fail } from '../kernel/errors.ts';
-import { errnoOf } from '../kernel/result.ts';
+import { errnoOf, messageOf } from '../kernel/result.ts';
 import { homeLayout } from '../lifecycle/home.ts';
 import { readServerFile, type ServerInfo } from './server-file.ts';
 
@@ -24,8 +24,17 @@ export interface FoundServer extends ServerInfo {
 
 /** Returns the server the home names, or null when it names none. `alive` is about the process, not its port. */
 export async function findServerProcess(home: string): Promise<FoundServer | null> {
-  const info = await readServerFile(homeLayout(home).serverFile);
+  const info = await readServer(home);
   return info === null ? null : { ...info, alive: isAlive(info) };
+}
+
+/** Returns what the home says of its server, or null when it names none. Throws `home-unusable` when it cannot be read. */
+export async function readServer(home: string): Promise<ServerInfo | null> {
+  try {
+    return await readServerFile(homeLayout(home).serverFile);
+  } catch (error) {
+    throw fail('home-unusable', `${home}: ${messageOf(error)}`, { cause: error });
+  }
 }
 
 /** Whether this very process lives: same pid, same start time, not a zombie. */

@@ -12,7 +12,8 @@ import { makeDirectory } from '../kernel/durable.ts';
 import { ERRORS, fail, isError, type ErrorCode, type HoldfastError } from '../kernel/errors.ts';
 import { errnoOf, messageOf } from '../kernel/result.ts';
 import { homeLayout, type Home } from '../lifecycle/home.ts';
-import { readServerFile, type ServerInfo } from './server-file.ts';
+import { readServer } from './control.ts';
+import type { ServerInfo } from './server-file.ts';
 
 export interface DetachOptions {
   /** Absolute path. */
@@ -56,13 +57,13 @@ export async function startDetachedServer(options: DetachOptions): Promise<{ url
 
 async function startOnce(options: DetachOptions, port: number | undefined): Promise<{ url: string; pid: number }> {
   const home = homeLayout(options.home);
-  const before = await readServerFile(home.serverFile);
+  const before = await readServer(home.root);
   const logStart = await prepareLog(home);
   const child = await spawnServer(home, options, port);
   const until = performance.now() + (options.timeoutMs ?? TIMEOUT_MS);
   let endedAt: number | null = null;
   for (;;) {
-    const now = await readServerFile(home.serverFile);
+    const now = await readServer(home.root);
     if (now !== null && now.bootId !== before?.bootId && (await isReady(now))) return { url: now.url, pid: now.pid };
     if (child.exitCode !== null || child.signalCode !== null) {
       endedAt ??= performance.now();

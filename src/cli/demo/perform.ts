@@ -80,6 +80,7 @@ export async function perform(input: {
   const report = boots.items[0]?.report ?? null;
   const outcome = report?.jobs.find((finding) => finding.id === job.id)?.outcome ?? null;
   audience.reattached({ serverPid: second.pid, ms: reattachMs, outcome });
+  await play.release();
 
   const end = await received.end;
   const witness = (await play.readWitness()) ?? (await readFile(outputFile));

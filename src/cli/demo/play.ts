@@ -1,9 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { NewJobBody } from '../../api/contract.ts';
+import { writeDurable } from '../../kernel/durable.ts';
 
-/** Lines the process prints. */
+/** Lines the process prints at least. */
 const LINES = 20;
+/** It never prints more, should nobody release it: one minute. */
+const MOST_LINES = 400;
 /** Lines seen before the server is killed: well after the start, well before the end. */
 const KILL_AFTER_LINES = 7;
 
@@ -15,6 +18,8 @@ export interface Play {
   isUnderWay(printed: Buffer): boolean;
   /** Bytes that must be added while no server runs, to show that the work goes on. */
   growthBytes: number;
+  /** Lets it come to its end: called once the second server has it, which takes long on a busy machine. */
+  release(): Promise<void>;
   /** One line for people, or null to show nothing. */
   show(line: string): string | null;
   /** How often it started, counted by itself; null when it cannot tell. */
@@ -32,10 +37,10 @@ set -eu
 echo "$$" >>"$1/starts"
 say() { printf '%s\\n' "$1" >>"$2/printed"; printf '%s\\n' "$1"; }
 i=0
-while [ "$i" -lt ${LINES} ]; do
+while [ "$i" -lt ${LINES} ] || { [ "$i" -lt ${MOST_LINES} ] && [ ! -e "$1/release" ]; }; do
   i=$((i + 1))
   printf 'Greeting %d: hello, hello.\\n' "$i" >>greetings.md
-  say "$(printf 'wrote greeting %2d of ${LINES} into greetings.md' "$i")" "$1"
+  say "$(printf 'wrote greeting %2d into greetings.md' "$i")" "$1"
   sleep 0.15
 done
 printf '\\nSee greetings.md.\\n' >>README.md
@@ -44,10 +49,11 @@ printf '\\nSee greetings.md.\\n' >>README.md
 /** Returns the play of a real process that edits files and prints. */
 export function playCommand(witnessDir: string): Play {
   return {
-    title: 'a process that edits files and prints 20 lines',
+    title: 'a process that edits files and prints as it goes',
     job: { agent: 'exec', command: ['/bin/sh', '-c', SCRIPT, 'demo-agent', witnessDir] },
     isUnderWay: (printed) => printed.toString('utf8').split('\n').length > KILL_AFTER_LINES,
-    growthBytes: 3 * 'wrote greeting  1 of 20 into greetings.md\n'.length,
+    growthBytes: 3 * 'wrote greeting  1 into greetings.md\n'.length,
+    release: () => writeDurable(join(witnessDir, 'release'), ''),
     show: (line) => line,
     countStarts: async () => (await readFile(join(witnessDir, 'starts'), 'utf8')).trim().split('\n').length,
     readWitness: () => readFile(join(witnessDir, 'printed')),
@@ -65,6 +71,7 @@ export function playClaudeCode(): Play {
     job: { agent: 'claude-code', prompt: PROMPT },
     isUnderWay: (printed) => printed.includes('"tool_use"'),
     growthBytes: 1,
+    release: async () => undefined,
     show: describeEvent,
     countStarts: async () => null,
     readWitness: async () => null,
