@@ -4,8 +4,9 @@
  */
 import { statSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
-import { createDurableSync } from '../../kernel/durable.ts';
+import { createDurableSync, readIfExistsSync } from '../../kernel/durable.ts';
 import { fail, isError, type HoldfastError } from '../../kernel/errors.ts';
+import { sha256 } from '../../kernel/hash.ts';
 import { errnoOf, messageOf } from '../../kernel/result.ts';
 import { Counters } from './counters.ts';
 import type { AttemptRecord, Chained, JobRecord } from './entities.ts';
@@ -83,41 +84,73 @@ function checkFile(sql: Sql, path: string): void {
     const found = sql.get(check)?.['quick_check'];
     if (found !== 'ok') throw fail('store-corrupt', `${path}: ${String(found)}`);
   }
+  const [last, counted] = [readLastEvent(sql).seq, new Counters(sql).last('seq')];
+  if (last !== counted) {
+    throw fail('store-corrupt', `${path}: the journal ends at ${last}, its counter says ${counted}`);
+  }
+}
+
+/**
+ * Looks at an existing file over a connection that cannot write, not even when it closes, and throws what makes it unfit.
+ * Returns what the witness finds.
+ */
+function inspectFile(path: string, seen: ReturnType<typeof inspectWitness>, known: number): string | null {
+  const database = new DatabaseSync(path, { readOnly: true, timeout: BUSY_MS });
+  try {
+    const sql = new Sql(database);
+    const version = readSchemaVersion(sql, path);
+    if (version > known)
+      throw fail('store-too-new', `${path} has schema ${version}; this version knows up to ${known}`);
+    if (version === 0) return null;
+    checkFile(sql, path);
+    return seen.error ?? judgeWitness(seen.marks, readLastEvent(sql), (seq) => readEventHash(sql, seq));
+  } finally {
+    database.close();
+  }
+}
+
+/** Keeps the log that no longer holds what was acknowledged: the next writes go over it. No connection is open now. */
+function keepEvidence(path: string, complaint: string): string {
+  const log = readIfExistsSync(`${path}-wal`);
+  if (log === null || log.length === 0) return complaint;
+  const copy = `${path.replace(/\.db$/, '')}.lost-${sha256(log).slice(0, 12)}.wal`;
+  createDurableSync(copy, log);
+  return `${complaint} (the log as it was found is kept as ${copy})`;
 }
 
 /** Opens the database at `path`. Throws `store-corrupt`, `store-too-new`, `home-unusable` or `storage-full`. */
 export function openDatabase(path: string, now: number): OpenDatabase {
   let database: DatabaseSync | null = null;
   try {
+    const migrations = loadMigrations();
     const seen = inspectWitness(witnessPath(path));
     prepareFile(path, seen.marks);
+    const found = sizeOf(path) > 0 ? inspectFile(path, seen, migrations.length) : null;
+    const complaint = found === null ? null : keepEvidence(path, found);
     database = new DatabaseSync(path, { timeout: BUSY_MS });
     const sql = new Sql(database);
-    const migrations = loadMigrations();
-    const from = readSchemaVersion(sql, path);
-    // Before the first pragma that writes.
-    if (from > migrations.length) migrate(sql, { path, from, now, migrations });
     configure(database);
-    migrate(sql, { path, from, now, migrations });
-    checkFile(sql, path);
-    return assemble(sql, path, seen);
+    migrate(sql, { from: readSchemaVersion(sql, path), now, migrations });
+    return assemble(sql, path, complaint);
   } catch (error) {
     database?.close();
     throw explain(error, path);
   }
 }
 
-function assemble(sql: Sql, path: string, seen: ReturnType<typeof inspectWitness>): OpenDatabase {
-  const counters = new Counters(sql);
-  const last = readLastEvent(sql);
-  if (counters.last('seq') !== last.seq) {
-    throw fail('store-corrupt', `${path}: the journal ends at ${last.seq}, its counter says ${counters.last('seq')}`);
-  }
-  const complaint = seen.error ?? judgeWitness(seen.marks, last, (seq) => readEventHash(sql, seq));
-  const witness = complaint === null ? Witness.open(witnessPath(path), last, false) : null;
-  const readDataVersion = (): number => Number(sql.get('PRAGMA data_version')?.['data_version']);
+function assemble(sql: Sql, path: string, complaint: string | null): OpenDatabase {
   const caches = { jobs: new RecordCache<Chained<JobRecord>>(), attempts: new RecordCache<AttemptRecord>() };
-  return { path, sql, counters, ...caches, witness, complaint, dataVersion: readDataVersion(), readDataVersion };
+  const readDataVersion = (): number => Number(sql.get('PRAGMA data_version')?.['data_version']);
+  return {
+    path,
+    sql,
+    counters: new Counters(sql),
+    ...caches,
+    witness: complaint === null ? Witness.open(witnessPath(path), readLastEvent(sql), false) : null,
+    complaint,
+    dataVersion: readDataVersion(),
+    readDataVersion,
+  };
 }
 
 function explain(error: unknown, path: string): HoldfastError {
