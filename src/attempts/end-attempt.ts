@@ -57,7 +57,8 @@ async function decide(ctx: AttemptContext, input: EndInput): Promise<Ending> {
   const attempts = await ctx.store.listAttempts(job.id);
   const before = attempts.filter((other) => other.number < attempt.number && other.boot === ctx.boot);
   const lastRan = before.findLastIndex((other) => other.state !== 'never_ran');
-  const exit = verdict.kind === 'FINISHED' ? verdict.exit : ('unknown' as const);
+  const exit =
+    verdict.kind === 'FINISHED' ? { ...verdict.exit, stderr: input.judgement.stderrTail } : ('unknown' as const);
   const ran = summary !== null && (verdict.kind === 'FINISHED' || verdict.kind === 'FINISHED_BY_OUTPUT');
   return decideEnding({
     verdict,

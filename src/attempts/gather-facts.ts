@@ -1,23 +1,20 @@
-import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AgentAdapter, Summary } from '../agents/adapter.ts';
-import { createEventReader } from '../agents/read-events.ts';
 import { gatherEvidence, type Evidence } from '../keeper/evidence.ts';
 import { scanProcesses, type ProcessScan } from '../keeper/processes.ts';
 import { RUN_FILES } from '../keeper/protocol.ts';
-import { errnoOf } from '../kernel/result.ts';
 import type { Attempt } from '../lifecycle/attempt.ts';
 import { judge, type AttemptFacts, type Verdict } from '../lifecycle/verdict.ts';
 import type { AttemptContext } from './context.ts';
-
-/** Bytes of output read at a time when it is read back after the end. */
-const READ_CHUNK = 256 * 1024;
+import { readSummary, readTail } from './read-summary.ts';
 
 export interface Judgement {
   verdict: Verdict;
   evidence: Evidence;
   /** What the agent said, when it was needed for the verdict or the attempt is over. */
   summary: Summary | null;
+  /** End of its stderr, when the attempt is over and stderr is apart. */
+  stderrTail: string;
 }
 
 /**
@@ -42,11 +39,12 @@ export async function judgeAttempt(
     verdict = judge(toFacts(evidence, true, false));
   }
   if (verdict.kind === 'FINISHED') {
-    return { verdict, evidence, summary: await readSummary(runDir, adapter, verdict.exit.bytesOut) };
+    const summary = await readSummary(runDir, adapter, verdict.exit.bytesOut);
+    return { verdict, evidence, summary, stderrTail: await readTail(join(runDir, RUN_FILES.stderr)) };
   }
-  if (verdict.kind !== 'INTERRUPTED') return { verdict, evidence, summary: null };
-  const summary = await readSummary(runDir, adapter, Number.POSITIVE_INFINITY);
-  return { verdict: judge(toFacts(evidence, true, summary.final !== null)), evidence, summary };
+  if (verdict.kind !== 'INTERRUPTED') return { verdict, evidence, summary: null, stderrTail: '' };
+  const summary = await readSummary(runDir, adapter, evidence.outputBytes);
+  return { verdict: judge(toFacts(evidence, true, summary.final !== null)), evidence, summary, stderrTail: '' };
 }
 
 function toFacts(evidence: Evidence, lookedTwice: boolean, finalResult: boolean): AttemptFacts {
@@ -65,28 +63,4 @@ function toFacts(evidence: Evidence, lookedTwice: boolean, finalResult: boolean)
     finalResult,
     lookedTwice,
   };
-}
-
-/** Reads exactly the first `bytes` of the output (what the exit record vouches for) through the adapter's parser. */
-async function readSummary(runDir: string, adapter: AgentAdapter, bytes: number): Promise<Summary> {
-  const reader = createEventReader(adapter);
-  let handle;
-  try {
-    handle = await open(join(runDir, RUN_FILES.output), 'r');
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return reader.seen;
-    throw error;
-  }
-  try {
-    const buffer = Buffer.allocUnsafe(READ_CHUNK);
-    for (let at = 0; at < bytes;) {
-      const { bytesRead } = await handle.read(buffer, 0, Math.min(READ_CHUNK, bytes - at), at);
-      if (bytesRead === 0) break;
-      reader.push(buffer.subarray(0, bytesRead));
-      at += bytesRead;
-    }
-  } finally {
-    await handle.close();
-  }
-  return reader.seen;
 }

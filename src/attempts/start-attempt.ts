@@ -12,6 +12,7 @@ import { failpoint } from '../kernel/failpoints.ts';
 import type { Attempt } from '../lifecycle/attempt.ts';
 import type { Job } from '../lifecycle/job.ts';
 import type { AttemptContext } from './context.ts';
+import { readSummary } from './read-summary.ts';
 
 /** Time between asking an agent to stop and killing it, milliseconds. */
 const GRACE_MS = 10_000;
@@ -112,7 +113,9 @@ async function buildInvocation(
   const adapter = ctx.agents.get(job.agent);
   const prompt = await ctx.store.getPrompt(job.promptSha256);
   if (prompt === null) throw fail('record-corrupt', `the prompt of job ${job.number} is not in the store`);
+  const repository = await ctx.store.getRepository(job.repository);
   const launch = {
+    trusted: repository?.trusted ?? false,
     prompt,
     command: job.command,
     cwd: input.cwd,
@@ -122,8 +125,19 @@ async function buildInvocation(
   };
   if (attempt.mode === 'cold' || attempt.sessionId === null) return adapter.command(launch);
   const continuation = continuationPrompt({
+    unfinishedTool: await findUnfinishedTool(ctx, job, attempt),
     attempt: attempt.number,
-    reason: 'the process that ran the previous attempt was interrupted',
+    reason: 'its machine or its supervisor went down, or somebody ended it',
   });
   return adapter.resumeCommand({ ...launch, sessionId: attempt.sessionId, continuation });
+}
+
+/** Name of the tool the last attempt was in when it ended, as far as its output tells. */
+async function findUnfinishedTool(ctx: AttemptContext, job: Job, attempt: Attempt): Promise<string | null> {
+  const attempts = await ctx.store.listAttempts(job.id);
+  const last = attempts.findLast((one) => one.number < attempt.number && one.state !== 'never_ran');
+  if (last === undefined) return null;
+  const runDir = ctx.home.runDirectory(job.id, last.number);
+  const summary = await readSummary(runDir, ctx.agents.get(job.agent), last.outputBytes);
+  return summary.openTools.at(-1)?.name ?? null;
 }

@@ -1,0 +1,42 @@
+/**
+ * `node bench/run.ts [store|submit|start|tail|restart]…`: measures on this machine and prints tables, each figure beside
+ * a bare equivalent measured in the same run. Nothing here passes or fails.
+ */
+import { availableParallelism, cpus } from 'node:os';
+import { benchRestart } from './restart.ts';
+import { benchStart } from './start.ts';
+import { benchStore } from './store.ts';
+import { benchSubmit } from './submit.ts';
+import { figure, printTable } from './table.ts';
+import { benchTail } from './tail.ts';
+
+const BENCHES: Record<string, () => Promise<void>> = {
+  store: async () => {
+    const rows = await benchStore();
+    printTable(
+      'Durable no-op jobs through the store (accept → claim → intend → settle; bare: 4 KiB append + fdatasync)',
+      ['callers', 'jobs/s', 'flushes/s of the disk', 'ratio', 'commit p50 ms', 'commit p99 ms'],
+      rows.map((row) => [
+        String(row.callers),
+        figure(row.jobsPerSecond),
+        figure(row.syncsPerSecond),
+        figure(row.ratio),
+        figure(row.commitMsP50),
+        figure(row.commitMsP99),
+      ]),
+    );
+  },
+  submit: benchSubmit,
+  start: benchStart,
+  tail: benchTail,
+  restart: benchRestart,
+};
+
+const asked = process.argv.slice(2);
+const unknown = asked.find((name) => !(name in BENCHES));
+if (unknown !== undefined) {
+  console.error(`there is no bench "${unknown}"; known are ${Object.keys(BENCHES).join(', ')}`);
+  process.exit(2);
+}
+console.log(`node ${process.version}, ${availableParallelism()} cores, ${cpus()[0]?.model ?? 'unknown processor'}`);
+for (const [name, bench] of Object.entries(BENCHES)) if (asked.length === 0 || asked.includes(name)) await bench();
