@@ -47,21 +47,6 @@ export const EXCEPTIONS: readonly Exception[] = [
     reason: 'probes whether the file system can share blocks, with a file it removes again',
   },
   {
-    path: 'src/workspace/prepare-workspace.ts',
-    rule: 'file writes',
-    reason: 'copies objects into a clone that nobody sees before its directory is flushed and renamed',
-  },
-  {
-    path: 'src/workspace/mirror.ts',
-    rule: 'file writes',
-    reason: 'a configuration for one git command in a scratch directory that is removed after it',
-  },
-  {
-    path: 'src/workspace/snapshot.ts',
-    rule: 'file writes',
-    reason: 'a repository for one comparison in a scratch directory that is removed after it',
-  },
-  {
     path: 'src/agents/scripted-agent.ts',
     rule: 'file writes',
     reason: 'a program of its own, run as an agent: what it writes is the work of an agent',
