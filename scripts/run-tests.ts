@@ -4,7 +4,7 @@
  * and nothing of it is left in the temp directory it was given.
  */
 import { randomBytes } from 'node:crypto';
-import { globSync, mkdtempSync, readdirSync, realpathSync, rmSync } from 'node:fs';
+import { chmodSync, globSync, mkdtempSync, readdirSync, realpathSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Readable } from 'node:stream';
@@ -43,6 +43,8 @@ function prepareRun(suite: TestSuite): { proofs: Proof[]; cleanUp: () => void } 
     if (name.startsWith('HOLDFAST_')) delete process.env[name];
   }
   const temp = realpathSync(mkdtempSync(join(tmpdir(), 'hf-tests-')));
+  // A test that drops root's rights must still reach its own directory below.
+  chmodSync(temp, 0o711);
   const marker = randomBytes(8).toString('hex');
   process.env['HOLDFAST_TEST_RUN'] = marker;
   process.env['TMPDIR'] = temp;

@@ -12,11 +12,12 @@ import {
   openSync,
   readFileSync,
   renameSync,
+  statSync,
   unlinkSync,
   writeSync,
 } from 'node:fs';
-import { link, mkdir, open, readFile, rename, rm, unlink } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { link, mkdir, open, readFile, rename, rm, stat, unlink } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
 import { randomBytes } from 'node:crypto';
 import { errnoOf } from './result.ts';
 
@@ -32,14 +33,42 @@ export function tempBeside(path: string): string {
   return join(dirname(path), `${TEMP_PREFIX}${basename(path)}-${process.pid}-${randomBytes(6).toString('hex')}`);
 }
 
-/** Makes a directory (and its parents) that survives a power cut; fine when it exists. */
+/**
+ * Makes a directory (and its parents) that survives a power cut; fine when it exists. Every level is durable before the
+ * next is made, so whatever exists hangs in durable parents; its own name is flushed also when it existed, because the
+ * call that made it may have been killed before it could.
+ */
 export function makeDirectorySync(path: string): void {
-  const first = mkdirSync(path, { recursive: true, mode: DIRECTORY_MODE });
-  if (first === undefined) return;
-  for (let parent = dirname(path); ; parent = dirname(parent)) {
-    syncDirectorySync(parent);
-    if (parent.length < first.length) return;
+  const full = resolve(path);
+  const parent = dirname(full);
+  if (parent === full) return;
+  if (!isDirectorySync(parent)) makeDirectorySync(parent);
+  let existed = false;
+  try {
+    mkdirSync(full, DIRECTORY_MODE);
+  } catch (error) {
+    existed = errnoOf(error) === 'EEXIST' && isDirectorySync(full);
+    if (!existed) throw error;
   }
+  try {
+    syncDirectorySync(parent);
+  } catch (error) {
+    if (!isForeign(error, existed)) throw error;
+  }
+}
+
+function isDirectorySync(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return false;
+    throw error;
+  }
+}
+
+/** A parent we may not even read is not where an earlier call of ours made the directory. */
+function isForeign(error: unknown, existed: boolean): boolean {
+  return existed && ['EACCES', 'EPERM'].includes(errnoOf(error) ?? '');
 }
 
 /** Flushes the names of a directory to disk. */
@@ -115,11 +144,30 @@ export function syncDataSync(fd: number): void {
 
 /** Like `makeDirectorySync`, without blocking the event loop. */
 export async function makeDirectory(path: string): Promise<void> {
-  const first = await mkdir(path, { recursive: true, mode: DIRECTORY_MODE });
-  if (first === undefined) return;
-  for (let parent = dirname(path); ; parent = dirname(parent)) {
+  const full = resolve(path);
+  const parent = dirname(full);
+  if (parent === full) return;
+  if (!(await isDirectory(parent))) await makeDirectory(parent);
+  let existed = false;
+  try {
+    await mkdir(full, DIRECTORY_MODE);
+  } catch (error) {
+    existed = errnoOf(error) === 'EEXIST' && (await isDirectory(full));
+    if (!existed) throw error;
+  }
+  try {
     await syncDirectory(parent);
-    if (parent.length < first.length) return;
+  } catch (error) {
+    if (!isForeign(error, existed)) throw error;
+  }
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return false;
+    throw error;
   }
 }
 

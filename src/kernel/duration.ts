@@ -7,18 +7,20 @@ export function parseDuration(text: string): number {
   const parts =
     text.match(/^(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+$/) === null ? null : text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d)/g);
   if (parts === null) throw fail('bad-duration', `"${text}" is not a duration`);
-  let total = 0;
-  for (const [, amount, unit] of parts) total += Number(amount) * (UNIT_MS[unit ?? ''] ?? Number.NaN);
+  let sum = 0;
+  for (const [, amount, unit] of parts) sum += Number(amount) * (UNIT_MS[unit ?? ''] ?? Number.NaN);
+  const total = Math.round(sum);
   if (!Number.isFinite(total) || total <= 0 || total > 366 * 86_400_000) {
     throw fail('bad-duration', `"${text}" must be more than zero and at most 366 days`);
   }
-  return Math.round(total);
+  return total;
 }
 
 /** Returns `ms` for people: `850ms`, `12s`, `3m 20s`, `2h 5m`, `4d 1h`. */
 export function formatDuration(ms: number): string {
-  if (ms < 1000) return `${Math.round(ms)}ms`;
-  const seconds = Math.floor(ms / 1000);
+  const whole = Math.round(ms);
+  if (whole < 1000) return `${whole}ms`;
+  const seconds = Math.floor(whole / 1000);
   if (seconds < 60) return `${seconds}s`;
   const pairs: [number, string, number, string][] = [
     [86_400, 'd', 3600, 'h'],

@@ -59,6 +59,9 @@ export const FAILPOINTS = [
 export type FailpointName = (typeof FAILPOINTS)[number];
 export type FailpointAction = 'crash' | 'error' | 'stop';
 
+/** Far longer than the kernel needs to stop every thread of a process. */
+const STOP_WAIT_MS = 50;
+
 interface Armed {
   action: FailpointAction;
   at: number;
@@ -70,16 +73,17 @@ let isArmed = false;
 
 /**
  * Arms the points of a specification like `store.before-commit:crash@2`. Throws on a name or action that does not
- * exist: a test that arms nothing must not pass.
+ * exist, and on a name given twice: a test that arms nothing, or less than it says, must not pass.
  */
 export function armFailpoints(specification: string | undefined): void {
   armed.clear();
   for (const part of (specification ?? '').split(',').filter((text) => text !== '')) {
-    const match = /^([a-z.-]+):(crash|error|stop)(?:@(\d+))?$/.exec(part);
+    const match = /^([a-z.-]+):(crash|error|stop)(?:@([1-9]\d*))?$/.exec(part);
     const [, name, action, at] = match ?? [];
     if (name === undefined || !(FAILPOINTS as readonly string[]).includes(name)) {
       throw new Error(`HOLDFAST_FAILPOINTS: "${part}" is not name:crash|error|stop[@n] with a known name`);
     }
+    if (armed.has(name)) throw new Error(`HOLDFAST_FAILPOINTS: ${name} is given twice`);
     armed.set(name, { action: action as FailpointAction, at: Number(at ?? 1), hits: 0 });
   }
   isArmed = armed.size > 0;
@@ -92,6 +96,8 @@ export function failpoint(name: FailpointName): void {
   if (point === undefined || ++point.hits !== point.at) return;
   if (point.action === 'error') throw Object.assign(new Error(`failpoint ${name}`), { code: 'EIO' });
   process.kill(process.pid, point.action === 'crash' ? 'SIGKILL' : 'SIGSTOP');
-  // The signal reaches this thread before it returns to user code only when it is the main one; never run past a crash.
-  if (point.action === 'crash') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+  // The signal is sure to reach this thread before it returns to user code only when it is the main one: never run past
+  // a crash, and leave a stop the time to take hold.
+  const waitMs = point.action === 'crash' ? Number.POSITIVE_INFINITY : STOP_WAIT_MS;
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, waitMs);
 }

@@ -10,7 +10,8 @@ export function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (_key, inner: unknown) => {
     if (inner === null || typeof inner !== 'object' || Array.isArray(inner)) return inner;
     const source = inner as Record<string, unknown>;
-    const sorted: Record<string, unknown> = {};
+    // Without a prototype, or a key `__proto__` would vanish and two different values have one hash.
+    const sorted = Object.create(null) as Record<string, unknown>;
     for (const key of Object.keys(source).toSorted()) sorted[key] = source[key];
     return sorted;
   });
