@@ -17,8 +17,12 @@ const cleanExit: ExitFacts = {
 };
 
 function facts(change: Partial<EndFacts>): EndFacts {
+  const verdict: FinalVerdict = change.verdict ?? { kind: 'FINISHED', row: 4, exit: cleanExit };
+  const exit = verdict.kind === 'FINISHED' ? verdict.exit : null;
   return {
-    verdict: { kind: 'FINISHED', row: 4, exit: cleanExit },
+    verdict,
+    stoppedBy: exit?.stoppedBy ?? null,
+    exitCode: exit?.code ?? null,
     outcome: 'success',
     agentMessage: null,
     cancelRequested: false,
@@ -111,6 +115,13 @@ const cases: { name: string; given: Partial<EndFacts>; job: string; attempt: str
     job: 'complete',
     attempt: 'finish',
     reason: null,
+  },
+  {
+    name: 'an agent without a keeper that passed its wall limit times out',
+    given: { verdict: { kind: 'INTERRUPTED', row: 17 }, outcome: null, stoppedBy: 'wall' },
+    job: 'time_out',
+    attempt: 'finish',
+    reason: 'wall_limit',
   },
   {
     name: 'nothing alive and no result continues',
@@ -207,6 +218,8 @@ test('every ending is a transition both tables allow from a running attempt of a
         verdict,
         outcome: fc.constantFrom(null, 'success', 'agent-error', 'api-error', 'interrupted', 'unresumable'),
         agentMessage: fc.constantFrom(null, 'it failed'),
+        stoppedBy: fc.constantFrom(null, 'wall', 'idle', 'output', 'stop', 'host'),
+        exitCode: fc.option(fc.integer({ min: 0, max: 255 })),
         cancelRequested: fc.boolean(),
         onInterrupt: fc.constantFrom('continue', 'ask'),
         recentInterrupts: fc.nat(10),

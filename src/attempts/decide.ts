@@ -5,7 +5,7 @@
 import type { AgentOutcome } from '../agents/adapter.ts';
 import type { Reason } from '../lifecycle/job.ts';
 import type { AttemptTransition, JobTransition } from '../lifecycle/transitions.ts';
-import type { ExitFacts, Verdict } from '../lifecycle/verdict.ts';
+import type { Verdict } from '../lifecycle/verdict.ts';
 
 /** Interrupted attempts within the window that block a job (04 · Budgets). */
 export const CRASH_LOOP_LIMIT = 5;
@@ -26,6 +26,9 @@ export interface EndFacts {
   outcome: AgentOutcome | null;
   /** Last error the agent reported, for people. */
   agentMessage: string | null;
+  /** Who ended it, as the exit record says, or the limit for which the server did. */
+  stoppedBy: string | null;
+  exitCode: number | null;
   cancelRequested: boolean;
   onInterrupt: 'continue' | 'ask';
   /** Earlier attempts of the lineage that were interrupted within the window. */
@@ -55,45 +58,36 @@ export function decideEnding(facts: EndFacts): Ending {
     case 'SEALED':
       return decideNeverRan(facts, verdict.kind === 'NEVER_RAN' ? verdict.execErrno : null);
     case 'INTERRUPTED':
-      return decideInterrupted(facts);
-    case 'FINISHED_BY_OUTPUT':
-      return facts.cancelRequested ? ending('finish', 'cancel', 'cancelled_by_client') : decideOutcome(facts, null);
+      return facts.cancelRequested ? decideInterrupted(facts) : (decideLimit(facts) ?? decideInterrupted(facts));
     case 'FINISHED':
-      return decideFinished(facts, verdict.exit);
+    case 'FINISHED_BY_OUTPUT':
+      if (facts.cancelRequested) return ending('finish', 'cancel', 'cancelled_by_client');
+      return decideLimit(facts) ?? decideOutcome(facts);
   }
 }
 
-function decideFinished(facts: EndFacts, exit: ExitFacts): Ending {
-  if (facts.cancelRequested) return ending('finish', 'cancel', 'cancelled_by_client');
-  switch (exit.stoppedBy) {
+/** A limit that was passed ends the job, whatever the agent made of being stopped. */
+function decideLimit(facts: EndFacts): Ending | null {
+  switch (facts.stoppedBy) {
     case 'wall':
       return ending('finish', 'time_out', 'wall_limit', 'it ran longer than its wall-clock limit');
     case 'idle':
-      return ending(
-        'finish',
-        'time_out',
-        'idle_limit',
-        'it printed nothing and used no CPU for longer than its idle limit',
-      );
+      return ending('finish', 'time_out', 'idle_limit', 'it printed nothing and used no CPU for its whole idle limit');
     case 'output':
       return ending('finish', 'fail', 'output_limit', 'it printed more than its output limit');
     default:
-      return decideOutcome(facts, exit);
+      return null;
   }
 }
 
-function decideOutcome(facts: EndFacts, exit: ExitFacts | null): Ending {
+function decideOutcome(facts: EndFacts): Ending {
   switch (facts.outcome) {
     case 'success':
       return ending('finish', 'complete', null);
     case 'agent-error': {
-      const reason = exit?.code !== 0 && facts.agentMessage === null ? 'exit_code' : 'agent_error';
-      return ending(
-        'finish',
-        'fail',
-        reason,
-        facts.agentMessage ?? `the command ended with exit code ${exit?.code ?? 'unknown'}`,
-      );
+      const reason = facts.agentMessage === null ? 'exit_code' : 'agent_error';
+      const why = `the command ended with exit code ${facts.exitCode ?? 'unknown'}`;
+      return ending('finish', 'fail', reason, facts.agentMessage ?? why);
     }
     case 'api-error':
       return ending('finish', 'fail', 'api_error', facts.agentMessage ?? 'the model service refused the request');

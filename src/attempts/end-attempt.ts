@@ -7,6 +7,7 @@ import type { AttemptPatch, JobPatch } from '../store/store.ts';
 import type { AttemptContext } from './context.ts';
 import { CRASH_LOOP_WINDOW_MS, decideEnding, type Ending, type FinalVerdict } from './decide.ts';
 import type { Judgement } from './gather-facts.ts';
+import type { PassedLimit } from './watch-orphan.ts';
 
 /** Longest pause between tries to record an ending on a full disk, milliseconds. */
 const MAX_RECORD_WAIT_MS = 30_000;
@@ -16,6 +17,8 @@ export interface EndInput {
   job: Job;
   verdict: FinalVerdict;
   judgement: Judgement;
+  /** Limit for which this server ended an agent that had no keeper. */
+  passedLimit: PassedLimit | null;
 }
 
 /** Records the end of an attempt and what it means for its job, in one transaction; returns both and the decision. */
@@ -64,6 +67,8 @@ async function decide(ctx: AttemptContext, input: EndInput): Promise<Ending> {
     verdict,
     outcome: ran ? adapter.outcome(summary, exit) : null,
     agentMessage: summary?.final?.reason ?? summary?.lastError?.message ?? null,
+    stoppedBy: verdict.kind === 'FINISHED' ? verdict.exit.stoppedBy : input.passedLimit,
+    exitCode: verdict.kind === 'FINISHED' ? verdict.exit.code : null,
     cancelRequested: job.cancelRequestedAt !== null,
     onInterrupt: job.onInterrupt,
     recentInterrupts: await ctx.store.countInterrupted(job.lineage, job.epoch, since),
@@ -79,7 +84,7 @@ function attemptPatch(input: EndInput): AttemptPatch {
     verdict: verdict.kind,
     exitCode: exit?.code ?? null,
     exitSignal: exit?.signal ?? null,
-    stoppedBy: exit?.stoppedBy ?? null,
+    stoppedBy: exit === null ? input.passedLimit : exit.stoppedBy,
     outputBytes: exit?.bytesOut ?? evidence.outputBytes,
     evidenceLevel: evidence.level,
     note: verdict.kind === 'QUARANTINE' ? verdict.why : null,

@@ -10,10 +10,10 @@ import type { ProcessIdentity } from '../lifecycle/attempt.ts';
 
 /** Fallback where inotify is used up or an event was missed, milliseconds. */
 const FALLBACK_POLL_MS = 1000;
+/** How often a keeper that is ending is looked at, milliseconds. */
+const ENDING_POLL_MS = 20;
 /** How long a launched keeper may take to claim, milliseconds: a hundred starting at once took 15 s on two cores. */
 const CLAIM_TIMEOUT_MS = 60_000;
-/** How often an agent whose keeper died is looked at: nobody is left to tell us, milliseconds. */
-const ORPHAN_POLL_MS = 500;
 
 /**
  * Resolves when something in the run directory changes, after `FALLBACK_POLL_MS` at the latest. Rejects when aborted.
@@ -88,11 +88,7 @@ export async function awaitKeeper(input: {
   }
 }
 
-/** Waits until a process is dead, by identity. Used where no socket can tell: an adopted agent, an ending keeper. */
-export async function awaitDeath(
-  identity: ProcessIdentity,
-  signal: AbortSignal,
-  pollMs = ORPHAN_POLL_MS,
-): Promise<void> {
-  while (isAlive(identity)) await delay(pollMs, signal);
+/** Waits until a process is dead, by identity: a keeper that has closed its socket has a few milliseconds to live. */
+export async function awaitDeath(identity: ProcessIdentity, signal: AbortSignal): Promise<void> {
+  while (isAlive(identity)) await delay(ENDING_POLL_MS, signal);
 }

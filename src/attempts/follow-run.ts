@@ -7,13 +7,16 @@ import type { Job } from '../lifecycle/job.ts';
 import type { AttemptPatch } from '../store/store.ts';
 import type { AttemptContext } from './context.ts';
 import { endAttempt } from './end-attempt.ts';
-import { awaitDeath, awaitKeeper } from './follow-attempt.ts';
+import { awaitKeeper } from './follow-attempt.ts';
 import type { Judgement } from './gather-facts.ts';
 import { killOrphan, resolveAttempt } from './resolve-attempt.ts';
 import { cancelRun, type Run } from './run.ts';
+import { watchOrphan } from './watch-orphan.ts';
 
 /** How long a keeper may take to answer a question, milliseconds; a stopped one never does. */
 const STATUS_TIMEOUT_MS = 5000;
+/** How often the size of the output is recorded while it grows, milliseconds: the interval of a checkpoint (01 · E2). */
+const PROGRESS_MS = 30_000;
 
 /** Follows whatever lives of an attempt until it is over, then records its end. `signal` is the server's own end. */
 export async function followRun(
@@ -25,7 +28,7 @@ export async function followRun(
   for (;;) {
     const resolution = await resolveAttempt(ctx, { attempt, job, signal });
     if (resolution.kind === 'over') {
-      await endAttempt(ctx, { attempt, job, verdict: resolution.verdict, judgement: resolution.judgement }, signal);
+      await endAttempt(ctx, { attempt, job, ...resolution, passedLimit: run.passedLimit }, signal);
       return;
     }
     attempt = await attachAttempt(ctx, attempt, resolution.judgement);
@@ -70,17 +73,33 @@ async function followKeeper(ctx: AttemptContext, following: Following): Promise<
   if (connection === null) return;
   run.connection = connection;
   const close = (): void => connection.close();
+  let progress: NodeJS.Timeout | undefined;
   signal.addEventListener('abort', close, { once: true });
   try {
     if (run.cancelled) await cancelRun(run);
     await recordAgent(ctx, attempt, connection);
+    progress = setInterval(() => void recordProgress(ctx, attempt, connection), PROGRESS_MS);
     await connection.ended;
   } finally {
+    clearInterval(progress);
     signal.removeEventListener('abort', close);
     run.connection = null;
     connection.close();
   }
   signal.throwIfAborted();
+}
+
+/** Keeps the size of the output as last seen, so that a report can say what grew while no server was there. */
+async function recordProgress(ctx: AttemptContext, attempt: Attempt, connection: KeeperConnection): Promise<void> {
+  try {
+    const status = await connection.status(STATUS_TIMEOUT_MS);
+    const job = await ctx.store.getJob(attempt.jobId);
+    if (status === null || job === null || status.bytesOut === job.outputBytes) return;
+    await ctx.store.noteJob({ id: job.id, fence: job.fence, set: { outputBytes: status.bytesOut }, actor: 'attempts' });
+  } catch (error) {
+    // Only a figure for people: the next look comes soon, and the end is recorded from the exit record.
+    ctx.log.debug(`progress of job ${attempt.jobId}: ${messageOf(error)}`);
+  }
 }
 
 /** The first look may come before the agent has a process; its keeper tells once it has. */
@@ -91,7 +110,7 @@ async function recordAgent(ctx: AttemptContext, attempt: Attempt, connection: Ke
   await recordAttach(ctx, attempt, { agent: status.agent, keeper: status.keeper });
 }
 
-/** Its keeper is dead, the agent lives: no second one is started; this server watches it and keeps its wall limit. */
+/** Its keeper is dead, the agent lives: no second one is started; this server watches it and keeps its limits. */
 async function followOrphan(ctx: AttemptContext, following: Following): Promise<void> {
   const { attempt, run, signal, judgement } = following;
   const { agent } = judgement.evidence;
@@ -100,15 +119,12 @@ async function followOrphan(ctx: AttemptContext, following: Following): Promise<
     job: attempt.jobId,
   });
   run.orphan = judgement;
-  const end = (): void => {
-    killOrphan(attempt, judgement).catch((error: unknown) => ctx.log.error(`orphan ${agent.pid}: ${messageOf(error)}`));
-  };
-  const wall = setTimeout(end, Math.min(attempt.limits.wallMs, 2 ** 31 - 1));
   try {
     if (run.cancelled) await cancelRun(run);
-    await awaitDeath(agent, signal);
+    const runDir = ctx.home.runDirectory(attempt.jobId, attempt.number);
+    run.passedLimit = await watchOrphan({ agent, runDir, limits: attempt.limits, clock: ctx.clock, signal });
+    if (run.passedLimit !== null) await killOrphan(attempt, judgement);
   } finally {
-    clearTimeout(wall);
     run.orphan = null;
   }
 }

@@ -44,7 +44,7 @@ export async function resolveAttempt(
         return { kind: 'alive', by: 'orphan', judgement };
       case 'ENDING':
         if (evidence.keeper === null) await delay(ENDING_POLL_MS, signal);
-        else await awaitDeath(evidence.keeper, signal, ENDING_POLL_MS);
+        else await awaitDeath(evidence.keeper, signal);
         continue;
       case 'STRAYS': {
         const { ended, left } = await endStrays({ attempt: attempt.id, deadlineMs: STRAY_DEADLINE_MS });

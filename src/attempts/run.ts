@@ -4,6 +4,7 @@ import { fail } from '../kernel/errors.ts';
 import type { Attempt } from '../lifecycle/attempt.ts';
 import type { Judgement } from './gather-facts.ts';
 import { killOrphan } from './resolve-attempt.ts';
+import type { PassedLimit } from './watch-orphan.ts';
 
 /** One job in the hands of this server: what there is to stop when it is cancelled. */
 export interface Run {
@@ -14,6 +15,8 @@ export interface Run {
   connection: KeeperConnection | null;
   /** While an agent without a keeper is watched. */
   orphan: Judgement | null;
+  /** Which limit an agent without a keeper passed, for which this server ended it. */
+  passedLimit: PassedLimit | null;
   cancelled: boolean;
 }
 
@@ -21,7 +24,7 @@ export interface Run {
 export function openRun(cancelled: boolean): Run {
   const preparing = new AbortController();
   setMaxListeners(0, preparing.signal);
-  return { preparing, attempt: null, connection: null, orphan: null, cancelled };
+  return { preparing, attempt: null, connection: null, orphan: null, passedLimit: null, cancelled };
 }
 
 /** Passes the wish to cancel on to whatever lives of the run now; what comes to life later asks `cancelled` itself. */

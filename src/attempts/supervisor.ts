@@ -113,7 +113,7 @@ export function createSupervisor(ctx: AttemptContext, locks: RepositoryLocks): S
       const resolution = await resolveAttempt(ctx, { attempt, job, signal, scan });
       const { judgement } = resolution;
       if (resolution.kind === 'over') {
-        const ended = await endAttempt(ctx, { attempt, job, verdict: resolution.verdict, judgement }, signal);
+        const ended = await endAttempt(ctx, { attempt, job, ...resolution, passedLimit: null }, signal);
         return { resolution, ...ended };
       }
       const attached = await attachAttempt(ctx, attempt, judgement);
