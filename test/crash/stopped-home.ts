@@ -2,7 +2,7 @@ import type { Attempt } from '../../src/lifecycle/attempt.ts';
 import type { Home } from '../../src/lifecycle/home.ts';
 import type { Job } from '../../src/lifecycle/job.ts';
 import { openSqliteStore } from '../../src/store/sqlite/sqlite-store.ts';
-import type { JournalEvent, Lock, Store, StoreCheck } from '../../src/store/store.ts';
+import type { Boot, JournalEvent, Lock, Store, StoreCheck } from '../../src/store/store.ts';
 
 /** Everything the store of a home without a server says. */
 export interface StoppedHome {
@@ -12,6 +12,8 @@ export interface StoppedHome {
   queue: Job[];
   events: JournalEvent[];
   locks: Lock[];
+  /** Newest first. */
+  boots: Boot[];
   /** Stored prompts of the jobs, by job. */
   prompts: Map<string, string | null>;
   check: StoreCheck;
@@ -31,13 +33,14 @@ export async function readStoppedHome(home: Home): Promise<StoppedHome> {
       attempts.set(job.id, await store.listAttempts(job.id));
       prompts.set(job.id, await store.getPrompt(job.promptSha256));
     }
-    const [queue, locks, events, check] = await Promise.all([
+    const [queue, locks, boots, events, check] = await Promise.all([
       store.listQueue(10_000),
       store.listLocks(),
+      store.listBoots(),
       listAllEvents(store),
       store.checkDeep(),
     ]);
-    return { jobs, attempts, queue, events, locks, prompts, check };
+    return { jobs, attempts, queue, events, locks, boots, prompts, check };
   } finally {
     await store.stop();
   }

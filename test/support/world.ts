@@ -4,13 +4,15 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { appendFileSync, closeSync, openSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, realpath, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { endProcesses, scanProcesses } from '../../src/keeper/processes.ts';
 import { isAlive, readProcess, type ProcessIdentity } from '../../src/keeper/host-identity.ts';
+import type { AttemptView } from '../../src/api/contract/attempt.ts';
 import { homeLayout, type Home } from '../../src/lifecycle/home.ts';
+import type { RecoveryReport } from '../../src/lifecycle/report.ts';
 import { readServerFile, type ServerInfo } from '../../src/server/server-file.ts';
 import { until, within } from './poll.ts';
 import { createRepository } from './repository.ts';
@@ -90,6 +92,12 @@ export class World implements AsyncDisposable {
     await mkdir(world.witness);
     await createRepository(world.repository);
     return world;
+  }
+
+  /** Writes the configuration the next server reads. */
+  async configure(config: Record<string, unknown>): Promise<void> {
+    await mkdir(this.home.root, { recursive: true, mode: 0o700 });
+    await writeFile(this.home.configFile, JSON.stringify(config));
   }
 
   /** Starts a server on a free port and waits until it is ready, unless told otherwise. */
@@ -208,6 +216,20 @@ export class World implements AsyncDisposable {
     const answer = await this.api('GET', `/v1/jobs/${id}`);
     if (answer.status !== 200) throw new Error(`get ${id}: ${answer.status} ${JSON.stringify(answer.body)}`);
     return answer.body as JobView;
+  }
+
+  /** Attempts of a job, oldest first. */
+  async getAttempts(id: string): Promise<AttemptView[]> {
+    const answer = await this.api('GET', `/v1/jobs/${id}/attempts`);
+    if (answer.status !== 200) throw new Error(`attempts of ${id}: ${answer.status} ${JSON.stringify(answer.body)}`);
+    return (answer.body as { items: AttemptView[] }).items;
+  }
+
+  /** What this start found. */
+  async readReport(): Promise<RecoveryReport> {
+    const answer = await this.api('GET', '/v1/recovery/boots/latest');
+    if (answer.status !== 200) throw new Error(`report: ${answer.status} ${JSON.stringify(answer.body)}`);
+    return answer.body as RecoveryReport;
   }
 
   /** Waits until the job is in one of these states. */
