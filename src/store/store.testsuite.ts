@@ -1,12 +1,12 @@
 /** The conformance suite of the store contract: every implementation passes all of it. */
 import { describe } from 'node:test';
-import { testAttempts } from './suite/attempts.ts';
-import type { OpenHarness } from './suite/fixtures.ts';
-import { testJobs } from './suite/jobs.ts';
-import { testJournal } from './suite/journal.ts';
-import { testQueue } from './suite/queue.ts';
-import { testRecords } from './suite/records.ts';
-import { testTransitions } from './suite/transitions.ts';
+import { testAttempts } from './conformance/attempts.ts';
+import type { OpenHarness } from './conformance/fixtures.ts';
+import { testJobs } from './conformance/jobs.ts';
+import { testJournal } from './conformance/journal.ts';
+import { testQueue } from './conformance/queue.ts';
+import { testRecords } from './conformance/records.ts';
+import { testTransitions } from './conformance/transitions.ts';
 
 /** Registers the tests of an implementation; `open` makes a fresh, started, empty store for each of them. */
 export function runStoreSuite(name: string, open: OpenHarness): void {

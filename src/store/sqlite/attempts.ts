@@ -28,6 +28,7 @@ function toAttempt(record: AttemptRecord): Attempt {
   return record as Attempt;
 }
 
+/** Returns one attempt of a job, or null. */
 export function getAttempt(reader: Reader, jobId: string, number: number): Attempt | null {
   const row = reader.sql.get(
     `SELECT ${ATTEMPTS.select} FROM attempts WHERE job_id = $1 AND number = $2`,

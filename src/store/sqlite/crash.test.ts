@@ -4,11 +4,11 @@ import { spawn } from 'node:child_process';
 import { describe, it } from 'node:test';
 import type { JobState } from '../../lifecycle/transitions.ts';
 import type { Store } from '../store.ts';
-import { newJob } from '../suite/fixtures.ts';
+import { newJob } from '../conformance/fixtures.ts';
 import { openSqliteStore } from './sqlite-store.ts';
-import { makeScratch } from './testing/harness.ts';
+import { makeScratch } from './harness.fixture.ts';
 
-const CHILD = new URL('./testing/crash-child.ts', import.meta.url).pathname;
+const CHILD = new URL('./crash-child.fixture.ts', import.meta.url).pathname;
 
 /** Runs the child until it dies; returns how, and its complete lines as words. */
 async function runChild(

@@ -35,6 +35,7 @@ export function writeHead(session: Session, job: Chained<JobRecord>, head: strin
   session.jobs.set(id, { record: job.record, head });
 }
 
+/** Returns a job by id, or null. */
 export function getJob(reader: Reader, id: string): Job | null {
   const row = reader.sql.get(`SELECT ${JOBS.select} FROM jobs WHERE id = $1`, id);
   return row === null ? null : rowToJob(row);
@@ -64,6 +65,7 @@ export function findJob(reader: Reader, reference: string): Job | null {
   return rowToJob(first);
 }
 
+/** Returns the text of a prompt, or null. */
 export function getPrompt(reader: Reader, sha256: string): string | null {
   const row = reader.sql.get('SELECT body FROM prompts WHERE sha256 = $1', sha256);
   return row === null ? null : String(row['body']);

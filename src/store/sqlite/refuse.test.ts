@@ -18,9 +18,9 @@ import { DatabaseSync } from 'node:sqlite';
 import type { ErrorCode } from '../../kernel/errors.ts';
 import { isError } from '../../kernel/errors.ts';
 import { sha256 } from '../../kernel/hash.ts';
-import { accept, newRepository } from '../suite/fixtures.ts';
+import { accept, newRepository } from '../conformance/fixtures.ts';
 import { openSqliteStore } from './sqlite-store.ts';
-import { makeScratch } from './testing/harness.ts';
+import { makeScratch } from './harness.fixture.ts';
 import { witnessPath } from './witness.ts';
 
 /** Makes a database with a few jobs, closed cleanly. */

@@ -20,6 +20,7 @@ import type { Reader, Session } from './session.ts';
 /** Actor of what the operator of this machine does without naming one. */
 const OPERATOR = 'local';
 
+/** Returns a repository by name, or null. */
 export function getRepository(reader: Reader, name: string): Repository | null {
   const row = reader.sql.get(`SELECT ${REPOSITORIES.select} FROM repositories WHERE name = $1`, name);
   return row === null ? null : toRecord(REPOSITORIES, row);

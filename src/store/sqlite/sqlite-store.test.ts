@@ -1,4 +1,4 @@
 import { runStoreSuite } from '../store.testsuite.ts';
-import { openHarness } from './testing/harness.ts';
+import { openHarness } from './harness.fixture.ts';
 
 runStoreSuite('sqlite', () => openHarness());

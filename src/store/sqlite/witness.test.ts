@@ -16,9 +16,9 @@ import {
 import { join } from 'node:path';
 import type { RecoveryReport } from '../../lifecycle/report.ts';
 import type { Store } from '../store.ts';
-import { accept, newBoot, newRepository } from '../suite/fixtures.ts';
+import { accept, newBoot, newRepository } from '../conformance/fixtures.ts';
 import { openSqliteStore } from './sqlite-store.ts';
-import { makeScratch } from './testing/harness.ts';
+import { makeScratch } from './harness.fixture.ts';
 import { readWitness, witnessPath } from './witness.ts';
 
 async function withOpen<T>(path: string, body: (store: Store) => Promise<T>): Promise<T> {

@@ -4,8 +4,8 @@
  * Arguments: database, failpoints.
  */
 import { writeSync } from 'node:fs';
-import { newAttempt, newJob, newRepository } from '../../suite/fixtures.ts';
-import { openSqliteStore } from '../sqlite-store.ts';
+import { newAttempt, newJob, newRepository } from '../conformance/fixtures.ts';
+import { openSqliteStore } from './sqlite-store.ts';
 
 const CALLERS = 24;
 const ROUNDS = 200;

@@ -25,6 +25,7 @@ export async function withStore(open: OpenHarness, body: (harness: StoreHarness)
   }
 }
 
+/** A repository `app` to register. */
 export function newRepository(overrides: Partial<NewRepository> = {}): NewRepository {
   return {
     name: 'app',
@@ -40,6 +41,7 @@ export function newRepository(overrides: Partial<NewRepository> = {}): NewReposi
   };
 }
 
+/** A job of `app` to accept. */
 export function newJob(overrides: Partial<NewJob> = {}): NewJob {
   return {
     repository: 'app',
@@ -58,6 +60,7 @@ export function newJob(overrides: Partial<NewJob> = {}): NewJob {
   };
 }
 
+/** A start to record. */
 export function newBoot(id: string, overrides: Partial<Boot> = {}): Omit<Boot, 'readyAt' | 'stoppedAt' | 'report'> {
   return {
     id,
@@ -70,6 +73,7 @@ export function newBoot(id: string, overrides: Partial<Boot> = {}): Omit<Boot, '
   };
 }
 
+/** Accepts a job of `app`. */
 export async function accept(store: Store, overrides: Partial<NewJob> = {}): Promise<Job> {
   return (await store.acceptJob(newJob(overrides))).job;
 }
@@ -81,6 +85,7 @@ export async function claimNext(store: Store): Promise<Job> {
   return job;
 }
 
+/** An attempt of a claimed job to intend. */
 export function newAttempt(job: Job, overrides: Partial<NewAttempt> = {}): NewAttempt {
   return { jobId: job.id, fence: job.fence, mode: 'cold', sessionId: null, boot: 'boot_a', ...overrides };
 }

@@ -1,9 +1,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { StoreHarness } from '../../suite/fixtures.ts';
-import type { Store } from '../../store.ts';
-import { openSqliteStore, type SqliteStoreOptions } from '../sqlite-store.ts';
+import type { StoreHarness } from '../conformance/fixtures.ts';
+import type { Store } from '../store.ts';
+import { openSqliteStore, type SqliteStoreOptions } from './sqlite-store.ts';
 
 /** A directory for one test, removed by `dispose`. */
 export function makeScratch(): { directory: string; path: string; [Symbol.dispose](): void } {

@@ -1,0 +1,203 @@
+CREATE TABLE attempts (
+  job_id TEXT NOT NULL REFERENCES jobs (id),
+  number INTEGER NOT NULL CHECK (number >= 1),
+  id TEXT NOT NULL UNIQUE,
+  stage TEXT NOT NULL CHECK (stage IN ('implement')),
+  epoch INTEGER NOT NULL CHECK (epoch >= 1),
+  fence INTEGER NOT NULL CHECK (fence >= 1),
+  state TEXT NOT NULL,
+  mode TEXT NOT NULL CHECK (mode IN ('warm', 'cold')),
+  session_id TEXT,
+  limits TEXT NOT NULL CHECK (json_type(limits) = 'object'),
+  boot TEXT NOT NULL,
+  agent TEXT CHECK (json_type(agent) = 'object'),
+  keeper TEXT CHECK (json_type(keeper) = 'object'),
+  intended_at INTEGER NOT NULL,
+  started_at INTEGER,
+  ended_at INTEGER,
+  verdict TEXT,
+  exit_code INTEGER,
+  exit_signal TEXT,
+  stopped_by TEXT,
+  output_bytes INTEGER NOT NULL CHECK (output_bytes >= 0),
+  evidence_level TEXT CHECK (evidence_level IN ('cgroup', 'token')),
+  note TEXT,
+  version INTEGER NOT NULL,
+  PRIMARY KEY (job_id, number),
+  CHECK (CASE state
+    WHEN 'intended' THEN ended_at IS NULL
+    WHEN 'running' THEN ended_at IS NULL AND started_at IS NOT NULL
+    WHEN 'finished' THEN ended_at IS NOT NULL AND verdict IS NOT NULL
+    WHEN 'interrupted' THEN ended_at IS NOT NULL AND verdict IS NOT NULL
+    WHEN 'never_ran' THEN ended_at IS NOT NULL AND verdict IS NOT NULL
+    WHEN 'quarantined' THEN ended_at IS NOT NULL AND verdict IS NOT NULL
+    ELSE 0
+  END)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE boots (
+  number INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  previous_id TEXT,
+  host_boot TEXT NOT NULL,
+  pid INTEGER NOT NULL,
+  started_at INTEGER NOT NULL,
+  ready_at INTEGER,
+  stopped_at INTEGER,
+  previous_stop TEXT NOT NULL CHECK (previous_stop IN ('clean', 'crash', 'reboot', 'unknown')),
+  report TEXT CHECK (json_type(report) = 'object'),
+  head TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE counters (
+  name TEXT PRIMARY KEY,
+  value INTEGER NOT NULL CHECK (value >= 0)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE events (
+  seq INTEGER PRIMARY KEY,
+  at INTEGER NOT NULL,
+  actor TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  job_id TEXT,
+  attempt_id TEXT,
+  data TEXT NOT NULL,
+  prev_hash TEXT NOT NULL,
+  hash TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE jobs (
+  number INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  repository TEXT NOT NULL,
+  prompt_sha256 TEXT NOT NULL REFERENCES prompts (sha256),
+  command TEXT CHECK (json_type(command) = 'array'),
+  agent TEXT NOT NULL,
+  pipeline TEXT NOT NULL CHECK (pipeline IN ('implement')),
+  stage TEXT NOT NULL CHECK (stage IN ('implement')),
+  state TEXT NOT NULL,
+  outcome TEXT,
+  epoch INTEGER NOT NULL CHECK (epoch >= 1),
+  frozen INTEGER NOT NULL CHECK (frozen IN (0, 1)),
+  priority INTEGER NOT NULL,
+  fence INTEGER NOT NULL CHECK (fence >= 0),
+  attempts INTEGER NOT NULL CHECK (attempts >= 0),
+  on_interrupt TEXT NOT NULL CHECK (on_interrupt IN ('continue', 'ask')),
+  session_id TEXT,
+  workspace_state TEXT NOT NULL CHECK (workspace_state IN ('none', 'preparing', 'ready')),
+  base_commit TEXT,
+  output_bytes INTEGER NOT NULL CHECK (output_bytes >= 0),
+  cancel_requested_at INTEGER,
+  limits TEXT NOT NULL CHECK (json_type(limits) = 'object'),
+  deadline_ms INTEGER,
+  principal TEXT NOT NULL,
+  lineage TEXT NOT NULL,
+  reason TEXT,
+  blocker TEXT,
+  exit_code INTEGER,
+  exit_signal TEXT,
+  queue_seq INTEGER,
+  created_at INTEGER NOT NULL,
+  queued_at INTEGER,
+  started_at INTEGER,
+  finished_at INTEGER,
+  claimed_by TEXT,
+  idempotency_key TEXT,
+  request_sha256 TEXT,
+  version INTEGER NOT NULL,
+  head TEXT NOT NULL,
+  CHECK ((queue_seq IS NULL) = (queued_at IS NULL)),
+  -- Each state carries exactly the data valid in it. (A CASE compares; an IN list would build a table on every write.)
+  CHECK (CASE state
+    WHEN 'created' THEN queue_seq IS NULL AND outcome IS NULL AND finished_at IS NULL
+    WHEN 'queued' THEN queue_seq IS NOT NULL AND outcome IS NULL AND finished_at IS NULL
+    WHEN 'preparing' THEN queue_seq IS NOT NULL AND claimed_by IS NOT NULL AND fence >= 1 AND outcome IS NULL AND finished_at IS NULL
+    WHEN 'running' THEN queue_seq IS NOT NULL AND claimed_by IS NOT NULL AND fence >= 1 AND attempts >= 1 AND started_at IS NOT NULL AND outcome IS NULL AND finished_at IS NULL
+    WHEN 'blocked' THEN reason IS NOT NULL AND blocker IS NOT NULL AND outcome IS NULL AND finished_at IS NULL
+    WHEN 'quarantined' THEN reason IS NOT NULL AND blocker IS NOT NULL AND outcome IS NULL AND finished_at IS NULL
+    WHEN 'completed' THEN outcome IS 'success' AND finished_at IS NOT NULL
+    WHEN 'failed' THEN outcome IS 'failure' AND finished_at IS NOT NULL
+    WHEN 'cancelled' THEN outcome IS 'cancelled' AND finished_at IS NOT NULL
+    WHEN 'timed_out' THEN outcome IS 'timed_out' AND finished_at IS NOT NULL
+    ELSE 0
+  END),
+  CHECK ((idempotency_key IS NULL) = (request_sha256 IS NULL))
+) STRICT;
+
+CREATE TABLE locks (
+  key TEXT PRIMARY KEY,
+  boot TEXT NOT NULL,
+  holder TEXT NOT NULL CHECK (json_type(holder) = 'object'),
+  operation TEXT NOT NULL,
+  job_id TEXT REFERENCES jobs (id),
+  acquired_at INTEGER NOT NULL,
+  fence INTEGER NOT NULL CHECK (fence >= 1)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE migrations (
+  number INTEGER PRIMARY KEY,
+  name TEXT NOT NULL,
+  applied_at INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE prompts (
+  sha256 TEXT PRIMARY KEY CHECK (length(sha256) = 64),
+  body TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE repositories (
+  id TEXT PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE,
+  source TEXT NOT NULL,
+  source_kind TEXT NOT NULL CHECK (source_kind IN ('path', 'url')),
+  base TEXT NOT NULL,
+  verify TEXT NOT NULL CHECK (json_type(verify) = 'array'),
+  merge INTEGER NOT NULL CHECK (merge IN (0, 1)),
+  trusted INTEGER NOT NULL CHECK (trusted IN (0, 1)),
+  concurrency INTEGER NOT NULL CHECK (concurrency >= 1),
+  command TEXT CHECK (json_type(command) = 'array'),
+  clone_state TEXT NOT NULL CHECK (clone_state IN ('registered', 'cloning', 'ready', 'failed')),
+  unavailable TEXT,
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL,
+  version INTEGER NOT NULL,
+  head TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE tokens (
+  id TEXT PRIMARY KEY,
+  name TEXT NOT NULL,
+  sha256 TEXT NOT NULL UNIQUE CHECK (length(sha256) = 64),
+  created_at INTEGER NOT NULL,
+  revoked_at INTEGER,
+  head TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE tombstones (
+  subject TEXT PRIMARY KEY,
+  head TEXT NOT NULL,
+  removed_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX attempts_interrupted ON attempts (job_id, ended_at) WHERE state = 'interrupted';
+
+CREATE INDEX attempts_live ON attempts (id) WHERE state IN ('intended', 'running');
+
+CREATE INDEX events_subject ON events (subject, seq);
+
+CREATE INDEX jobs_active ON jobs (number) WHERE state IN ('preparing', 'running');
+
+CREATE INDEX jobs_claimable ON jobs (repository, priority DESC, queue_seq) WHERE state = 'queued' AND frozen = 0;
+
+CREATE INDEX jobs_ended ON jobs (state, number) WHERE finished_at IS NOT NULL;
+
+CREATE UNIQUE INDEX jobs_idempotency ON jobs (principal, idempotency_key) WHERE idempotency_key IS NOT NULL;
+
+CREATE INDEX jobs_lineage ON jobs (lineage) WHERE lineage <> id;
+
+CREATE INDEX jobs_live ON jobs (number) WHERE finished_at IS NULL;
+
+CREATE INDEX jobs_queue ON jobs (priority DESC, queue_seq) WHERE state = 'queued';
+
+CREATE INDEX jobs_repository ON jobs (repository, number);
