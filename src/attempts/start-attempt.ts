@@ -125,19 +125,22 @@ async function buildInvocation(
   };
   if (attempt.mode === 'cold' || attempt.sessionId === null) return adapter.command(launch);
   const continuation = continuationPrompt({
-    unfinishedTool: await findUnfinishedTool(ctx, job, attempt),
-    attempt: attempt.number,
+    ...(await describeInterruption(ctx, job, attempt)),
     reason: 'its machine or its supervisor went down, or somebody ended it',
   });
   return adapter.resumeCommand({ ...launch, sessionId: attempt.sessionId, continuation });
 }
 
-/** Name of the tool the last attempt was in when it ended, as far as its output tells. */
-async function findUnfinishedTool(ctx: AttemptContext, job: Job, attempt: Attempt): Promise<string | null> {
+/** Which attempt was interrupted, and in which tool, as far as its output tells. */
+async function describeInterruption(
+  ctx: AttemptContext,
+  job: Job,
+  next: Attempt,
+): Promise<{ attempt: number; unfinishedTool: string | null }> {
   const attempts = await ctx.store.listAttempts(job.id);
-  const last = attempts.findLast((one) => one.number < attempt.number && one.state !== 'never_ran');
-  if (last === undefined) return null;
+  const last = attempts.findLast((one) => one.number < next.number && one.state !== 'never_ran');
+  if (last === undefined) return { attempt: next.number - 1, unfinishedTool: null };
   const runDir = ctx.home.runDirectory(job.id, last.number);
   const summary = await readSummary(runDir, ctx.agents.get(job.agent), last.outputBytes);
-  return summary.openTools.at(-1)?.name ?? null;
+  return { attempt: last.number, unfinishedTool: summary.openTools.at(-1)?.name ?? null };
 }
