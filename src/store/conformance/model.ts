@@ -1,0 +1,135 @@
+/** The store as a few lists in memory: what the model test compares every implementation with. */
+import type { ErrorCode } from '../../kernel/errors.ts';
+import {
+  ATTEMPT_TRANSITIONS,
+  JOB_TRANSITIONS,
+  canMoveAttempt,
+  canMoveJob,
+  isActive,
+  type AttemptState,
+  type AttemptTransition,
+  type JobState,
+  type JobTransition,
+} from '../../lifecycle/transitions.ts';
+
+export interface ModelAttempt {
+  id: string;
+  state: AttemptState;
+  fence: number;
+  epoch: number;
+}
+
+export interface ModelJob {
+  id: string;
+  number: number;
+  state: JobState;
+  priority: number;
+  epoch: number;
+  fence: number;
+  queueSeq: number | null;
+  cancelRequested: boolean;
+  attempts: ModelAttempt[];
+}
+
+export type Verdict = 'ok' | ErrorCode;
+
+/** Jobs of one repository `app`; every method says what the store must answer, and does it. */
+export class StoreModel {
+  jobs: ModelJob[] = [];
+  keys = new Map<string, string>();
+  lastQueueSeq = 0;
+  concurrency = 3;
+
+  clone(): StoreModel {
+    const copy = new StoreModel();
+    copy.jobs = structuredClone(this.jobs);
+    copy.keys = new Map(this.keys);
+    copy.lastQueueSeq = this.lastQueueSeq;
+    return copy;
+  }
+
+  accept(id: string, input: { priority: number; start: boolean; key: string | null }): void {
+    const queueSeq = input.start ? ++this.lastQueueSeq : null;
+    const state = input.start ? 'queued' : 'created';
+    const number = this.jobs.length + 1;
+    const { priority, key } = input;
+    this.jobs.push({ id, number, state, priority, epoch: 1, fence: 0, queueSeq, cancelRequested: false, attempts: [] });
+    if (key !== null) this.keys.set(key, id);
+  }
+
+  /** Queued jobs in order. */
+  queue(): ModelJob[] {
+    return this.jobs
+      .filter((job) => job.state === 'queued')
+      .toSorted((a, b) => b.priority - a.priority || (a.queueSeq ?? 0) - (b.queueSeq ?? 0));
+  }
+
+  claim(max: number, hostLimit: number): ModelJob[] {
+    const active = this.jobs.filter((job) => isActive(job.state)).length;
+    const room = Math.max(0, Math.min(max, hostLimit - active, this.concurrency - active));
+    const claimed = this.queue().slice(0, room);
+    for (const job of claimed) {
+      job.state = 'preparing';
+      job.fence++;
+    }
+    return claimed;
+  }
+
+  /** What keeps a transition from a job; `fence` null is an operator. */
+  judgeMove(job: ModelJob, transition: JobTransition, fence: number | null): Verdict {
+    if (fence !== null && fence !== job.fence) return 'fenced';
+    if (fence === null && isActive(job.state)) return 'state-conflict';
+    return canMoveJob(job.state, transition) ? 'ok' : 'state-conflict';
+  }
+
+  move(job: ModelJob, transition: JobTransition, fence: number | null): Verdict {
+    const verdict = this.judgeMove(job, transition, fence);
+    if (verdict !== 'ok') return verdict;
+    const isPutBack = transition === 'requeue' || transition === 'interrupt';
+    job.state = isPutBack && job.cancelRequested ? 'cancelled' : JOB_TRANSITIONS[transition].to;
+    if (transition === 'start' || transition === 'retry') job.queueSeq = ++this.lastQueueSeq;
+    if (transition === 'retry') {
+      job.epoch++;
+      job.cancelRequested = false;
+    }
+    return 'ok';
+  }
+
+  cancel(job: ModelJob): Verdict {
+    if (!isActive(job.state)) return this.move(job, 'cancel', null);
+    job.cancelRequested = true;
+    return 'ok';
+  }
+
+  judgeIntend(job: ModelJob, fence: number): Verdict {
+    return this.judgeMove(job, 'launch', fence);
+  }
+
+  intend(job: ModelJob, fence: number, id: string): void {
+    job.state = 'running';
+    job.attempts.push({ id, state: 'intended', fence, epoch: job.epoch });
+  }
+
+  moveAttempt(job: ModelJob, attempt: ModelAttempt, transition: AttemptTransition, fence: number): Verdict {
+    const verdict = this.judgeAttempt(job, attempt, transition, fence);
+    if (verdict === 'ok') attempt.state = ATTEMPT_TRANSITIONS[transition].to;
+    return verdict;
+  }
+
+  judgeAttempt(job: ModelJob, attempt: ModelAttempt, transition: AttemptTransition, fence: number): Verdict {
+    if (fence !== job.fence || fence !== attempt.fence) return 'fenced';
+    return canMoveAttempt(attempt.state, transition) ? 'ok' : 'state-conflict';
+  }
+
+  settle(
+    job: ModelJob,
+    attempt: ModelAttempt,
+    by: { attempt: AttemptTransition; job: JobTransition; fence: number },
+  ): Verdict {
+    const first = this.judgeAttempt(job, attempt, by.attempt, by.fence);
+    if (first !== 'ok') return first;
+    const second = this.move(job, by.job, by.fence);
+    if (second === 'ok') attempt.state = ATTEMPT_TRANSITIONS[by.attempt].to;
+    return second;
+  }
+}
