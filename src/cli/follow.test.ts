@@ -73,7 +73,8 @@ class Wire {
     let sent = 0;
     const send = (event: string, position: StreamPosition, data: object): boolean => {
       if (trouble.cutAfter !== null && sent++ >= trouble.cutAfter) {
-        response.destroy();
+        // What was written before must arrive, or the cut would always be at the beginning.
+        response.write(': cut\n\n', () => response.destroy());
         return false;
       }
       response.write(`id: ${formatStreamId(position)}\nevent: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
@@ -137,17 +138,17 @@ const START: StreamPosition = { attempt: 1, offset: 0, seq: 0 };
 
 test('whatever the wire does, every byte arrives once and in order', async () => {
   const trouble = fc.record({
-    chunk: fc.integer({ min: 1, max: 40 }),
-    cutAfter: fc.integer({ min: 0, max: 6 }),
-    overlap: fc.nat({ max: 30 }),
-    gap: fc.constantFrom(0, 0, 0, 5),
+    chunk: fc.integer({ min: 1, max: 20 }),
+    cutAfter: fc.integer({ min: 2, max: 8 }),
+    overlap: fc.integer({ min: 0, max: 30 }),
+    gap: fc.constantFrom(0, 0, 0, 0, 0, 5),
   });
   const outputs = fc.array(
-    fc.uint8Array({ maxLength: 120 }).map((bytes) => Buffer.from(bytes)),
+    fc.uint8Array({ minLength: 40, maxLength: 200, size: 'max' }).map((bytes) => Buffer.from(bytes)),
     { minLength: 1, maxLength: 3 },
   );
   await fc.assert(
-    fc.asyncProperty(outputs, fc.array(trouble, { maxLength: 2 }), async (written, troubles) => {
+    fc.asyncProperty(outputs, fc.array(trouble, { minLength: 2, maxLength: 3 }), async (written, troubles) => {
       const wire = new Wire(written, troubles, 'completed');
       await wire.start();
       try {
@@ -162,7 +163,7 @@ test('whatever the wire does, every byte arrives once and in order', async () =>
         await wire.stop();
       }
     }),
-    { numRuns: 25 },
+    { numRuns: 12 },
   );
 });
 
