@@ -23,10 +23,11 @@ export type Resolution =
 /**
  * Judges an attempt until the verdict is final or something of it lives: waits for a keeper that is ending, ends strays,
  * seals what never started. The same loop serves a live server and recovery; it can be killed anywhere and run again.
+ * With `wait` false what cannot be over yet counts as alive: one keeper that hangs must not hold up a whole start.
  */
 export async function resolveAttempt(
   ctx: AttemptContext,
-  input: { attempt: Attempt; job: Job; signal: AbortSignal; scan?: ProcessScan },
+  input: { attempt: Attempt; job: Job; signal: AbortSignal; scan?: ProcessScan; wait?: boolean },
 ): Promise<Resolution> {
   const { attempt, signal } = input;
   const adapter = ctx.agents.get(input.job.agent);
@@ -43,6 +44,7 @@ export async function resolveAttempt(
       case 'ORPHAN_RUNNING':
         return { kind: 'alive', by: 'orphan', judgement };
       case 'ENDING':
+        if (input.wait === false) return { kind: 'alive', by: 'keeper', judgement };
         if (evidence.keeper === null) await delay(ENDING_POLL_MS, signal);
         else await awaitDeath(evidence.keeper, signal);
         continue;
@@ -51,6 +53,7 @@ export async function resolveAttempt(
         ctx.log.warn(`ended ${ended} strays of job ${input.job.number}, ${left.length} still alive`, {
           job: attempt.jobId,
         });
+        if (left.length > 0 && input.wait === false) return { kind: 'alive', by: 'orphan', judgement };
         continue;
       }
       case 'NOT_STARTED': {

@@ -110,7 +110,7 @@ export function createSupervisor(ctx: AttemptContext, locks: RepositoryLocks): S
     },
     async adopt(attempt, job, scan) {
       const { signal } = closing;
-      const resolution = await resolveAttempt(ctx, { attempt, job, signal, scan });
+      const resolution = await resolveAttempt(ctx, { attempt, job, signal, scan, wait: false });
       const { judgement } = resolution;
       if (resolution.kind === 'over') {
         const ended = await endAttempt(ctx, { attempt, job, ...resolution, passedLimit: null }, signal);
