@@ -22,6 +22,7 @@ import {
   writeFiles,
 } from './repository.fixture.ts';
 import type { Place, World } from './repository.fixture.ts';
+import { safeGit, type GitProfile } from './safe-git.ts';
 import { inspectSource } from './source.ts';
 
 interface Trap {
@@ -266,6 +267,34 @@ describe('nothing an agent leaves in a repository is run', () => {
     assert.ok(!canary.sang());
     assert.ok(!existsSync(place.path('elsewhere')));
   });
+});
+
+describe('a command that is pointed at a hostile .git after all', () => {
+  // Filters and diff drivers would run there: that is why trees are read through a repository of ours.
+  for (const name of ['core.fsmonitor', 'core.hooksPath', 'hooks of its own', 'include.path', 'a nested repository']) {
+    it(`runs nothing by ${name}`, async () => {
+      await using place = makePlace();
+      const repo = place.path('repo');
+      makeRepository(repo);
+      const canary = makeCanary(place);
+      const trap = TRAPS.find((candidate) => candidate.name === name) ?? assert.fail(`no trap ${name}`);
+      trap.arm(repo, canary.program);
+      runPlain(repo, trap.trigger ?? []);
+      assert.ok(canary.sang());
+      rmSync(place.path('canary'));
+      writeFiles(repo, { 'work.txt': 'done\n' });
+      const gitDir = join(repo, '.git');
+      const profile: GitProfile = { kind: 'observe', gitDir, workTree: repo, indexFile: join(gitDir, 'index') };
+      await safeGit({ profile, args: ['add', 'work.txt'] });
+      await safeGit({
+        profile,
+        args: ['diff', '--no-ext-diff', '--no-textconv', '--ignore-submodules=all', 'HEAD', '--'],
+      });
+      const config = ['user.name=x', 'user.email=x@example.invalid'];
+      await safeGit({ profile, args: ['commit', '-qm', 'x'], config });
+      assert.ok(!canary.sang());
+    });
+  }
 });
 
 describe('a workspace whose .git was replaced', () => {

@@ -193,7 +193,8 @@ describe('repositories inside a workspace', () => {
     const ws = world.workspaceDir;
     makeRepository(join(ws, 'committed'), { file: 'one\n' });
     writeFiles(ws, { 'committed/dirty': 'two\n', 'unborn/file': 'three\n', 'committed/.gitignore': 'skip\n' });
-    writeFiles(ws, { 'committed/skip': 'skipped\n' });
+    writeFiles(ws, { 'committed/skip': 'skipped\n', '.gitignore': 'ignored/\n' });
+    makeRepository(join(ws, 'ignored'), { file: 'seven\n' });
     plainGit(ws, 'init', '-q', 'unborn');
     makeRepository(join(ws, 'unborn/deeper'), { file: 'four\n' });
     makeRepository(join(ws, 'staged'), { file: 'five\n' });
@@ -205,6 +206,7 @@ describe('repositories inside a workspace', () => {
     const expected = ['committed/dirty', 'committed/file', 'unborn/file', 'unborn/deeper/file', 'staged/file'];
     for (const name of [...expected, 'linked/file', 'bare/HEAD']) assert.ok(files.includes(name), name);
     assert.ok(!files.includes('committed/skip'));
+    assert.ok(!files.includes('ignored/file'));
     assert.doesNotMatch(plainGit(world.mirrorDir, 'ls-tree', '-r', commit), /^160000/m);
     const text = await diff(world);
     for (const word of ['one', 'two', 'three', 'four', 'five', 'six'])
@@ -272,7 +274,7 @@ describe('saveTree', () => {
     const world = await makeWorld(place);
     writeFiles(world.workspaceDir, { 'a.txt': 'one' });
     const first = await save(world);
-    assert.equal(await save(world), first);
+    assert.equal(await save(world, { message: 'said otherwise' }), first);
     writeFiles(world.workspaceDir, { 'a.txt': 'two' });
     const second = await save(world);
     assert.notEqual(second, first);

@@ -47,6 +47,9 @@ describe('safeOpen', () => {
       const opened = safeOpen(place.path('root'), name);
       await assert.rejects(opened, (error) => isError(error, 'workspace-unsafe'), JSON.stringify(name));
     }
+    // Not even opened: what it leads to could be a device.
+    const opened = safeOpen(place.path('root'), 'symlink');
+    await assert.rejects(opened, (error) => isError(error) && error.detail.endsWith('is a symlink'));
   });
 
   it('says ENOENT for what does not exist, so that only that means absent', async () => {
