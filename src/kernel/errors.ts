@@ -184,6 +184,7 @@ export interface ErrorRow {
   hint: string;
 }
 
+// oxlint-disable-next-line max-params -- four columns, and only the table above calls it
 function row(title: string, status: number, exit: number, hint: string): ErrorRow {
   return { title, status, exit, hint };
 }

@@ -1,4 +1,5 @@
 /** A process of its own for failpoints.test.ts: `SPECIFICATION main|worker`; says `reached n` before each of three hits. */
+import { once } from 'node:events';
 import { writeSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { armFailpoints, failpoint } from './failpoints.ts';
@@ -7,10 +8,11 @@ const [specification, where] = process.argv.slice(2);
 
 // A worker shares the arguments of its process, but not this word.
 if (where === 'worker' && process.env['IN_WORKER'] === undefined) {
-  new Worker(new URL(import.meta.url), {
+  const worker = new Worker(new URL(import.meta.url), {
     argv: process.argv.slice(2),
     env: { ...process.env, IN_WORKER: '1' },
   });
+  await once(worker, 'exit');
 } else {
   armFailpoints(specification);
   for (let hit = 1; hit <= 3; hit++) {

@@ -68,7 +68,7 @@ function start(specification: string, where: 'main' | 'worker'): Running {
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     said += text;
   });
-  const ended = once(child, 'close').then(([code, signal]) => ({ code, signal }) as Awaited<Running['ended']>);
+  const ended: Running['ended'] = once(child, 'close').then(([code, signal]) => ({ code, signal }));
   return { child, out: () => said, ended };
 }
 

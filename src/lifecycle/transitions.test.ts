@@ -36,10 +36,12 @@ function reachable(start: string, rows: readonly [string, Row][]): Set<string> {
   return seen;
 }
 
-for (const [name, { states, rows, first }] of Object.entries({
-  job: { states: JOB_STATES as readonly string[], rows: JOB_ROWS as [string, Row][], first: 'created' },
-  attempt: { states: ATTEMPT_STATES as readonly string[], rows: ATTEMPT_ROWS as [string, Row][], first: 'intended' },
-})) {
+const TABLES: Record<string, { states: readonly string[]; rows: readonly [string, Row][]; first: string }> = {
+  job: { states: JOB_STATES, rows: JOB_ROWS, first: 'created' },
+  attempt: { states: ATTEMPT_STATES, rows: ATTEMPT_ROWS, first: 'intended' },
+};
+
+for (const [name, { states, rows, first }] of Object.entries(TABLES)) {
   describe(`the ${name} table`, () => {
     it('knows only states that exist, each once per row, and says why', () => {
       for (const [transition, { from, to, cause }] of rows) {
