@@ -129,7 +129,7 @@ for (const [name, both] of Object.entries(BOTH)) {
 
     it('lie in directories that may exist, in part or whole', async () => {
       for (const path of ['a/b/c', 'a/b/c', 'a/b', 'a/d/', './a/../a/e']) await make(`${dir}/${path}`);
-      assert.deepEqual(readdirSync(dir, { recursive: true }).toSorted(), ['a', 'a/b', 'a/b/c', 'a/d', 'a/e']);
+      assert.deepEqual(readdirSync(dir, { recursive: true, encoding: 'utf8' }).toSorted(), ['a', 'a/b', 'a/b/c', 'a/d', 'a/e']);
       await make('/');
     });
 
@@ -162,7 +162,7 @@ describe('renameDurable and removeDurable', () => {
     mkdirSync(join(dir, 'from/a'), { recursive: true });
     mkdirSync(join(dir, 'to'));
     await renameDurable(join(dir, 'from/a'), join(dir, 'to/b'));
-    assert.deepEqual(readdirSync(dir, { recursive: true }).toSorted(), ['from', 'to', 'to/b']);
+    assert.deepEqual(readdirSync(dir, { recursive: true, encoding: 'utf8' }).toSorted(), ['from', 'to', 'to/b']);
     await assert.rejects(renameDurable(join(dir, 'from/a'), join(dir, 'to/c')), hasErrno('ENOENT'));
   });
 
