@@ -43,7 +43,7 @@ export async function acceptJob(
       idleMs: body.limits?.idleMs ?? idleMs,
       outputBytes: body.limits?.outputBytes ?? outputBytes,
     },
-    deadlineMs: body.deadlineMs ?? null,
+    deadlineMs: null,
     start: body.start ?? true,
     principal,
     // Of the body as it was sent: defaults that change later must not turn a repetition into a conflict.

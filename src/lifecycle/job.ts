@@ -15,7 +15,6 @@ export type Reason =
   | 'wall_limit'
   | 'idle_limit'
   | 'output_limit'
-  | 'deadline'
   | 'cancelled_by_client'
   | 'crash_loop'
   | 'fix_config'

@@ -8,7 +8,7 @@ import { cursorSchema, limitSchema, pageOf, timeSchema } from './common.ts';
 const MAX_SPAN_MS = 366 * 86_400_000;
 
 /** Fields of the whole interface that this version does not carry out yet: refused by name, never ignored. */
-export const LATER_FIELDS: readonly string[] = ['packet', 'after', 'callbacks', 'epic'];
+export const LATER_FIELDS: readonly string[] = ['deadlineMs', 'packet', 'after', 'callbacks', 'epic'];
 
 const promptSchema = z
   .string()
@@ -46,7 +46,6 @@ export const newJobSchema = z
     pipeline: z.literal('implement', 'only "implement" is supported by this version').optional(),
     start: z.boolean().optional().meta({ default: true, description: 'False leaves it `created`.' }),
     priority: z.int().min(-1000).max(1000).optional().meta({ default: 0, description: 'Higher goes first.' }),
-    deadlineMs: spanSchema.optional().meta({ description: 'Milliseconds after acceptance at which it is timed out.' }),
     limits: z
       .strictObject({
         wallMs: spanSchema.optional(),

@@ -5,11 +5,10 @@ import { parseDuration } from '../../kernel/duration.ts';
 import { fail } from '../../kernel/errors.ts';
 import { MAX_PROMPT_BYTES } from '../../lifecycle/job.ts';
 import { readStdin } from '../ask.ts';
-import { setAction, type Runtime } from '../command.ts';
+import type { Call, Runtime } from '../command.ts';
 import { ensureServer } from '../ensure-server.ts';
 import { followToEnd, waitToEnd } from '../watch-job.ts';
 import { repositoryOfDirectory } from '../repository-of-directory.ts';
-import type { Context } from '../shell.ts';
 import { wholeNumber } from '../words.ts';
 
 interface RunOptions {
@@ -18,7 +17,6 @@ interface RunOptions {
   pipeline?: 'implement';
   priority?: number;
   timeout?: number;
-  deadline?: number;
   idempotencyKey?: string;
   onInterrupt?: 'continue' | 'ask';
   hold?: boolean;
@@ -43,49 +41,49 @@ export function registerRun(program: Command, runtime: Runtime): void {
     .addOption(new Option('--pipeline <name>', 'stages to walk').choices(['implement']))
     .option('--priority <n>', 'higher goes first, -1000 to 1000', wholeNumber(-1000, 1000))
     .option('--timeout <duration>', 'longest time one attempt may run, like 90m', parseDuration)
-    .option('--deadline <duration>', 'time from now after which the job is timed out', parseDuration)
     .option('--idempotency-key <key>', 'the same key submits the same job once')
     .addOption(new Option('--on-interrupt <what>', 'after an interrupted attempt').choices(['continue', 'ask']))
     .option('--hold', 'do not queue it yet (see start)')
     .option('--wait', 'wait for its end; the exit code tells it')
     .option('--follow', 'print its output while it runs; the exit code tells its end')
     .option('--raw', 'with --follow: print to a terminal unchanged');
-  setAction<RunOptions>(command, runtime, run);
+  runtime.handle<RunOptions>(command, run);
 }
 
-async function run(context: Context, args: string[], options: RunOptions): Promise<number> {
+async function run(call: Call<RunOptions>): Promise<number> {
+  const { options } = call;
   if (options.hold === true && (options.wait === true || options.follow === true)) {
     throw fail('bad-usage', 'a job on hold does not start, so there is nothing to wait for', {
       hint: 'Leave out --hold.',
     });
   }
-  const work = await readWork(context, args[0], options);
-  await ensureServer(context);
+  const work = await readWork(call);
+  await ensureServer(call);
   const body: NewJobBody = {
     ...work,
-    repository: options.repo ?? (await repositoryOfDirectory(context)),
+    repository: options.repo ?? (await repositoryOfDirectory(call)),
     ...given('pipeline', options.pipeline),
     ...given('priority', options.priority),
-    ...given('deadlineMs', options.deadline),
     ...given('onInterrupt', options.onInterrupt),
     ...(options.timeout === undefined ? {} : { limits: { wallMs: options.timeout } }),
     ...(options.hold === true ? { start: false } : {}),
   };
   // A key of our own lets a submission whose answer was lost be repeated without a second job.
   const idempotencyKey = options.idempotencyKey ?? randomUUID();
-  const job = await context.client.call<JobView>({ method: 'POST', path: '/v1/jobs', body, idempotencyKey });
-  return afterSubmission(context, job, options);
+  const job = await call.client.call<JobView>({ method: 'POST', path: '/v1/jobs', body, idempotencyKey });
+  return afterSubmission(call, job);
 }
 
-async function afterSubmission(context: Context, job: JobView, options: RunOptions): Promise<number> {
-  const { terminal } = context;
+async function afterSubmission(call: Call<RunOptions>, job: JobView): Promise<number> {
+  const { terminal, options } = call;
   if (options.follow === true) {
     terminal.message(`job ${job.number} submitted; Ctrl-C detaches, the job goes on`);
-    return followToEnd(context, job, { raw: options.raw === true, stream: 'stdout', from: { attempt: 1, offset: 0 } });
+    const from = { attempt: 1, offset: 0 };
+    return followToEnd(call, { job, raw: options.raw === true, stream: 'stdout', from });
   }
   if (options.wait === true) {
     if (!terminal.json) await terminal.data(`${job.number}\n`);
-    return waitToEnd(context, [job], null);
+    return waitToEnd(call, { jobs: [job], timeoutMs: null });
   }
   if (terminal.json) {
     await terminal.document(job);
@@ -98,15 +96,12 @@ async function afterSubmission(context: Context, job: JobView, options: RunOptio
   return 0;
 }
 
-async function readWork(
-  context: Context,
-  argument: string | undefined,
-  options: RunOptions,
-): Promise<Pick<NewJobBody, 'prompt' | 'command' | 'agent'>> {
-  const { tail } = context;
+async function readWork(call: Call<RunOptions>): Promise<Pick<NewJobBody, 'prompt' | 'command' | 'agent'>> {
+  const { tail, options } = call;
+  const [argument] = call.args;
   if (tail !== null && tail.length === 0)
     throw fail('bad-usage', 'nothing follows --', { hint: 'Write the command after it.' });
-  const prompt = argument === '-' ? await readStdin(context, MAX_PROMPT_BYTES) : argument;
+  const prompt = argument === '-' ? await readStdin(call, MAX_PROMPT_BYTES) : argument;
   if (prompt === undefined && tail === null) {
     throw fail('bad-usage', 'there is nothing to do', {
       hint: 'Give a prompt, - to read it from stdin, or a command after --: holdfast run -- make test',
