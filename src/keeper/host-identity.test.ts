@@ -48,6 +48,7 @@ test('a /proc that hides process 1 is refused, not read as "dead"', () => {
 
 test('the same pid with another start time is neither alive nor signalled', async () => {
   const child = spawn('sleep', ['60'], { stdio: 'ignore' });
+  after(() => child.kill('SIGKILL'));
   const gone = new Promise((resolve) => child.once('exit', (_code, signal) => resolve(signal)));
   const pid = child.pid ?? 0;
   const found = readProcess(pid);

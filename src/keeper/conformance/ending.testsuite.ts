@@ -210,6 +210,14 @@ export function testLimits(command: string[]): void {
     assert.deepEqual([exit.stoppedBy, exit.signal], ['idle', 'SIGTERM']);
   });
 
+  test('output alone is a sign of life', async () => {
+    await using trial = new Trial(command);
+    const script = 'i=0; while [ $i -lt 15 ]; do echo $i; sleep 0.1; i=$((i+1)); done; exit 3';
+    await trial.start(script, { limits: { ...limits, idleMs: 500 } });
+    const exit = await trial.exit();
+    assert.deepEqual([exit.code, exit.stoppedBy], [3, null]);
+  });
+
   test('silence is no idleness while a tool in another session uses the CPU', async () => {
     await using trial = new Trial(command);
     const busy = 'i=0; while [ $i -lt 1000000 ]; do i=$((i+1)); done';
