@@ -54,8 +54,8 @@ export class Client {
   }
 
   /** Returns the JSON of a GET. */
-  async get<T>(path: string, query: NonNullable<Call['query']> = {}, signal?: AbortSignal): Promise<T> {
-    return this.call<T>({ path, query, ...(signal === undefined ? {} : { signal }) });
+  async get<T>(path: string, query: NonNullable<Call['query']> = {}): Promise<T> {
+    return this.call<T>({ path, query });
   }
 
   /** Returns the JSON answer of a POST. */
@@ -98,13 +98,14 @@ export class Client {
     for (const [name, value] of Object.entries(call.query ?? {})) {
       if (value !== null && value !== undefined) url.searchParams.set(name, String(value));
     }
-    const response = await fetchOrFail(url, call, address);
+    const response = await fetchOrFail({ url, call, address });
     if (response.ok) return response;
     throw await readProblem(response, address.url);
   }
 }
 
-async function fetchOrFail(url: URL, call: Call, address: ServerAddress): Promise<Response> {
+async function fetchOrFail(request: { url: URL; call: Call; address: ServerAddress }): Promise<Response> {
+  const { url, call, address } = request;
   const headers = new Headers({ accept: 'application/json', ...call.headers });
   if (address.token !== null) headers.set('authorization', `Bearer ${address.token}`);
   if (call.idempotencyKey !== undefined) headers.set('idempotency-key', call.idempotencyKey);
@@ -122,11 +123,12 @@ async function fetchOrFail(url: URL, call: Call, address: ServerAddress): Promis
     });
   } catch (error) {
     if (call.signal?.aborted === true) throw call.signal.reason;
-    throw unreachable(address.url, error, timeoutMs);
+    throw unreachable({ url: address.url, error, timeoutMs });
   }
 }
 
-function unreachable(url: string, error: unknown, timeoutMs: number | null): HoldfastError {
+function unreachable(what: { url: string; error: unknown; timeoutMs: number | null }): HoldfastError {
+  const { url, error, timeoutMs } = what;
   if (error instanceof Error && error.name === 'TimeoutError') {
     return fail('server-unreachable', `${url} took the call but did not answer within ${(timeoutMs ?? 0) / 1000} s`, {
       hint: 'Look at the server log; a server that hangs is replaced with `holdfast serve --takeover`.',

@@ -1,27 +1,35 @@
 import type { Command } from 'commander';
 import { makeContext, type Context, type GlobalOptions, type Shell } from './shell.ts';
 
-/** What all commands of one call share. */
-export interface Runtime {
-  shell: Shell;
+/** What a command works with: the context, its own words, and the options of the whole line. */
+export type Call<O extends object = object> = Omit<Context, 'options'> & {
+  args: string[];
+  options: O & GlobalOptions;
+};
+
+/** What all commands of one command line share. */
+export class Runtime {
+  readonly shell: Shell;
   /** Words after `--` of `run`, else null. */
-  tail: string[] | null;
-  /** Set by the command that ran. */
-  exit: number;
-}
+  readonly tail: string[] | null;
+  /** Exit code of the command that ran. */
+  exit = 0;
 
-/** What a command does: returns its exit code, or nothing for 0. */
-export type Body<O> = (context: Context, args: string[], options: O) => Promise<number | void>;
+  constructor(shell: Shell, tail: string[] | null) {
+    this.shell = shell;
+    this.tail = tail;
+  }
 
-/** Gives `command` its body: builds the context from the options of the whole line and keeps the exit code. */
-export function setAction<O extends object>(command: Command, runtime: Runtime, body: Body<O>): Command {
-  return command.action(async () => {
-    const options = command.optsWithGlobals<O & GlobalOptions>();
-    const context = makeContext({ shell: runtime.shell, options, tail: runtime.tail });
-    try {
-      runtime.exit = (await body(context, command.args, options)) ?? 0;
-    } finally {
-      context.terminal.live(null);
-    }
-  });
+  /** Gives `command` its body, which returns an exit code, or nothing for 0. */
+  handle<O extends object>(command: Command, body: (call: Call<O>) => Promise<number | void>): void {
+    command.action(async () => {
+      const options = command.optsWithGlobals<O & GlobalOptions>();
+      const context = makeContext({ shell: this.shell, options, tail: this.tail });
+      try {
+        this.exit = (await body({ ...context, options, args: command.args })) ?? 0;
+      } finally {
+        context.terminal.live(null);
+      }
+    });
+  }
 }

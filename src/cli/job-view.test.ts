@@ -135,7 +135,7 @@ test('every state is told by a sign and a word, not by colour alone', () => {
 });
 
 test('a job is shown with its blocker, the exact next command, its attempts and its paths', () => {
-  const text = renderJob(job, [attempt], view);
+  const text = renderJob({ job, attempts: [attempt] }, view);
   assertHarmless(text);
   const expected = [
     'Job 12',

@@ -100,7 +100,7 @@ export function renderJobs(jobs: readonly JobView[], view: View): string {
     cleanLine(job.agent),
     shorten(job.prompt),
     { text: relativeTime(job.createdAt, view.now), style: view.colours.dim },
-    elapsedTime(job.startedAt, job.finishedAt, view.now),
+    elapsedTime({ from: job.startedAt, to: job.finishedAt }, view.now),
     job.exitCode === null ? '–' : String(job.exitCode),
   ]);
   return renderTable({ columns: JOB_COLUMNS, rows, width: view.width, heading: view.colours.bold });
@@ -128,9 +128,9 @@ export function renderQueue(jobs: readonly JobView[], view: View): string {
 }
 
 /** Returns the page of `holdfast show`. */
-export function renderJob(job: JobView, attempts: readonly AttemptView[], view: View): string {
+export function renderJob(shown: { job: JobView; attempts: readonly AttemptView[] }, view: View): string {
+  const { job, attempts } = shown;
   const { colours } = view;
-  const command = commandForAction(job.nextSafeAction, job.number);
   const fields = renderFields(
     [
       ['id', job.id],
@@ -139,7 +139,7 @@ export function renderJob(job: JobView, attempts: readonly AttemptView[], view: 
       ['prompt', shorten(job.prompt)],
       ['reason', job.reason === null ? null : cleanLine(job.reason)],
       ['blocker', job.blocker === null ? null : colours.yellow(cleanLine(job.blocker))],
-      ['next', nextLine(job, command, colours)],
+      ['next', nextLine(job, colours)],
       ['place', job.queuePosition === null ? null : `${job.queuePosition} in the queue, priority ${job.priority}`],
       ['exit code', job.exitCode === null ? null : String(job.exitCode)],
       ['created', relativeTime(job.createdAt, view.now)],
@@ -157,13 +157,14 @@ export function renderJob(job: JobView, attempts: readonly AttemptView[], view: 
   return head + fields + (attempts.length === 0 ? '' : `\n${renderAttempts(attempts, view)}`);
 }
 
-function nextLine(job: JobView, command: string | null, colours: Colours): string | null {
+function nextLine(job: JobView, colours: Colours): string | null {
+  const command = commandForAction(job.nextSafeAction, job.number);
   if (job.nextSafeAction === 'none') return null;
   return command === null ? job.nextSafeAction : `${job.nextSafeAction}: ${colours.bold(command)}`;
 }
 
 function finishedLine(job: JobView, view: View): string {
-  return `${relativeTime(job.finishedAt, view.now)}, after ${elapsedTime(job.startedAt ?? job.createdAt, job.finishedAt, view.now)}`;
+  return `${relativeTime(job.finishedAt, view.now)}, after ${elapsedTime({ from: job.startedAt ?? job.createdAt, to: job.finishedAt }, view.now)}`;
 }
 
 function renderAttempts(attempts: readonly AttemptView[], view: View): string {
@@ -185,7 +186,7 @@ function renderAttempts(attempts: readonly AttemptView[], view: View): string {
     attempt.mode,
     attempt.agent === null ? '–' : String(attempt.agent.pid),
     { text: relativeTime(attempt.startedAt, view.now), style: view.colours.dim },
-    elapsedTime(attempt.startedAt, attempt.endedAt, view.now),
+    elapsedTime({ from: attempt.startedAt, to: attempt.endedAt }, view.now),
     exitText(attempt),
     formatBytes(attempt.outputBytes),
     attempt.evidenceLevel ?? '–',

@@ -19,13 +19,15 @@ function passed(name: string, detail: string): Check {
   return { name, ok: true, level: 'ok', detail, hint: null };
 }
 
-function failed(name: string, detail: string, hint: string): Check {
-  return { name, ok: false, level: 'fail', detail, hint };
+function failed(name: string, why: { detail: string; hint: string }): Check {
+  return { name, ok: false, level: 'fail', ...why };
 }
 
 function checkNode(): Check {
   const isNew = Number.parseInt(process.versions.node, 10) >= OLDEST_NODE;
-  return isNew ? passed('node', process.version) : failed('node', `${process.version} is too old`, 'Install Node 24.');
+  return isNew
+    ? passed('node', process.version)
+    : failed('node', { detail: `${process.version} is too old`, hint: 'Install Node 24.' });
 }
 
 async function checkGit(path: string): Promise<Check> {
@@ -36,10 +38,10 @@ async function checkGit(path: string): Promise<Check> {
     } catch (error) {
       const errno = errnoOf(error);
       if (errno === 'ENOENT' || errno === 'EACCES' || errno === 'ENOTDIR') continue;
-      return failed('git', messageOf(error), 'Look at the directories of PATH.');
+      return failed('git', { detail: messageOf(error), hint: 'Look at the directories of PATH.' });
     }
   }
-  return failed('git', 'not found in PATH', 'Install git.');
+  return failed('git', { detail: 'not found in PATH', hint: 'Install git.' });
 }
 
 /** A home that is not there yet is made at the first start, if the nearest directory above it can be written. */
@@ -50,7 +52,10 @@ async function checkHome(home: string): Promise<Check> {
       return passed('home', folder === home ? home : `${home} (made at the first start)`);
     } catch (error) {
       if (errnoOf(error) === 'ENOENT' && folder !== dirname(folder)) continue;
-      return failed('home', messageOf(error), 'Give a writable directory with --home or HOLDFAST_HOME.');
+      return failed('home', {
+        detail: messageOf(error),
+        hint: 'Give a writable directory with --home or HOLDFAST_HOME.',
+      });
     }
   }
 }
@@ -60,9 +65,9 @@ async function checkToken(home: string): Promise<Check> {
   try {
     const { mode } = await stat(tokenFile);
     if ((mode & 0o077) === 0) return passed('token', tokenFile);
-    return failed('token', `${tokenFile} can be read by others`, `chmod 600 ${tokenFile}`);
+    return failed('token', { detail: `${tokenFile} can be read by others`, hint: `chmod 600 ${tokenFile}` });
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return passed('token', 'made at the first start');
-    return failed('token', messageOf(error), 'Give the file back to your user.');
+    return failed('token', { detail: messageOf(error), hint: 'Give the file back to your user.' });
   }
 }

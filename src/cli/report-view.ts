@@ -29,7 +29,7 @@ export function renderReport(boot: BootView, view: View): string {
     return `${colours.bold('Start')} ${boot.bootId}  ${relativeTime(boot.startedAt, view.now)}: its recovery has not ended, so there is no report yet\n`;
   }
   return [
-    header(boot, report, view),
+    header({ ...boot, report }, view),
     phases(report, colours),
     report.jobs.length === 0
       ? 'No job was at work when this server started.\n'
@@ -63,8 +63,9 @@ export function renderBoots(boots: readonly BootView[], view: View): string {
   });
 }
 
-function header(boot: BootView, report: ReportView, view: View): string {
+function header(boot: BootView & { report: ReportView }, view: View): string {
   const { colours } = view;
+  const { report } = boot;
   const down = report.downSeconds === null ? 'unknown' : formatDuration(report.downSeconds * 1000);
   const stop = report.previousStop === 'clean' ? colours.green('clean') : colours.yellow(report.previousStop);
   const first = report.previousBootId === null;

@@ -1,6 +1,6 @@
 import { CommanderError } from 'commander';
 import pc from 'picocolors';
-import type { Runtime } from './command.ts';
+import { Runtime } from './command.ts';
 import { renderError, renderProblem, toHoldfastError } from './problem.ts';
 import { buildProgram } from './program.ts';
 import type { Shell } from './shell.ts';
@@ -12,7 +12,7 @@ const WITH_VALUE = new Set(['--url', '--home']);
 /** Runs one command line to its end and returns the exit code; everything it says goes through `shell`. */
 export async function runCli(argv: readonly string[], shell: Shell): Promise<number> {
   const { words, tail } = splitTail(argv);
-  const runtime: Runtime = { shell, tail, exit: 0 };
+  const runtime = new Runtime(shell, tail);
   const program = buildProgram(runtime);
   try {
     if (words.length === 0) {
@@ -31,7 +31,7 @@ export async function runCli(argv: readonly string[], shell: Shell): Promise<num
     if (given('--json')) {
       shell.stderr.write(`${renderProblem(problem)}\n`);
     } else {
-      const colours = pc.createColors(wantsColour(shell.env, { color }, shell.stderr));
+      const colours = pc.createColors(wantsColour({ env: shell.env, options: { color }, output: shell.stderr }));
       shell.stderr.write(`${renderError(problem, { colours, verbose: given('--verbose', '-v') })}\n`);
     }
     return problem.exit;

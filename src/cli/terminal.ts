@@ -29,8 +29,8 @@ export class Terminal {
     this.json = options.json === true;
     this.#quiet = options.quiet === true;
     this.#verbose = options.verbose === true;
-    this.colours = pc.createColors(wantsColour(shell.env, options, shell.stdout));
-    this.messageColours = pc.createColors(wantsColour(shell.env, options, shell.stderr));
+    this.colours = pc.createColors(wantsColour({ env: shell.env, options, output: shell.stdout }));
+    this.messageColours = pc.createColors(wantsColour({ env: shell.env, options, output: shell.stderr }));
   }
 
   /** Whether a person reads stdout. */
@@ -121,7 +121,8 @@ function columnsOf(output: Output): number {
 }
 
 /** Whether colours are wanted and can be shown on this output (NO_COLOR, FORCE_COLOR, --no-color, a terminal). */
-export function wantsColour(env: NodeJS.ProcessEnv, options: GlobalOptions, output: Output): boolean {
+export function wantsColour(asked: { env: NodeJS.ProcessEnv; options: GlobalOptions; output: Output }): boolean {
+  const { env, options, output } = asked;
   if (options.color === false || options.json === true) return false;
   if (env['NO_COLOR'] !== undefined && env['NO_COLOR'] !== '') return false;
   if (env['FORCE_COLOR'] !== undefined && env['FORCE_COLOR'] !== '' && env['FORCE_COLOR'] !== '0') return true;

@@ -15,10 +15,10 @@ test('a moment is told by its larger unit, before and after now', () => {
 });
 
 test('a span runs to now while it has not ended, and never backwards', () => {
-  assert.equal(elapsedTime(null, null, now), '–');
-  assert.equal(elapsedTime(at(-90_000), null, now), '1m 30s');
-  assert.equal(elapsedTime(at(-90_000), at(-30_000), now), '1m');
-  assert.equal(elapsedTime(at(5000), null, now), '0ms');
+  assert.equal(elapsedTime({ from: null, to: null }, now), '–');
+  assert.equal(elapsedTime({ from: at(-90_000), to: null }, now), '1m 30s');
+  assert.equal(elapsedTime({ from: at(-90_000), to: at(-30_000) }, now), '1m');
+  assert.equal(elapsedTime({ from: at(5000), to: null }, now), '0ms');
 });
 
 test('sizes keep three or four significant characters', () => {

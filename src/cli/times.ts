@@ -10,7 +10,8 @@ export function relativeTime(at: string | null, now: number): string {
 }
 
 /** Returns the time between two ISO 8601 moments for people; up to `now` when it has not ended, `–` when not begun. */
-export function elapsedTime(from: string | null, to: string | null, now: number): string {
+export function elapsedTime(span: { from: string | null; to: string | null }, now: number): string {
+  const { from, to } = span;
   if (from === null) return '–';
   return formatDuration(Math.max(0, (to === null ? now : Date.parse(to)) - Date.parse(from)));
 }

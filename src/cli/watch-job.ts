@@ -9,15 +9,23 @@ import { followStream } from './reconnect.ts';
 import { cleanLine } from './sanitise.ts';
 import type { Context } from './shell.ts';
 
+/** What of a job is printed while it is followed. */
+export interface Wanted {
+  job: JobView;
+  stream: StreamName;
+  from: { attempt: number; offset: number };
+  /** Stops when this attempt has ended. */
+  onlyAttempt?: number;
+  /** Unchanged even on a terminal. */
+  raw: boolean;
+}
+
 /**
  * Prints a job's output from `from` until the job has ended or needs a person, and returns the exit code that says so.
  * Ctrl-C lets go of it, says how to come back, and stops nothing.
  */
-export async function followToEnd(
-  context: Context,
-  job: JobView,
-  options: { raw: boolean; stream: StreamName; from: { attempt: number; offset: number }; onlyAttempt?: number },
-): Promise<number> {
+export async function followToEnd(context: Context, options: Wanted): Promise<number> {
+  const { job } = options;
   const { terminal, client } = context;
   const progress = new JobProgress(terminal, job);
   const output = terminal.outputWriter(options.raw);
@@ -70,7 +78,11 @@ export async function followToEnd(
  * Waits until every job has ended or needs a person and returns the exit code for all of them. Throws `wait-timeout`
  * after `timeoutMs`.
  */
-export async function waitToEnd(context: Context, jobs: readonly JobView[], timeoutMs: number | null): Promise<number> {
+export async function waitToEnd(
+  context: Context,
+  wanted: { jobs: readonly JobView[]; timeoutMs: number | null },
+): Promise<number> {
+  const { jobs, timeoutMs } = wanted;
   const [first] = jobs;
   const latest = new Map(jobs.map((job) => [job.id, job]));
   const open = (): string =>
@@ -108,7 +120,7 @@ async function watchJobs(
   const { latest, signal, progress } = input;
   const listPending = (): string[] => [...latest.values()].filter(isPending).map((job) => job.id);
   const look = async (id: string): Promise<void> => {
-    const job = await client.get<JobView>(`/v1/jobs/${id}`, {}, signal);
+    const job = await client.call<JobView>({ path: `/v1/jobs/${id}`, signal });
     latest.set(id, job);
     progress?.update({ state: job.state, attempt: job.attempts, bytes: job.outputBytes });
     if (!isPending(job)) sayEnd(context, job);

@@ -48,18 +48,18 @@ const LEFT_OUT = ['HOLDFAST_ATTEMPT', 'HOLDFAST_OP', 'HOLDFAST_JOB', 'HOLDFAST_U
  */
 export async function startDetachedServer(options: DetachOptions): Promise<{ url: string; pid: number }> {
   try {
-    return await startOnce(options, options.port);
+    return await startOnce(options);
   } catch (error) {
     if (options.port !== undefined || !isError(error, 'port-in-use')) throw error;
-    return startOnce(options, 0);
+    return startOnce({ ...options, port: 0 });
   }
 }
 
-async function startOnce(options: DetachOptions, port: number | undefined): Promise<{ url: string; pid: number }> {
+async function startOnce(options: DetachOptions): Promise<{ url: string; pid: number }> {
   const home = homeLayout(options.home);
   const before = await readServer(home.root);
   const logStart = await prepareLog(home);
-  const child = await spawnServer(home, options, port);
+  const child = await spawnServer(home, options);
   const until = performance.now() + (options.timeoutMs ?? TIMEOUT_MS);
   let endedAt: number | null = null;
   for (;;) {
@@ -95,11 +95,11 @@ async function prepareLog(home: Home): Promise<number> {
   }
 }
 
-async function spawnServer(home: Home, options: DetachOptions, port: number | undefined): Promise<ChildProcess> {
+async function spawnServer(home: Home, options: DetachOptions): Promise<ChildProcess> {
   const main = fileURLToPath(new URL(`../cli/main${extname(import.meta.url)}`, import.meta.url));
   const args = [...process.execArgv.filter((flag) => PASSED_ON.test(flag)), main, 'serve', '--home', home.root];
   if (options.host !== undefined) args.push('--host', options.host);
-  if (port !== undefined) args.push('--port', String(port));
+  if (options.port !== undefined) args.push('--port', String(options.port));
   if (typeof options.configPath === 'string') args.push('--config', options.configPath);
   const env = { ...options.env };
   for (const name of LEFT_OUT) delete env[name];

@@ -1,6 +1,5 @@
 import { Option, type Command } from 'commander';
-import { setAction, type Runtime } from '../command.ts';
-import type { Context } from '../shell.ts';
+import type { Call, Runtime } from '../command.ts';
 
 /** Adds `demo`: a server is killed in the middle of real work, and every claim about it is measured. */
 export function registerDemo(program: Command, runtime: Runtime): void {
@@ -16,11 +15,10 @@ export function registerDemo(program: Command, runtime: Runtime): void {
         .choices(['exec', 'claude-code'])
         .default('exec'),
     );
-  setAction<{ agent: string }>(command, runtime, demo);
+  runtime.handle<{ agent: string }>(command, demo);
 }
 
-async function demo(context: Context, _args: string[], options: { agent: string }): Promise<number> {
-  const { shell, terminal } = context;
+async function demo({ shell, terminal, options }: Call<{ agent: string }>): Promise<number> {
   const { createWorld } = await import('../demo/world.ts');
   const { configurationFor, playClaudeCode, playCommand } = await import('../demo/play.ts');
   const { isProof, perform } = await import('../demo/perform.ts');

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { setAction, type Runtime } from '../command.ts';
+import type { Runtime } from '../command.ts';
 import { getJob, jobPath } from '../references.ts';
 import { cleanText } from '../sanitise.ts';
 import type { Colours } from '../terminal.ts';
@@ -11,9 +11,10 @@ export function registerDiff(program: Command, runtime: Runtime): void {
     .summary('show what a job changed')
     .description('Show what a job changed in its workspace, uncommitted and new files included, as a unified diff.')
     .argument('<job>');
-  setAction(command, runtime, async (context, [reference = '']) => {
-    const { client, terminal } = context;
-    const job = await getJob(context, reference);
+  runtime.handle(command, async (call) => {
+    const { client, terminal } = call;
+    const [reference = ''] = call.args;
+    const job = await getJob(call, reference);
     const response = await client.send({ path: jobPath(job.id, '/diff'), headers: { accept: 'text/x-diff' } });
     const bytes = new Uint8Array(await response.arrayBuffer());
     if (terminal.json)

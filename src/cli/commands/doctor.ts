@@ -1,10 +1,11 @@
 import type { Command } from 'commander';
 import type { DoctorView } from '../../api/contract.ts';
 import { ERRORS, isError } from '../../kernel/errors.ts';
-import { setAction, type Runtime } from '../command.ts';
+import type { Runtime } from '../command.ts';
 import { checkLocally } from '../local-checks.ts';
 import { cleanLine } from '../sanitise.ts';
 import type { Context } from '../shell.ts';
+import type { Colours } from '../terminal.ts';
 
 /** Long enough to replay the journal of a large home. */
 const DEEP_MS = 30 * 60_000;
@@ -16,10 +17,11 @@ export function registerDoctor(program: Command, runtime: Runtime): void {
     .summary('check the installation')
     .description('Check everything a job depends on. Changes nothing; works without a server, as far as that goes.')
     .option('--deep', 'also replay the whole journal and compare every record');
-  setAction<{ deep?: boolean }>(command, runtime, async (context, _args, options) => {
-    const { view, exit } = await examine(context, options.deep === true);
-    if (context.terminal.json) await context.terminal.document(view);
-    else await context.terminal.data(render(view, context));
+  runtime.handle<{ deep?: boolean }>(command, async (call) => {
+    const { terminal, options } = call;
+    const { view, exit } = await examine(call, options.deep === true);
+    if (terminal.json) await terminal.document(view);
+    else await terminal.data(render(view, terminal.colours));
     return exit;
   });
 }
@@ -41,8 +43,7 @@ async function examine(context: Context, deep: boolean): Promise<{ view: DoctorV
   }
 }
 
-function render(view: DoctorView, context: Context): string {
-  const { colours } = context.terminal;
+function render(view: DoctorView, colours: Colours): string {
   const signs = { ok: colours.green('✓'), warn: colours.yellow('!'), fail: colours.red('✗') };
   const width = Math.max(...view.checks.map((check) => check.name.length));
   const lines = view.checks.map((check) => {

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { EventView, PageView } from '../../api/contract.ts';
 import { fail, isError } from '../../kernel/errors.ts';
-import { setAction, type Runtime } from '../command.ts';
+import type { Call, Runtime } from '../command.ts';
 import { followStream } from '../reconnect.ts';
 import { cleanLine } from '../sanitise.ts';
 import type { Context } from '../shell.ts';
@@ -24,33 +24,34 @@ export function registerEvents(program: Command, runtime: Runtime): void {
     .option('-f, --follow', 'go on with new events, across restarts of the server')
     .option('--after <seq>', 'only events after this sequence number', wholeNumber(0, Number.MAX_SAFE_INTEGER))
     .option('-n, --lines <n>', 'only the last ones (default with -f: none)', wholeNumber(0, 1_000_000));
-  setAction<EventsOptions>(command, runtime, events);
+  runtime.handle<EventsOptions>(command, events);
 }
 
-async function events(context: Context, _args: string[], options: EventsOptions): Promise<void> {
+async function events(call: Call<EventsOptions>): Promise<void> {
+  const { options } = call;
   const follows = options.follow === true;
   const wantsPast = !follows || options.after !== undefined || options.lines !== undefined;
-  const last = wantsPast ? await printPast(context, options) : null;
-  if (follows) await printNew(context, last);
+  const last = wantsPast ? await printPast(call) : null;
+  if (follows) await printNew(call, last);
 }
 
 /** Prints what is there and returns the sequence of the newest event. */
-async function printPast(context: Context, options: EventsOptions): Promise<number> {
-  const { client } = context;
+async function printPast(call: Call<EventsOptions>): Promise<number> {
+  const { client, options } = call;
   const kept: EventView[] = [];
   let after = options.after ?? 0;
   for (;;) {
     const page = await client.get<PageView<EventView>>('/v1/events', { after, limit: 200 });
     const newest = page.items.at(-1);
     if (newest !== undefined) after = newest.seq;
-    if (options.lines === undefined) for (const event of page.items) await print(context, event);
+    if (options.lines === undefined) for (const event of page.items) await print(call, event);
     else {
       kept.push(...page.items);
       kept.splice(0, Math.max(0, kept.length - options.lines));
     }
     if (newest === undefined || page.nextCursor === null) break;
   }
-  for (const event of kept) await print(context, event);
+  for (const event of kept) await print(call, event);
   return after;
 }
 

@@ -1,11 +1,10 @@
 import type { Command } from 'commander';
 import type { JobView } from '../../api/contract.ts';
 import { isError } from '../../kernel/errors.ts';
-import { setAction, type Runtime } from '../command.ts';
+import type { Call, Runtime } from '../command.ts';
 import { showState } from '../job-view.ts';
 import { renderError, renderProblem } from '../problem.ts';
 import { jobPath } from '../references.ts';
-import type { Context } from '../shell.ts';
 
 type Action = 'start' | 'cancel' | 'retry';
 
@@ -17,22 +16,23 @@ export function registerJobActions(program: Command, runtime: Runtime): void {
       .summary(summary)
       .description(`${summary.charAt(0).toUpperCase()}${summary.slice(1)}.`)
       .argument('<job...>');
-    setAction(command, runtime, (context, jobs) => actOnJobs(context, action, jobs));
+    runtime.handle(command, (call) => actOnJobs(call, action));
   };
   add('start', 'queue jobs that were submitted with --hold');
   add('cancel', 'cancel jobs; what runs is stopped first');
   add('retry', 'queue jobs again that ended badly or are blocked, with a new budget');
 }
 
-async function actOnJobs(context: Context, action: Action, references: readonly string[]): Promise<number> {
-  const { client, terminal } = context;
+async function actOnJobs({ client, terminal, args }: Call, action: Action): Promise<number> {
   const items: JobView[] = [];
   let exit = 0;
-  for (const reference of references) {
+  for (const reference of args) {
     try {
       const job = await client.post<JobView>(jobPath(reference, `/${action}`));
       items.push(job);
-      if (!terminal.json) await terminal.data(`${say(job, action, context)}\n`);
+      const pending = action === 'cancel' && job.state !== 'cancelled' ? ', being cancelled' : '';
+      if (!terminal.json)
+        await terminal.data(`job ${job.number} ${showState(job.state, terminal.colours)}${pending}\n`);
     } catch (error) {
       if (!isError(error) || error.code === 'interrupted') throw error;
       if (exit === 0) exit = error.exit;
@@ -42,10 +42,4 @@ async function actOnJobs(context: Context, action: Action, references: readonly 
   }
   if (terminal.json) await terminal.document({ items });
   return exit;
-}
-
-function say(job: JobView, action: Action, context: Context): string {
-  const state = showState(job.state, context.terminal.colours);
-  if (action === 'cancel' && job.state !== 'cancelled') return `job ${job.number} ${state}, being cancelled`;
-  return `job ${job.number} ${state}`;
 }

@@ -2,9 +2,8 @@ import { Option, type Command } from 'commander';
 import type { JobView, PageView } from '../../api/contract.ts';
 import { systemClock } from '../../kernel/clock.ts';
 import { JOB_STATES } from '../../lifecycle/transitions.ts';
-import { setAction, type Runtime } from '../command.ts';
+import type { Call, Runtime } from '../command.ts';
 import { renderJobs } from '../job-view.ts';
-import type { Context } from '../shell.ts';
 import { wholeNumber } from '../words.ts';
 
 /** Most jobs one answer of the server holds. */
@@ -27,11 +26,10 @@ export function registerJobs(program: Command, runtime: Runtime): void {
     .option('--repo <name>', 'only jobs of this repository')
     .option('-n, --limit <n>', 'how many', wholeNumber(1, 100_000), 50)
     .option('--cursor <cursor>', 'go on where a list with this nextCursor ended');
-  setAction<JobsOptions>(command, runtime, listJobs);
+  runtime.handle<JobsOptions>(command, listJobs);
 }
 
-async function listJobs(context: Context, _args: string[], options: JobsOptions): Promise<void> {
-  const { client, terminal } = context;
+async function listJobs({ client, terminal, options }: Call<JobsOptions>): Promise<void> {
   const items: JobView[] = [];
   let cursor: string | null = options.cursor ?? null;
   do {

@@ -1,11 +1,10 @@
 import type { Command } from 'commander';
 import type { StreamName } from '../../api/contract.ts';
 import { fail } from '../../kernel/errors.ts';
-import { setAction, type Runtime } from '../command.ts';
+import type { Call, Runtime } from '../command.ts';
 import { isTerminal } from '../../lifecycle/transitions.ts';
 import { findTail, readOutput, type OutputSource } from '../output.ts';
 import { getJob } from '../references.ts';
-import type { Context } from '../shell.ts';
 import { followToEnd } from '../watch-job.ts';
 import { wholeNumber } from '../words.ts';
 
@@ -32,12 +31,13 @@ export function registerLogs(program: Command, runtime: Runtime): void {
     .option('-n, --lines <n>', 'only the last lines of what is there', wholeNumber(0, 1_000_000_000))
     .option('--stderr', 'the error output instead (agents that keep it apart)')
     .option('--raw', 'print to a terminal unchanged, control sequences included');
-  setAction<LogsOptions>(command, runtime, logs);
+  runtime.handle<LogsOptions>(command, logs);
 }
 
-async function logs(context: Context, [reference = '']: string[], options: LogsOptions): Promise<number> {
-  const { client, terminal } = context;
-  const job = await getJob(context, reference);
+async function logs(call: Call<LogsOptions>): Promise<number> {
+  const { client, terminal, options } = call;
+  const [reference = ''] = call.args;
+  const job = await getJob(call, reference);
   const stream: StreamName = options.stderr === true ? 'stderr' : 'stdout';
   if (options.attempt !== undefined && options.attempt > job.attempts) {
     throw fail('not-found', `job ${job.number} has ${job.attempts} attempts, not ${options.attempt}`, {
@@ -52,7 +52,7 @@ async function logs(context: Context, [reference = '']: string[], options: LogsO
     const raw = options.raw === true;
     const from = { attempt, offset };
     const onlyAttempt = options.attempt === undefined ? {} : { onlyAttempt: options.attempt };
-    return followToEnd(context, job, { raw, stream, from, ...onlyAttempt });
+    return followToEnd(call, { job, raw, stream, from, ...onlyAttempt });
   }
   if (job.attempts === 0) {
     terminal.message(`job ${job.number} is ${job.state} and has printed nothing yet`);

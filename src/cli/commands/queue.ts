@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { JobView, PageView } from '../../api/contract.ts';
 import { systemClock } from '../../kernel/clock.ts';
-import { setAction, type Runtime } from '../command.ts';
+import type { Runtime } from '../command.ts';
 import { renderQueue } from '../job-view.ts';
 
 /** Adds `queue`: the queued jobs in the order in which they will start. */
@@ -10,7 +10,7 @@ export function registerQueue(program: Command, runtime: Runtime): void {
     .command('queue')
     .summary('show the queue')
     .description('Show the queued jobs in their order.');
-  setAction(command, runtime, async ({ client, terminal }) => {
+  runtime.handle(command, async ({ client, terminal }) => {
     const items: JobView[] = [];
     let cursor: string | null = null;
     do {

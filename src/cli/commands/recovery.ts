@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { BootView, PageView } from '../../api/contract.ts';
 import { systemClock } from '../../kernel/clock.ts';
 import { fail } from '../../kernel/errors.ts';
-import { setAction, type Runtime } from '../command.ts';
+import type { Runtime } from '../command.ts';
 import { renderBoots, renderReport } from '../report-view.ts';
 
 /** Adds `recovery report [BOOT]`: what a start of the server found and did. */
@@ -13,15 +13,14 @@ export function registerRecovery(program: Command, runtime: Runtime): void {
     .description('Show what a start of the server found, on what evidence, what it did and what to do next.')
     .argument('[boot]', 'id of a start, or a unique prefix (default: the latest)')
     .option('--list', 'list the kept starts instead');
-  setAction<{ list?: boolean }>(report, runtime, async (context, [reference], options) => {
-    const { terminal, client } = context;
+  runtime.handle<{ list?: boolean }>(report, async ({ terminal, client, args, options }) => {
     const page = await client.get<PageView<BootView>>('/v1/recovery/boots');
     const view = { colours: terminal.colours, width: terminal.width, now: systemClock.now() };
     if (options.list === true) {
       if (terminal.json) return terminal.document(page);
       return terminal.data(renderBoots(page.items, view));
     }
-    const boot = findBoot(page.items, reference ?? 'latest');
+    const boot = findBoot(page.items, args[0] ?? 'latest');
     if (!terminal.json) return terminal.data(renderReport(boot, view));
     if (boot.report === null) throw fail('not-found', `start ${boot.bootId} has not written its report`);
     await terminal.document(boot.report);

@@ -4,11 +4,11 @@ import type { PageView, RepositoryView } from '../../api/contract.ts';
 import { systemClock } from '../../kernel/clock.ts';
 import { fail } from '../../kernel/errors.ts';
 import { confirm } from '../ask.ts';
-import { setAction, type Runtime } from '../command.ts';
+import type { Call, Runtime } from '../command.ts';
 import { ensureServer } from '../ensure-server.ts';
 import { cleanLine } from '../sanitise.ts';
-import type { Context } from '../shell.ts';
 import { renderFields, renderTable, type Cell } from '../table.ts';
+import type { Colours } from '../terminal.ts';
 import { relativeTime } from '../times.ts';
 import { collect, splitWords, wholeNumber } from '../words.ts';
 
@@ -29,19 +29,20 @@ export function registerRepo(program: Command, runtime: Runtime): void {
     .description('Register a git repository by path or URL. Starts a server first when none runs.')
     .argument('<source>', 'path, https:// URL or ssh address')
     .option('--name <name>', 'how jobs name it (default: from the source)');
-  setAction<RepoOptions>(addSettings(add), runtime, addRepository);
-  setAction(repo.command('list').description('List repositories.'), runtime, listRepositories);
+  runtime.handle<RepoOptions>(addSettings(add), addRepository);
+  runtime.handle(repo.command('list').description('List repositories.'), listRepositories);
   const show = repo.command('show').description('Show a repository.').argument('<name>');
-  setAction(show, runtime, async (context, [name = '']) => print(context, await context.client.get(repoPath(name))));
+  runtime.handle(show, async (call) => print(call, await call.client.get(repoPath(call.args[0]))));
   const update = repo.command('update').description('Change the named settings of a repository.').argument('<name>');
   update.option('--no-merge', 'hand off branches instead of merging');
-  setAction<RepoOptions>(addSettings(update), runtime, updateRepository);
+  runtime.handle<RepoOptions>(addSettings(update), updateRepository);
   const remove = repo.command('remove').description('Forget a repository without unfinished jobs.').argument('<name>');
-  setAction(remove, runtime, async (context, [name = '']) => {
-    await confirm(context, `Forget the repository "${name}"?`);
-    await context.client.call({ method: 'DELETE', path: repoPath(name) });
-    if (context.terminal.json) return context.terminal.document({ removed: name });
-    context.terminal.message(`removed "${name}"; its source was not touched`);
+  runtime.handle(remove, async (call) => {
+    const [name = ''] = call.args;
+    await confirm(call, `Forget the repository "${name}"?`);
+    await call.client.call({ method: 'DELETE', path: repoPath(name) });
+    if (call.terminal.json) return call.terminal.document({ removed: name });
+    call.terminal.message(`removed "${name}"; its source was not touched`);
   });
 }
 
@@ -54,7 +55,7 @@ function addSettings(command: Command): Command {
     .option('--command <command>', 'command of agent exec for jobs that bring none');
 }
 
-function repoPath(name: string): string {
+function repoPath(name = ''): string {
   return `/v1/repositories/${encodeURIComponent(name)}`;
 }
 
@@ -75,29 +76,31 @@ export function resolveSource(source: string, cwd: string): string {
   return isUrl || isSshAddress ? source : resolve(cwd, source);
 }
 
-async function addRepository(context: Context, [source = '']: string[], options: RepoOptions): Promise<void> {
+async function addRepository(call: Call<RepoOptions>): Promise<void> {
+  const { options, terminal } = call;
+  const [source = ''] = call.args;
   const body = {
-    source: resolveSource(source, context.shell.cwd),
+    source: resolveSource(source, call.shell.cwd),
     ...(options.name === undefined ? {} : { name: options.name }),
     ...settingsOf(options),
   };
-  await ensureServer(context);
-  const repository = await context.client.post<RepositoryView>('/v1/repositories', body);
-  if (context.terminal.json) return context.terminal.document(repository);
-  await context.terminal.data(`${repository.name}\n`);
-  context.terminal.message(
+  await ensureServer(call);
+  const repository = await call.client.post<RepositoryView>('/v1/repositories', body);
+  if (terminal.json) return terminal.document(repository);
+  await terminal.data(`${repository.name}\n`);
+  terminal.message(
     `registered ${cleanLine(repository.source)}, base ${cleanLine(repository.base)}\n→ holdfast run --repo ${repository.name} "what to do"`,
   );
 }
 
-async function updateRepository(context: Context, [name = '']: string[], options: RepoOptions): Promise<void> {
-  const patch = settingsOf(options);
+async function updateRepository(call: Call<RepoOptions>): Promise<void> {
+  const patch = settingsOf(call.options);
   if (Object.keys(patch).length === 0)
     throw fail('bad-usage', 'nothing to change', { hint: 'Name a setting, like --base.' });
-  await print(context, await context.client.call({ method: 'PATCH', path: repoPath(name), body: patch }));
+  await print(call, await call.client.call({ method: 'PATCH', path: repoPath(call.args[0]), body: patch }));
 }
 
-async function listRepositories({ client, terminal }: Context): Promise<void> {
+async function listRepositories({ client, terminal }: Call): Promise<void> {
   const page = await client.get<PageView<RepositoryView>>('/v1/repositories');
   if (terminal.json) return terminal.document(page);
   if (page.items.length === 0) return terminal.message('no repositories\n→ holdfast repo add PATH');
@@ -121,12 +124,12 @@ async function listRepositories({ client, terminal }: Context): Promise<void> {
   await terminal.data(renderTable({ columns, rows, width: terminal.width, heading: colours.bold }));
 }
 
-function stateColour(item: RepositoryView, colours: Context['terminal']['colours']): (text: string) => string {
+function stateColour(item: RepositoryView, colours: Colours): (text: string) => string {
   if (item.unavailable !== null || item.cloneState === 'failed') return colours.red;
   return item.cloneState === 'ready' ? colours.green : colours.dim;
 }
 
-async function print({ terminal }: Context, item: RepositoryView): Promise<void> {
+async function print({ terminal }: Call, item: RepositoryView): Promise<void> {
   if (terminal.json) return terminal.document(item);
   const { colours } = terminal;
   const words = (argv: readonly string[]): string => cleanLine(argv.join(' '));

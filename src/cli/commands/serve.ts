@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { setAction, type Runtime } from '../command.ts';
+import type { Runtime } from '../command.ts';
 import { wholeNumber } from '../words.ts';
 
 /** The usual port of a server. */
@@ -24,8 +24,7 @@ export function registerServe(program: Command, runtime: Runtime): void {
     .option('--port <n>', 'port to listen on, 0 for any free one', wholeNumber(0, 65_535), DEFAULT_PORT)
     .option('--config <file>', 'configuration (default: holdfast.config.json in the home)')
     .option('--takeover', 'kill the server that holds the home, for one that hangs');
-  setAction<ServeOptions>(command, runtime, async (context, _args, options) => {
-    const { shell, home } = context;
+  runtime.handle<ServeOptions>(command, async ({ shell, home, options }) => {
     const { serve } = await import('../../server/serve.ts');
     const server = await serve({
       home,

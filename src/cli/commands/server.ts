@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { VersionView } from '../../api/contract.ts';
 import { fail, isError } from '../../kernel/errors.ts';
 import { messageOf } from '../../kernel/result.ts';
-import { setAction, type Runtime } from '../command.ts';
+import type { Call, Runtime } from '../command.ts';
 import type { Context } from '../shell.ts';
 import { renderFields } from '../table.ts';
 import { wholeNumber } from '../words.ts';
@@ -38,13 +38,13 @@ export function registerServer(program: Command, runtime: Runtime): void {
     .option('--host <address>', 'address to listen on')
     .option('--port <n>', 'port to listen on (default: the usual one, or any free one)', wholeNumber(0, 65_535))
     .option('--config <file>', 'configuration (default: holdfast.config.json in the home)');
-  setAction<StartOptions>(start, runtime, startServer);
+  runtime.handle<StartOptions>(start, startServer);
   const stop = server.command('stop').description('Stop the server of this home. Agents at work go on.');
-  setAction(stop, runtime, stopServer);
+  runtime.handle(stop, stopServer);
   const status = server
     .command('status')
     .description('Tell whether a server runs here and accepts work; exit code 6 if not.');
-  setAction(status, runtime, printStatus);
+  runtime.handle(status, printStatus);
 }
 
 function refuseRemote(context: Context): void {
@@ -54,13 +54,13 @@ function refuseRemote(context: Context): void {
   });
 }
 
-async function startServer(context: Context, _args: string[], options: StartOptions): Promise<void> {
-  refuseRemote(context);
-  const { home, shell, terminal } = context;
+async function startServer(call: Call<StartOptions>): Promise<void> {
+  refuseRemote(call);
+  const { home, shell, terminal, options } = call;
   const { findServerProcess } = await import('../../server/control.ts');
   const found = await findServerProcess(home);
   if (found?.alive === true) {
-    const status = await readStatus(context);
+    const status = await readStatus(call);
     if (terminal.json) return terminal.document(status);
     return terminal.message(`a server runs already at ${found.url} (pid ${found.pid})`);
   }
@@ -75,7 +75,7 @@ async function startServer(context: Context, _args: string[], options: StartOpti
     signal: shell.interrupted,
   });
   terminal.live(null);
-  if (terminal.json) return terminal.document(await readStatus(context));
+  if (terminal.json) return terminal.document(await readStatus(call));
   await terminal.data(`${url}\n`);
   terminal.message(`server started (pid ${pid}), home ${home}`);
 }

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { AttemptView, PageView } from '../../api/contract.ts';
 import { systemClock } from '../../kernel/clock.ts';
-import { setAction, type Runtime } from '../command.ts';
+import type { Runtime } from '../command.ts';
 import { renderJob } from '../job-view.ts';
 import { getJob, jobPath } from '../references.ts';
 
@@ -12,12 +12,13 @@ export function registerShow(program: Command, runtime: Runtime): void {
     .summary('show a job')
     .description('Show a job: its state, what blocks it, the next safe action, its attempts and where its files are.')
     .argument('<job>');
-  setAction(command, runtime, async (context, [reference = '']) => {
-    const { client, terminal } = context;
-    const job = await getJob(context, reference);
+  runtime.handle(command, async (call) => {
+    const { client, terminal } = call;
+    const [reference = ''] = call.args;
+    const job = await getJob(call, reference);
     const { items } = await client.get<PageView<AttemptView>>(jobPath(job.id, '/attempts'));
     if (terminal.json) return terminal.document({ ...job, attemptList: items });
     const view = { colours: terminal.colours, width: terminal.width, now: systemClock.now() };
-    await terminal.data(renderJob(job, items, view));
+    await terminal.data(renderJob({ job, attempts: items }, view));
   });
 }

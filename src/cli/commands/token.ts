@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { CreatedTokenView, PageView, TokenView } from '../../api/contract.ts';
 import { systemClock } from '../../kernel/clock.ts';
-import { setAction, type Runtime } from '../command.ts';
+import type { Runtime } from '../command.ts';
 import { cleanLine } from '../sanitise.ts';
 import { renderTable, type Cell } from '../table.ts';
 import { relativeTime } from '../times.ts';
@@ -16,7 +16,7 @@ export function registerToken(program: Command, runtime: Runtime): void {
     .command('create')
     .description('Create a token and print it: this is the only time it is shown.')
     .argument('<name>', 'what it is for');
-  setAction(create, runtime, async ({ client, terminal }, [name = '']) => {
+  runtime.handle(create, async ({ client, terminal, args: [name = ''] }) => {
     const made = await client.post<CreatedTokenView>('/v1/tokens', { name });
     if (terminal.json) return terminal.document(made);
     await terminal.data(`${made.token}\n`);
@@ -24,7 +24,7 @@ export function registerToken(program: Command, runtime: Runtime): void {
       `token "${made.name}" (${made.id}); it is not shown again\n→ revoke it with \`holdfast token revoke ${made.id}\``,
     );
   });
-  setAction(token.command('list').description('List tokens.'), runtime, async ({ client, terminal }) => {
+  runtime.handle(token.command('list').description('List tokens.'), async ({ client, terminal }) => {
     const page = await client.get<PageView<TokenView>>('/v1/tokens');
     if (terminal.json) return terminal.document(page);
     if (page.items.length === 0) return terminal.message('no tokens but the one of the home');
@@ -39,7 +39,7 @@ export function registerToken(program: Command, runtime: Runtime): void {
     await terminal.data(renderTable({ columns, rows, width: terminal.width, heading: terminal.colours.bold }));
   });
   const revoke = token.command('revoke').description('Revoke a token at once.').argument('<id>');
-  setAction(revoke, runtime, async ({ client, terminal }, [id = '']) => {
+  runtime.handle(revoke, async ({ client, terminal, args: [id = ''] }) => {
     const path = `/v1/tokens/${encodeURIComponent(id)}`;
     const item = await client.call<TokenView>({ method: 'DELETE', path });
     if (terminal.json) return terminal.document(item);

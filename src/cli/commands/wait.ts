@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { parseDuration } from '../../kernel/duration.ts';
-import { setAction, type Runtime } from '../command.ts';
+import type { Runtime } from '../command.ts';
 import { getJob } from '../references.ts';
 import { waitToEnd } from '../watch-job.ts';
 
@@ -14,9 +14,9 @@ export function registerWait(program: Command, runtime: Runtime): void {
     )
     .argument('<job...>')
     .option('--timeout <duration>', 'give up waiting after this time, with exit code 124', parseDuration);
-  setAction<{ timeout?: number }>(command, runtime, async (context, references, options) => {
-    const jobs = await Promise.all(references.map((reference) => getJob(context, reference)));
+  runtime.handle<{ timeout?: number }>(command, async (call) => {
+    const jobs = await Promise.all(call.args.map((reference) => getJob(call, reference)));
     const distinct = [...new Map(jobs.map((job) => [job.id, job])).values()];
-    return waitToEnd(context, distinct, options.timeout ?? null);
+    return waitToEnd(call, { jobs: distinct, timeoutMs: call.options.timeout ?? null });
   });
 }

@@ -1,6 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import type { AttemptView, BootView, JobView, PageView } from '../../api/contract.ts';
 import { delay } from '../../kernel/backoff.ts';
+import { systemClock } from '../../kernel/clock.ts';
 import { isProcessAlive } from '../../server/control.ts';
 import { followJob } from '../follow.ts';
 import type { Play } from './play.ts';
@@ -42,57 +43,34 @@ export interface Audience {
   reattached(seen: { serverPid: number; ms: number; outcome: string | null }): void;
 }
 
-/** Plays the demo in `world` to its end and returns what was measured. Throws when a step does not happen. */
-export async function perform(input: {
+/** A demo that is being played. */
+export interface Performance {
   world: World;
   play: Play;
   audience: Audience;
   signal: AbortSignal;
-}): Promise<Measurements> {
-  const { world, play, audience, signal } = input;
-  const first = await world.startServer();
-  audience.serverStarted(first);
-  await world.client.post('/v1/repositories', { name: 'greetings', source: world.repository });
-  const job = await world.client.post<JobView>('/v1/jobs', { repository: 'greetings', ...play.job });
-  const received = follow(input, job);
-  const agentBefore = await poll(signal, received, async () => (await readAttempts(world, job)).at(-1)?.agent ?? null);
-  audience.agentStarted(agentBefore.pid);
-  await poll(signal, received, async () => (play.isUnderWay(received.bytes()) ? true : null));
+}
 
-  const killed = await world.killServer();
-  audience.serverKilled(killed);
-  const beforeKill = received.bytes().length;
-  const { outputFile } = received.job();
-  if (outputFile === null) throw new Error('the job names no output file');
-  const sizeAtKill = (await stat(outputFile)).size;
-  const sizeLater = await poll(signal, null, async () => {
-    const { size } = await stat(outputFile);
-    return size >= sizeAtKill + play.growthBytes ? size : null;
-  });
-  if (!isProcessAlive(agentBefore)) throw new Error(`process ${agentBefore.pid} ended together with the server`);
-  audience.stillWorking({ pid: agentBefore.pid, from: sizeAtKill, to: sizeLater });
-
-  const startedAt = performance.now();
-  const second = await world.startServer();
-  const reattachMs = Math.round(performance.now() - startedAt);
-  const agentAfter = (await readAttempts(world, job)).at(-1)?.agent ?? null;
-  const boots = await world.client.get<PageView<BootView>>('/v1/recovery/boots');
-  const report = boots.items[0]?.report ?? null;
-  const outcome = report?.jobs.find((finding) => finding.id === job.id)?.outcome ?? null;
-  audience.reattached({ serverPid: second.pid, ms: reattachMs, outcome });
+/** Plays the demo in `world` to its end and returns what was measured. Throws when a step does not happen. */
+export async function perform(stage: Performance): Promise<Measurements> {
+  const { play } = stage;
+  const begun = await begin(stage);
+  const { received } = begun;
+  const down = await killServer(stage, begun);
+  const again = await restartServer(stage, begun);
   await play.release();
-
   const end = await received.end;
-  const witness = (await play.readWitness()) ?? (await readFile(outputFile));
+  const witness = (await play.readWitness()) ?? (await readFile(down.outputFile));
   const starts = await play.countStarts();
+  const { pid, start } = begun.agent;
   return {
     agent: end.agent,
-    serverPid: { before: first.pid, after: second.pid },
-    agentPid: { before: agentBefore.pid, after: agentAfter?.pid ?? null },
-    sameProcess: agentAfter?.pid === agentBefore.pid && agentAfter.start === agentBefore.start,
+    serverPid: { before: begun.serverPid, after: again.serverPid },
+    agentPid: { before: pid, after: again.agent?.pid ?? null },
+    sameProcess: again.agent?.pid === pid && again.agent.start === start,
     bytes: {
-      beforeKill,
-      whileDown: sizeLater - sizeAtKill,
+      beforeKill: down.beforeKill,
+      whileDown: down.whileDown,
       total: received.bytes().length,
       ...compare(witness, received.bytes()),
     },
@@ -100,10 +78,64 @@ export async function perform(input: {
     startsCountedBy: starts === null ? 'attempts' : 'process',
     exitCode: end.exitCode,
     state: end.state,
-    outcome,
-    reattachMs,
-    recoveryMs: report?.recoveryMs ?? null,
+    outcome: again.outcome,
+    reattachMs: again.reattachMs,
+    recoveryMs: again.recoveryMs,
   };
+}
+
+interface Begun {
+  job: JobView;
+  serverPid: number;
+  agent: NonNullable<AttemptView['agent']>;
+  received: Received;
+}
+
+/** Starts a server and a job, and waits until the agent is well under way. */
+async function begin(stage: Performance): Promise<Begun> {
+  const { world, play, audience, signal } = stage;
+  const server = await world.startServer();
+  audience.serverStarted(server);
+  await world.client.post('/v1/repositories', { name: 'greetings', source: world.repository });
+  const job = await world.client.post<JobView>('/v1/jobs', { repository: 'greetings', ...play.job });
+  const received = follow(stage, job);
+  const watched = { signal, received };
+  const agent = await poll(watched, async () => (await readAttempts(world, job)).at(-1)?.agent ?? null);
+  audience.agentStarted(agent.pid);
+  await poll(watched, async () => (play.isUnderWay(received.bytes()) ? true : null));
+  return { job, serverPid: server.pid, agent, received };
+}
+
+/** Kills the server and watches, from the disk alone, that the agent works on. */
+async function killServer(
+  { world, play, audience, signal }: Performance,
+  { agent, received }: Begun,
+): Promise<{ outputFile: string; beforeKill: number; whileDown: number }> {
+  audience.serverKilled(await world.killServer());
+  const beforeKill = received.bytes().length;
+  const { outputFile } = received.job();
+  if (outputFile === null) throw new Error('the job names no output file');
+  const from = (await stat(outputFile)).size;
+  const to = await poll({ signal, received: null }, async () => {
+    const { size } = await stat(outputFile);
+    return size >= from + play.growthBytes ? size : null;
+  });
+  if (!isProcessAlive(agent)) throw new Error(`process ${agent.pid} ended together with the server`);
+  audience.stillWorking({ pid: agent.pid, from, to });
+  return { outputFile, beforeKill, whileDown: to - from };
+}
+
+/** Starts another server and asks it what it found. */
+async function restartServer({ world, audience }: Performance, { job }: Begun) {
+  const startedAt = systemClock.monotonic();
+  const server = await world.startServer();
+  const reattachMs = Math.round(systemClock.monotonic() - startedAt);
+  const agent = (await readAttempts(world, job)).at(-1)?.agent ?? null;
+  const boots = await world.client.get<PageView<BootView>>('/v1/recovery/boots');
+  const report = boots.items[0]?.report ?? null;
+  const outcome = report?.jobs.find((finding) => finding.id === job.id)?.outcome ?? null;
+  audience.reattached({ serverPid: server.pid, ms: reattachMs, outcome });
+  return { serverPid: server.pid, agent, reattachMs, outcome, recoveryMs: report?.recoveryMs ?? null };
 }
 
 /** Whether the measurements are what Holdfast promises. */
@@ -133,8 +165,7 @@ interface Received {
 }
 
 /** Follows the job as any client does, across the death of the server, and keeps every byte. */
-function follow(input: Parameters<typeof perform>[0], job: JobView): Received {
-  const { world, play, audience, signal } = input;
+function follow({ world, play, audience, signal }: Performance, job: JobView): Received {
   let bytes = Buffer.alloc(0);
   let shown = 0;
   let latest = job;
@@ -168,8 +199,12 @@ async function readAttempts(world: World, job: JobView): Promise<AttemptView[]> 
 }
 
 /** Looks until `look` returns something. Throws when the job ends before, or after the patience is over. */
-async function poll<T>(signal: AbortSignal, received: Received | null, look: () => Promise<T | null>): Promise<T> {
-  const until = performance.now() + PATIENCE_MS;
+async function poll<T>(
+  watched: { signal: AbortSignal; received: Received | null },
+  look: () => Promise<T | null>,
+): Promise<T> {
+  const { signal, received } = watched;
+  const until = systemClock.monotonic() + PATIENCE_MS;
   let ended: JobView | null = null;
   let failure: { error: unknown } | null = null;
   received?.end.then(
@@ -181,7 +216,7 @@ async function poll<T>(signal: AbortSignal, received: Received | null, look: () 
     if (found !== null) return found;
     if (failure !== null) throw (failure as { error: unknown }).error;
     if (ended !== null) throw new Error(`the job ended too early: ${describe(ended)}`);
-    if (performance.now() > until) throw new Error('the demo waited in vain; run it again with --verbose');
+    if (systemClock.monotonic() > until) throw new Error('the demo waited in vain; run it again with --verbose');
     await delay(POLL_MS, signal);
   }
 }
