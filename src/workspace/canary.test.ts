@@ -4,7 +4,16 @@
  * to the same tree, and no mark may appear.
  */
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { checkWorkspace } from './check-workspace.ts';
@@ -42,7 +51,7 @@ function set(...settings: [string, string][]): Trap['arm'] {
 function attribute(text: string, ...settings: [string, string][]): Trap['arm'] {
   return (repo, program) => {
     set(...settings)(repo, program);
-    writeFileSync(join(repo, '.gitattributes'), `${text}\n`);
+    appendFileSync(join(repo, '.gitattributes'), `${text}\n`);
     writeFileSync(join(repo, 'README.md'), 'changed\n');
   };
 }

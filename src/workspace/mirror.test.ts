@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chownSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { isError } from '../kernel/errors.ts';
 import { crashAt } from './crash.fixture.ts';
@@ -142,6 +142,18 @@ describe('updateMirror', () => {
     await updateMirror(request(place));
     assert.ok(readdirSync(`${mirrorDir}/objects/pack`).filter((name) => name.endsWith('.pack')).length < 10);
     assertClean(mirrorDir);
+  });
+
+  it('leaves nothing of a clone that failed', async () => {
+    await using place = makePlace();
+    makeRepository(place.path('source'), { file: 'x'.repeat(1000) });
+    const objects = place.path('source/.git/objects');
+    for (const name of listFiles(objects)) {
+      chmodSync(`${objects}/${name}`, 0o600);
+      writeFileSync(`${objects}/${name}`, 'damaged');
+    }
+    await assert.rejects(updateMirror(request(place)), (error) => isError(error, 'git-failed'));
+    assert.deepEqual(readdirSync(place.path('repos/r')), []);
   });
 
   it('stops when it is told to, and leaves nothing that looks like a mirror', async () => {

@@ -6,7 +6,7 @@ import { fail } from '../kernel/errors.ts';
 import { failpoint } from '../kernel/failpoints.ts';
 import { errnoOf } from '../kernel/result.ts';
 import { syncFileSystem } from './file-system.ts';
-import { checkOperation, exists, removeLeftovers } from './remove-tree.ts';
+import { checkOperation, exists, removeLeftovers, removeOnFailure } from './remove-tree.ts';
 import { safeDirectoryConfig, safeGit, type GitProfile } from './safe-git.ts';
 import { classifySource, isBranchName } from './source-address.ts';
 import { failBranch, findLocalRepository, inspectSource } from './source.ts';
@@ -69,15 +69,17 @@ async function cloneMirror(request: UpdateMirrorRequest): Promise<void> {
   const unfinished = `${mirrorDir}.${op}`;
   failpoint('mirror.before-clone');
   const base = request.base ?? (await inspectSource(request.source, { signal })).base;
-  await initBare(unfinished, request);
-  const profile: GitProfile = { kind: 'local', gitDir: unfinished };
-  // Nothing is flushed one by one here: the sync before the rename covers the whole clone.
-  await fetchInto(unfinished, request, ['core.fsync=none']);
-  await safeGit({ profile, args: ['symbolic-ref', 'HEAD', `refs/heads/${base}`], op, signal });
-  await safeGit({ profile, args: ['pack-refs', '--all'], config: ['core.fsync=none'], op, signal });
-  await syncFileSystem(unfinished, op);
-  failpoint('mirror.before-rename');
-  await renameDurable(unfinished, mirrorDir);
+  await removeOnFailure(unfinished, async () => {
+    await initBare(unfinished, request);
+    const profile: GitProfile = { kind: 'local', gitDir: unfinished };
+    // Nothing is flushed one by one here: the sync before the rename covers the whole clone.
+    await fetchInto(unfinished, request, ['core.fsync=none']);
+    await safeGit({ profile, args: ['symbolic-ref', 'HEAD', `refs/heads/${base}`], op, signal });
+    await safeGit({ profile, args: ['pack-refs', '--all'], config: ['core.fsync=none'], op, signal });
+    await syncFileSystem(unfinished, op);
+    failpoint('mirror.before-rename');
+    await renameDurable(unfinished, mirrorDir);
+  });
   failpoint('mirror.after-rename');
 }
 

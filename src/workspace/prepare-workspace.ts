@@ -5,7 +5,7 @@ import { fail } from '../kernel/errors.ts';
 import { failpoint } from '../kernel/failpoints.ts';
 import { checkWorkspace } from './check-workspace.ts';
 import { canReflink, copyNewFile, syncFileSystem } from './file-system.ts';
-import { checkOperation, exists, removeLeftovers } from './remove-tree.ts';
+import { checkOperation, exists, removeLeftovers, removeOnFailure } from './remove-tree.ts';
 import { objectFormatOf, quoteConfig, safeGit, type GitProfile, type GitRequest } from './safe-git.ts';
 import { isBranchName } from './source-address.ts';
 
@@ -59,10 +59,12 @@ export async function prepareWorkspace(
   }
   failpoint('workspace.before-clone');
   const unfinished = `${workspaceDir}.${request.op}`;
-  await build(unfinished, method, request);
-  await syncFileSystem(unfinished, request.op);
-  failpoint('workspace.before-rename');
-  await renameDurable(unfinished, workspaceDir);
+  await removeOnFailure(unfinished, async () => {
+    await build(unfinished, method, request);
+    await syncFileSystem(unfinished, request.op);
+    failpoint('workspace.before-rename');
+    await renameDurable(unfinished, workspaceDir);
+  });
   failpoint('workspace.after-rename');
   return { method, kept: false };
 }

@@ -51,6 +51,19 @@ export async function removeLeftovers(directory: string, isLeftover: (name: stri
   return names;
 }
 
+/**
+ * Makes something at `path`; when that fails, what there is of it is removed, because a half-made clone may be what
+ * fills the disk. A removal that fails as well is left to the next try, which starts by removing leftovers.
+ */
+export async function removeOnFailure(path: string, make: () => Promise<void>): Promise<void> {
+  try {
+    await make();
+  } catch (error) {
+    await removeTree(path).catch(() => undefined);
+    throw error;
+  }
+}
+
 /** Returns the names in a directory, none when it does not exist. */
 export async function listNames(directory: string): Promise<string[]> {
   try {

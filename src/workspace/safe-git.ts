@@ -182,7 +182,7 @@ export async function safeGit(request: GitRequest): Promise<GitResult> {
 /** Returns the error for a git command that failed with this on stderr: `git-failed`, or `storage-full`. */
 export function gitFailure(what: string, stderr: string): HoldfastError {
   const message = stderr.trim().slice(-MESSAGE_CHARS);
-  const full = /No space left on device|Disk quota exceeded/.test(message);
+  const full = /No space left on device|Out of diskspace|Disk quota exceeded/.test(message);
   return fail(full ? 'storage-full' : 'git-failed', `${what}: ${message === '' ? 'no message' : message}`);
 }
 
