@@ -64,6 +64,8 @@ function pickAllowed(source: NodeJS.ProcessEnv): Record<string, string> {
 /** What launching a keeper needs of the server's environment. */
 export interface LaunchEnvironment {
   path: string;
+  /** Of this process: only root may ask the system's manager for a unit. */
+  uid: number;
   /** Set by systemd for every service it starts. */
   invocationId: string | null;
   /** Where `systemd-run --user` finds its manager. */
@@ -75,6 +77,7 @@ export interface LaunchEnvironment {
 export function readLaunchEnvironment(source: NodeJS.ProcessEnv = process.env): LaunchEnvironment {
   return {
     path: source['PATH'] ?? FALLBACK_PATH,
+    uid: process.getuid?.() ?? -1,
     invocationId: source['INVOCATION_ID'] ?? null,
     runtimeDirectory: source['XDG_RUNTIME_DIR'] ?? null,
     busAddress: source['DBUS_SESSION_BUS_ADDRESS'] ?? null,

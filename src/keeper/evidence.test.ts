@@ -1,8 +1,18 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import {
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { after, test } from 'node:test';
 import { ensureKeeper } from '../../scripts/build-keeper.ts';
 import { judge } from '../lifecycle/verdict.ts';
 import { Trial, until } from './conformance/trial.ts';
@@ -102,9 +112,36 @@ test('output shorter than the exit record vouches for is damage, more than it is
   assert.match((await trial.evidence()).bad ?? '', /vouches for 12 bytes of output, there are 11/);
 });
 
+test('what an agent puts in the place of a file is damage, never followed and never waited for', async () => {
+  await using trial = new Trial(KEEPER);
+  await finished(trial);
+  const secret = join(trial.folder, 'secret');
+  writeFileSync(secret, 'x'.repeat(100));
+  const swaps = {
+    'a link': (path: string) => symlinkSync(secret, path),
+    'a hard link': (path: string) => linkSync(secret, path),
+    'a pipe': (path: string) => execFileSync('mkfifo', [path]),
+    'a directory': (path: string) => mkdirSync(path),
+  };
+  for (const name of ['output', 'stderr', 'exit', 'claim', 'spec'] as const) {
+    const path = join(trial.runDir, RUN_FILES[name]);
+    for (const [kind, swap] of Object.entries(swaps)) {
+      renameSync(path, `${path}.kept`);
+      swap(path);
+      const { bad } = await trial.evidence({ deep: true });
+      assert.ok(bad?.startsWith(path), `${kind} as ${name}: ${bad}`);
+      rmSync(path, { recursive: true });
+      renameSync(`${path}.kept`, path);
+    }
+  }
+  assert.equal((await trial.evidence()).bad, null);
+});
+
 test('reused pids are neither keeper nor agent', async () => {
   await using trial = new Trial(KEEPER);
-  const stranger = readProcess(process.ppid);
+  const child = spawn('sleep', ['60'], { stdio: 'ignore' });
+  after(() => child.kill('SIGKILL'));
+  const stranger = readProcess(child.pid ?? 0);
   assert.ok(stranger !== null);
   const reused = { pid: stranger.pid, start: String(Number(stranger.start) - 1) };
   await forge(trial, { claim: reused, agent: reused });

@@ -3,13 +3,12 @@
  * and what else of it does. Gathering changes nothing.
  */
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { stat, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { errnoOf, messageOf } from '../kernel/result.ts';
 import { connectKeeper } from './connect.ts';
 import { isAlive, type HostIdentity, type ProcessIdentity } from './host-identity.ts';
+import { openPlainFile } from './plain-file.ts';
 import { findAttempt, scanProcesses, type ProcessScan, type ScannedProcess } from './processes.ts';
 import { RUN_FILES, type AgentRecord, type Claim, type ExitRecord, type Sealed } from './protocol.ts';
 import { readAgent, readClaim, readExit, readLimits, readSpec, type RecordReading } from './run-directory.ts';
@@ -90,13 +89,12 @@ export async function gatherEvidence(what: {
   const strays = findAttempt(scan, attemptId, agentAlive ? agent : null).filter(
     (one) => !isSame(one, agent) && !isSame(one, keeper) && isAlive(one),
   );
-  const files = await listFiles(runDir, records, what.deep === true);
-  const outputBytes = files.find((one) => one.kind === 'output')?.bytes ?? 0;
-  const stderrBytes = files.find((one) => one.kind === 'stderr')?.bytes ?? 0;
+  const output = await inspectOutput(join(runDir, RUN_FILES.output), what.deep === true);
+  const stderr = await inspectOutput(join(runDir, RUN_FILES.stderr), what.deep === true);
   const impossible =
     keeper !== null && !where.sameBoot && probe.answers ? 'its keeper answers, but claims another boot' : null;
   return {
-    bad: findDamage(records, outputBytes, stderrBytes) ?? probe.trouble ?? impossible,
+    bad: output.bad ?? stderr.bad ?? findDamage(records, output.bytes, stderr.bytes) ?? probe.trouble ?? impossible,
     claim: claim === null ? 'none' : claim.tombstone ? 'tombstone' : 'keeper',
     ...where,
     foreignKeeperAnswers: !where.sameNamespace && probe.answers,
@@ -110,9 +108,9 @@ export async function gatherEvidence(what: {
     strays,
     perhaps: agent === null || !isHere ? [] : listPerhaps(scan.perhaps, agent, keeper),
     level: agent === null ? null : 'token',
-    outputBytes,
-    stderrBytes,
-    files,
+    outputBytes: output.bytes,
+    stderrBytes: stderr.bytes,
+    files: [...listRecords(records), ...listOutput('output', output), ...listOutput('stderr', stderr)],
   };
 }
 
@@ -195,7 +193,7 @@ function listPerhaps(
     .map(identityOf);
 }
 
-async function listFiles(runDir: string, records: Records, deep: boolean): Promise<EvidenceFile[]> {
+function listRecords(records: Records): EvidenceFile[] {
   const read = [
     ...records.others,
     { kind: 'claim' as const, reading: records.claim },
@@ -203,31 +201,42 @@ async function listFiles(runDir: string, records: Records, deep: boolean): Promi
     { kind: 'exit' as const, reading: records.exit },
     { kind: 'sentinel' as const, reading: records.sentinel },
   ];
-  const files: EvidenceFile[] = [];
-  for (const { kind, reading } of read) {
-    if (reading.kind === 'absent') continue;
-    files.push({ kind, path: reading.path, sha256: reading.sha256, bytes: (await sizeOf(reading.path)) ?? 0 });
-  }
-  for (const kind of ['output', 'stderr'] as const) {
-    const path = join(runDir, RUN_FILES[kind]);
-    const bytes = await sizeOf(path);
-    if (bytes !== null) files.push({ kind, path, sha256: deep ? await hashFile(path) : null, bytes });
-  }
-  return files;
+  return read.flatMap(({ kind, reading }) =>
+    reading.kind === 'absent'
+      ? []
+      : [{ kind, path: reading.path, sha256: reading.sha256, bytes: reading.kind === 'ok' ? reading.bytes : 0 }],
+  );
 }
 
-async function sizeOf(path: string): Promise<number | null> {
+interface OutputFile {
+  path: string;
+  exists: boolean;
+  bytes: number;
+  sha256: string | null;
+  bad: string | null;
+}
+
+/** The agent may have put something else in the place of its output: it is looked at, never followed. */
+async function inspectOutput(path: string, deep: boolean): Promise<OutputFile> {
+  const nothing = { path, exists: false, bytes: 0, sha256: null, bad: null };
   try {
-    return (await stat(path)).size;
+    await using handle = await openPlainFile(path);
+    if (handle === null) return nothing;
+    const { size, nlink } = await handle.stat();
+    const sha256 = deep ? await hashFile(handle) : null;
+    return { path, exists: true, bytes: size, sha256, bad: nlink === 1 ? null : `${path}: it has another name` };
   } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return null;
-    throw error;
+    return { ...nothing, exists: true, bad: `${path}: ${messageOf(error)}` };
   }
 }
 
-async function hashFile(path: string): Promise<string> {
+function listOutput(kind: 'output' | 'stderr', file: OutputFile): EvidenceFile[] {
+  return file.exists ? [{ kind, path: file.path, sha256: file.sha256, bytes: file.bytes }] : [];
+}
+
+async function hashFile(handle: FileHandle): Promise<string> {
   const digest = createHash('sha256');
-  await pipeline(createReadStream(path), digest);
+  for await (const chunk of handle.createReadStream({ autoClose: false, start: 0 })) digest.update(chunk as Buffer);
   return digest.digest('hex');
 }
 

@@ -52,7 +52,7 @@ test('under systemd the keeper is started by systemd-run, and its refusal is tol
   const tool = join(trial.folder, 'systemd-run');
   writeFileSync(tool, `#!/bin/sh\nprintf '%s\\n' "$@" >'${trial.folder}/args'\necho 'no such slice' >&2\nexit 4\n`);
   chmodSync(tool, 0o755);
-  const environment = { path: trial.folder, invocationId: 'x', runtimeDirectory: null, busAddress: null };
+  const environment = { path: trial.folder, uid: 0, invocationId: 'x', runtimeDirectory: null, busAddress: null };
   const request = { runDir: trial.runDir, attemptId: trial.attempt, keeperCommand: ['keeper'], environment };
   const cgroup = '0::/system.slice/holdfast.service\n';
   await assert.rejects(

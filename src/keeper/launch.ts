@@ -64,8 +64,9 @@ export function keeperPath(file: string): string {
 
 async function startDetached(request: LaunchRequest, command: string[], env: Record<string, string>): Promise<void> {
   const [file = '', ...args] = command;
-  const log = openSync(join(request.runDir, RUN_FILES.log), 'a', 0o600);
+  let log: number | null = null;
   try {
+    log = openSync(join(request.runDir, RUN_FILES.log), 'a', 0o600);
     const child = spawn(file, args, { cwd: request.runDir, env, detached: true, stdio: ['ignore', log, log] });
     await new Promise<void>((resolve, reject) => {
       child.once('spawn', resolve);
@@ -75,7 +76,7 @@ async function startDetached(request: LaunchRequest, command: string[], env: Rec
   } catch (error) {
     throw cannotStart(request, messageOf(error), error);
   } finally {
-    closeSync(log);
+    if (log !== null) closeSync(log);
   }
 }
 

@@ -4,11 +4,12 @@
  */
 import { join } from 'node:path';
 import { systemClock } from '../kernel/clock.ts';
-import { createDurable, makeDirectory, readIfExists, removeDurable, writeDurable } from '../kernel/durable.ts';
+import { createDurable, makeDirectory, removeDurable, writeDurable } from '../kernel/durable.ts';
 import { fail } from '../kernel/errors.ts';
 import { sha256 } from '../kernel/hash.ts';
 import { messageOf } from '../kernel/result.ts';
 import { readHostIdentity, readOwnIdentity } from './host-identity.ts';
+import { readPlainFile } from './plain-file.ts';
 import {
   ATTEMPT_VARIABLE,
   RUN_FILES,
@@ -26,7 +27,7 @@ import {
 /** A record as found: only ENOENT is `absent`; whatever cannot be read or trusted is `bad` and says why. */
 export type RecordReading<T> =
   | { kind: 'absent'; path: string }
-  | { kind: 'ok'; path: string; record: Sealed<T>; sha256: string }
+  | { kind: 'ok'; path: string; record: Sealed<T>; sha256: string; bytes: number }
   | { kind: 'bad'; path: string; why: string; sha256: string | null };
 
 const VARIABLE_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
@@ -132,14 +133,20 @@ export function readLimits(runDir: string, attempt: string): Promise<RecordReadi
 export async function readRecord<T extends object>(path: string, attempt: string): Promise<RecordReading<T>> {
   let bytes: Buffer | null;
   try {
-    bytes = await readIfExists(path);
+    bytes = await readPlainFile(path);
   } catch (error) {
     return { kind: 'bad', path, why: messageOf(error), sha256: null };
   }
   if (bytes === null) return { kind: 'absent', path };
   const digest = sha256(bytes);
   try {
-    return { kind: 'ok', path, record: decodeRecord<T>(attempt, bytes.toString('utf8')), sha256: digest };
+    return {
+      kind: 'ok',
+      path,
+      record: decodeRecord<T>(attempt, bytes.toString('utf8')),
+      sha256: digest,
+      bytes: bytes.length,
+    };
   } catch (error) {
     return { kind: 'bad', path, why: messageOf(error), sha256: digest };
   }

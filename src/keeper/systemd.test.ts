@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { buildSystemdRun, detectSystemd } from './systemd.ts';
 
-const OURS = { path: '/bin', invocationId: 'f00', runtimeDirectory: null, busAddress: null };
+const OURS = { path: '/bin', uid: 0, invocationId: 'f00', runtimeDirectory: null, busAddress: null };
 
 test('systemd manages us only when it started us and we are still in the unit', () => {
   const user = '0::/user.slice/user-1000.slice/user@1000.service/app.slice/holdfast.service\n';
@@ -18,6 +18,8 @@ test('systemd manages us only when it started us and we are still in the unit', 
     assert.equal(detectSystemd(OURS, cgroup), manager, cgroup);
     assert.equal(detectSystemd({ ...OURS, invocationId: null }, cgroup), 'none', 'not started by systemd');
   }
+  assert.equal(detectSystemd({ ...OURS, uid: 1000 }, '0::/system.slice/holdfast.service\n'), 'none');
+  assert.equal(detectSystemd({ ...OURS, uid: 1000 }, user), 'user');
 });
 
 test('a keeper gets a unit of its own, named after the attempt', () => {

@@ -8,7 +8,9 @@ export type SystemdManager = 'none' | 'system' | 'user';
 
 /**
  * Returns which systemd manages this process. Both signs are needed: INVOCATION_ID is inherited by every child of a
- * service, also by a shell in a terminal; only the cgroup says that this process still belongs to one.
+ * service, also by a shell in a terminal; only the cgroup says that this process still belongs to one. A service of the
+ * system that runs as another user than root may not ask for units: it counts as `none`, and relies on its own unit's
+ * KillMode=process.
  * `cgroup` is the text of /proc/self/cgroup.
  */
 export function detectSystemd(environment: LaunchEnvironment, cgroup: string): SystemdManager {
@@ -18,7 +20,8 @@ export function detectSystemd(environment: LaunchEnvironment, cgroup: string): S
     cgroup.split('\n').find((one) => /:name=systemd:/.test(one));
   const path = line?.slice(line.indexOf(':', line.indexOf(':') + 1) + 1) ?? '';
   if (!path.endsWith('.service')) return 'none';
-  return /\/user@\d+\.service\/./.test(path) ? 'user' : 'system';
+  if (/\/user@\d+\.service\/./.test(path)) return 'user';
+  return environment.uid === 0 ? 'system' : 'none';
 }
 
 /**
