@@ -1,5 +1,3 @@
-import { backoffMs, delay } from '../kernel/backoff.ts';
-import { isError } from '../kernel/errors.ts';
 import { failpoint } from '../kernel/failpoints.ts';
 import type { Attempt } from '../lifecycle/attempt.ts';
 import type { Job } from '../lifecycle/job.ts';
@@ -7,10 +5,8 @@ import type { AttemptPatch, JobPatch } from '../store/store.ts';
 import type { AttemptContext } from './context.ts';
 import { CRASH_LOOP_WINDOW_MS, decideEnding, type Ending, type FinalVerdict } from './decide.ts';
 import type { Judgement } from './gather-facts.ts';
+import { recordPatiently } from './record-patiently.ts';
 import type { PassedLimit } from './watch-orphan.ts';
-
-/** Longest pause between tries to record an ending on a full disk, milliseconds. */
-const MAX_RECORD_WAIT_MS = 30_000;
 
 export interface EndInput {
   attempt: Attempt;
@@ -31,7 +27,7 @@ export async function endAttempt(
   const job = (await ctx.store.getJob(input.job.id)) ?? input.job;
   const ending = await decide(ctx, { ...input, job });
   failpoint('attempt.before-settle');
-  const settled = await recordWithPatience(ctx, signal, () =>
+  const settled = await recordPatiently(ctx, signal, () =>
     ctx.store.settleAttempt(
       {
         id: input.attempt.id,
@@ -104,18 +100,4 @@ function jobPatch(input: EndInput, ending: Ending): JobPatch {
     reason: ending.reason,
     blocker: ending.blocker,
   };
-}
-
-/** A full disk delays the record, never the truth: the evidence stays in the run directory until there is room. */
-async function recordWithPatience<T>(ctx: AttemptContext, signal: AbortSignal, record: () => Promise<T>): Promise<T> {
-  for (let tries = 1; ; tries++) {
-    try {
-      return await record();
-    } catch (error) {
-      if (!isError(error, 'storage-full')) throw error;
-      const waitMs = backoffMs(tries, 500, MAX_RECORD_WAIT_MS);
-      ctx.log.error(`the disk is full: an ending waits ${waitMs} ms to be recorded`);
-      await delay(waitMs, signal);
-    }
-  }
 }

@@ -47,7 +47,7 @@ export function createRepositoryLocks(options: {
       const tail = before.then(() => done);
       tails.set(request.repository, tail);
       try {
-        await before;
+        await orAborted(before, request.signal);
         const lock = await acquire(request);
         try {
           return await body();
@@ -60,4 +60,15 @@ export function createRepositoryLocks(options: {
       }
     },
   };
+}
+
+/** Waits for `turn`, or throws the signal's reason as soon as it is aborted: a cancelled job leaves the line. */
+async function orAborted(turn: Promise<void>, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  const { promise: abort, resolve } = Promise.withResolvers<void>();
+  const leave = (): void => resolve();
+  signal.addEventListener('abort', leave, { once: true });
+  await Promise.race([turn, abort]);
+  signal.removeEventListener('abort', leave);
+  signal.throwIfAborted();
 }

@@ -68,7 +68,7 @@ async function chooseSession(ctx: AttemptContext, job: Job): Promise<{ mode: 'wa
   const attempts = await ctx.store.listAttempts(job.id);
   const last = attempts.findLast((attempt) => attempt.epoch === job.epoch && attempt.state !== 'never_ran');
   const resumable = capabilities.resume && last?.state === 'interrupted' && job.sessionId !== null;
-  ctx.log.debug(`session lookup job=${job.id} session=${job.sessionId ?? 'none'} resumable=${resumable}`);
+  ctx.log.info(`session lookup job=${job.id} session=${job.sessionId ?? 'none'} resumable=${resumable}`);
   if (resumable) return { mode: 'warm', id: job.sessionId };
   return { mode: 'cold', id: capabilities.assignSessionId ? randomUUID() : null };
 }

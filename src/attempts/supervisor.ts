@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
-import type { ProcessScan } from '../keeper/processes.ts';
-import { isError } from '../kernel/errors.ts';
+import { endOperation, type ProcessScan } from '../keeper/processes.ts';
+import { fail, isError } from '../kernel/errors.ts';
 import { failpoint } from '../kernel/failpoints.ts';
 import { messageOf } from '../kernel/result.ts';
 import type { Service } from '../kernel/service.ts';
@@ -13,7 +13,8 @@ import type { Ending } from './decide.ts';
 import { endAttempt } from './end-attempt.ts';
 import { awaitClaim } from './follow-attempt.ts';
 import { attachAttempt, followRun } from './follow-run.ts';
-import { readyWorkspace } from './ready-workspace.ts';
+import { claimOperation, readyWorkspace } from './ready-workspace.ts';
+import { recordPatiently } from './record-patiently.ts';
 import type { RepositoryLocks } from './repository-lock.ts';
 import { resolveAttempt, type Resolution } from './resolve-attempt.ts';
 import { cancelRun, openRun, type Run } from './run.ts';
@@ -68,9 +69,14 @@ export function createSupervisor(ctx: AttemptContext, locks: RepositoryLocks): S
       if (attempt !== null) await followRun(ctx, { job, attempt, run, signal: closing.signal });
       return;
     }
+    // What was started to prepare it is verified dead before the record says that it stopped.
+    const { left } = await endOperation(claimOperation(job));
+    if (left.length > 0) throw fail('internal', `processes of job ${job.number} cannot be ended`);
     const { transition, reason } = classifyFailure(run, error);
-    const blocker = transition === 'cancel' ? null : messageOf(error);
-    await ctx.store.moveJob({ id: jobId, transition, fence: job.fence, set: { reason, blocker }, actor: 'attempts' });
+    const set = { reason, blocker: transition === 'cancel' ? null : messageOf(error) };
+    await recordPatiently(ctx, closing.signal, () =>
+      ctx.store.moveJob({ id: jobId, transition, fence: job.fence, set, actor: 'attempts' }),
+    );
   };
 
   const carry = async (jobId: string, run: Run, work: () => Promise<void>): Promise<void> => {
