@@ -38,6 +38,7 @@ export interface World extends AsyncDisposable {
 export interface StartOptions {
   hosts?: string[];
   log?: Log;
+  maxStreams?: number;
   clock?: Clock;
   readiness?: { ready: boolean; phase: string };
   report?: RecoveryReport | null;
@@ -48,6 +49,7 @@ export interface Answer {
   headers: Headers;
   text: string;
   /** The parsed body; throws when it is not JSON. */
+  // oxlint-disable-next-line no-unnecessary-type-parameters -- the tests say what they expect, and check it
   json<T>(): T;
 }
 
@@ -121,6 +123,7 @@ async function start(home: Home, options: StartOptions): Promise<Running> {
     services,
     hosts: options.hosts ?? [],
     ...(options.log === undefined ? {} : { log: options.log }),
+    ...(options.maxStreams === undefined ? {} : { maxStreams: options.maxStreams }),
   });
   const url = await app.listen({ port: 0, host: '127.0.0.1' });
   let closing: Promise<void> | null = null;

@@ -292,7 +292,9 @@ test('a client that does not read costs nothing but its place, and loses nothing
   const served = new Promise<Socket>((resolve) => running.app.server.once('connection', resolve));
   const client = connect({ port: running.port, host: '127.0.0.1' });
   client.pause();
-  client.write(`GET /v1/jobs/${id}/stream HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${ROOT_TOKEN}\r\n\r\n`);
+  client.write(
+    `GET /v1/jobs/${id}/stream HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${ROOT_TOKEN}\r\nConnection: close\r\n\r\n`,
+  );
   const socket = await served;
   // The kernel takes what its buffers hold; then nothing moves any more, and nothing piles up on our side.
   let before = -1;
@@ -333,8 +335,19 @@ function unchunk(text: string): string {
 
 test('a silent stream pings, and a client that went away leaves nothing behind', async () => {
   let skew = 0;
-  const clock = { now: systemClock.now, monotonic: () => systemClock.monotonic() + skew };
+  const clock = { now: () => systemClock.now(), monotonic: () => systemClock.monotonic() + skew };
   await using running = await makeServer({ clock });
+  const { store } = running;
+  const onCommit = store.onCommit.bind(store);
+  let listening = 0;
+  store.onCommit = (listener) => {
+    const stop = onCommit(listener);
+    listening++;
+    return () => {
+      listening--;
+      stop();
+    };
+  };
   const { id } = await submit(running, { start: false });
   for (const path of [`/v1/jobs/${id}/stream`, '/v1/events']) {
     const reading = await openStream(running, path);
@@ -347,12 +360,12 @@ test('a silent stream pings, and a client that went away leaves nothing behind',
     }
     reading.close();
   }
-  const connections = (): Promise<number> =>
-    new Promise((resolve) => running.app.server.getConnections((_error, count) => resolve(count)));
-  const idle = await connections();
-  const readings = await Promise.all(Array.from({ length: 20 }, () => openStream(running, '/v1/events')));
+  await until('both streams to be let go', () => listening === 0);
+  const readings = await Promise.all(Array.from({ length: 20 }, () => openStream(running, `/v1/jobs/${id}/stream`)));
+  for (const reading of readings) await reading.frames.next();
+  assert.equal(listening, 20);
   for (const reading of readings) reading.close();
-  await until('the connections to close', async () => (await connections()) <= idle + 1);
+  await until('all streams to be let go', () => listening === 0);
 });
 
 test('the journal streams live and resumes after any sequence, across servers', async () => {

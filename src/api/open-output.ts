@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import { open, readlink, realpath, type FileHandle } from 'node:fs/promises';
-import { sep } from 'node:path';
+import { join, relative } from 'node:path';
 import { fail } from '../kernel/errors.ts';
 import { errnoOf } from '../kernel/result.ts';
 
@@ -8,7 +8,7 @@ const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /**
  * Opens an output file below `root` for reading; null when it does not exist. An agent can write where its output lies,
- * so a link, a pipe, a second name or a swapped directory is refused with `record-corrupt`: else it could make this
+ * so a link, a pipe, a second name or a directory swapped for a link is refused with `record-corrupt`: else it could make this
  * server read any file for it.
  */
 export async function openOutput(path: string, root: string): Promise<FileHandle | null> {
@@ -34,5 +34,5 @@ async function refuseOddFile(handle: FileHandle, path: string, root: string): Pr
   if (!stat.isFile() || stat.nlink !== 1) throw fail('record-corrupt', `${path} is not a plain file of its own`);
   if (process.platform !== 'linux') return;
   const [real, below] = await Promise.all([readlink(`/proc/self/fd/${handle.fd}`), realpath(root)]);
-  if (!real.startsWith(below + sep)) throw fail('record-corrupt', `${path} leads out of ${root}`);
+  if (real !== join(below, relative(root, path))) throw fail('record-corrupt', `${path} leads to another place`);
 }

@@ -39,7 +39,7 @@ export async function collectRoutes(app: Api, version: string): Promise<void> {
     transform: jsonSchemaTransform,
     transformObject: (document) => {
       const named = jsonSchemaTransformObject(document) as Document;
-      return addProblems(dropUnused(named)) as ReturnType<typeof jsonSchemaTransformObject>;
+      return addProblems(dropUnused(named));
     },
   });
 }

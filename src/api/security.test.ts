@@ -147,6 +147,23 @@ test('failed attempts are limited, calls with a token are not', async () => {
   for (let i = 0; i < 20; i++) assert.equal((await running.call('GET', '/v1/jobs')).status, 200);
 });
 
+test('S11: one stream too many is refused, and a closed one makes room', async () => {
+  await using running = await makeServer({ maxStreams: 2 });
+  const { id } = await submit(running, { start: false });
+  const first = await openStream(running, '/v1/events');
+  const second = await openStream(running, `/v1/jobs/${id}/stream`);
+  const refused = await running.call('GET', '/v1/events');
+  asProblem(refused, 429, 'rate-limited');
+  assert.ok(Number(refused.headers.get('retry-after')) > 0);
+  first.close();
+  const third = await until('room', async () => {
+    const next = await openStream(running, '/v1/events');
+    return next.response.status === 200 ? next : null;
+  });
+  second.close();
+  third.close();
+});
+
 test('S08: no CORS header, ever', async () => {
   await using running = await makeServer();
   for (const origin of ['https://evil.test', `http://127.0.0.1:${running.port}`]) {
@@ -227,7 +244,11 @@ test('S17: a cursor that was changed is refused by name', async () => {
     const flipped = good.slice(0, middle) + (good[middle] === 'A' ? 'B' : 'A') + good.slice(middle + 1);
     for (const bad of [flipped, `${good}!`, `${good}A`, good.slice(0, -1), "1' OR 1=1 --", 'MTA', '%00', '-1']) {
       const query = new URLSearchParams({ cursor: bad });
-      const problem = asProblem(await running.call('GET', `${list}?${query}`, { headers }), 400, 'bad-request');
+      const problem = asProblem(
+        await running.call('GET', `${list}?${query.toString()}`, { headers }),
+        400,
+        'bad-request',
+      );
       assert.match(problem.detail, /^cursor: /);
     }
     if (cursor === null) continue;

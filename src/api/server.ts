@@ -9,6 +9,7 @@ import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { fail, type HoldfastError } from '../kernel/errors.ts';
 import type { Log } from '../kernel/log.ts';
+import { messageOf } from '../kernel/result.ts';
 import { pathOf, type Api, type RouteContext } from './api.ts';
 import { addAuthentication, addJobLoading } from './auth.ts';
 import { answerBrokenRequest } from './broken-request.ts';
@@ -33,6 +34,7 @@ import { Streams } from './sse.ts';
 /** Time a client has to send a whole request; one that drips is cut off with 408. */
 const REQUEST_TIMEOUT_MS = 30_000;
 
+const MAX_STREAMS = 512;
 /** Time an answer under way has to reach its client when the server stops. */
 const STOP_GRACE_MS = 1000;
 
@@ -41,12 +43,15 @@ export interface HttpServerOptions {
   /** Host values allowed beside those of this machine. */
   hosts: readonly string[];
   log?: Log;
+  /** Event streams open at once; the next one gets 429. Default 512. */
+  maxStreams?: number;
 }
 
 const silent: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
 /** Returns the server, ready to listen; hooks may still be added. `close()` ends every open stream. */
-export async function createHttpServer({ services, hosts, log = silent }: HttpServerOptions): Promise<FastifyInstance> {
+export async function createHttpServer(options: HttpServerOptions): Promise<FastifyInstance> {
+  const { services, hosts, log = silent } = options;
   const stop = new AbortController();
   const context: RouteContext = { services, log, stopping: stop.signal };
   const app: Api = Fastify({
@@ -74,12 +79,11 @@ export async function createHttpServer({ services, hosts, log = silent }: HttpSe
   addJobLoading(app, services);
   addRequestLog(app, log);
   await collectRoutes(app, services.version);
-  addRoutes(app, context);
-  return app as unknown as FastifyInstance;
+  addRoutes(app, context, new Streams(context, options.maxStreams ?? MAX_STREAMS));
+  return app;
 }
 
-function addRoutes(app: Api, context: RouteContext): void {
-  const streams = new Streams(context);
+function addRoutes(app: Api, context: RouteContext, streams: Streams): void {
   addServerRoutes(app, context);
   addRepositoryRoutes(app, context);
   addJobRoutes(app, context);
@@ -143,7 +147,7 @@ function sendProblem(reply: FastifyReply, thrown: unknown, about: { path: string
 /** What a log may hold of an error: where it came from, never a request's body or headers. */
 function describe(error: HoldfastError): string {
   const cause = error.cause ?? error;
-  return cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
+  return cause instanceof Error ? (cause.stack ?? cause.message) : messageOf(cause);
 }
 
 async function addSecurityHeaders(app: Api): Promise<void> {

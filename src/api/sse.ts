@@ -10,11 +10,9 @@ import { messageOf } from '../kernel/result.ts';
 import type { RouteContext } from './api.ts';
 
 /** A silent stream says this often that it lives. */
-export const PING_MS = 15_000;
+const PING_MS = 15_000;
 /** Fallback for a change that nobody told us about. */
 const RECHECK_MS = 1000;
-/** Streams open at once; each costs a watch and up to one buffered chunk. */
-const MAX_STREAMS = 512;
 /** Bytes made ahead of a client's reading. */
 const HIGH_WATER_BYTES = 64 * 1024;
 
@@ -80,17 +78,20 @@ export class Heart {
 /** Opens and counts the event streams of one server. */
 export class Streams {
   readonly #context: RouteContext;
+  /** Most streams at once; each costs a watch and up to one buffered chunk. */
+  readonly #limit: number;
   #open = 0;
 
-  constructor(context: RouteContext) {
+  constructor(context: RouteContext, limit: number) {
     this.#context = context;
+    this.#limit = limit;
   }
 
   /** Answers with the frames of `make` until they end, the client goes or the server stops. */
   send(reply: FastifyReply, make: (signal: AbortSignal) => AsyncIterable<string>): FastifyReply {
-    if (this.#open >= MAX_STREAMS) {
+    if (this.#open >= this.#limit) {
       reply.header('retry-after', 5);
-      throw fail('rate-limited', `${MAX_STREAMS} event streams are open already`);
+      throw fail('rate-limited', `${this.#limit} event streams are open already`);
     }
     this.#open++;
     const gone = new AbortController();

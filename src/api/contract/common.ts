@@ -13,7 +13,7 @@ export function showTime(ms: number | null): string | null {
 }
 
 /** Most items of one page. */
-export const MAX_PAGE = 200;
+const MAX_PAGE = 200;
 /** Items of a page when the client names no limit. */
 export const DEFAULT_PAGE = 50;
 

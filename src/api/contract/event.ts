@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { cursorSchema, limitSchema, pageOf, timeSchema } from './common.ts';
 
 /** One row of the journal, as lists and streams show it. */
-export const eventSchema = z
+const eventSchema = z
   .strictObject({
     seq: z.int().meta({ description: 'Grows over the whole server; also the id of its SSE frame.' }),
     at: timeSchema,

@@ -3,7 +3,7 @@ import { cursorSchema, limitSchema, pageOf, timeSchema } from './common.ts';
 
 export const queueQuerySchema = z.strictObject({ cursor: cursorSchema, limit: limitSchema });
 
-export const lockSchema = z
+const lockSchema = z
   .strictObject({
     key: z.string(),
     boot: z.string(),

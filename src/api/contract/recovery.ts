@@ -68,7 +68,7 @@ export const recoveryReportSchema = z
   })
   .meta({ id: 'RecoveryReport' });
 
-export const bootSchema = z
+const bootSchema = z
   .strictObject({
     bootId: z.string(),
     previousBootId: z.string().nullable(),

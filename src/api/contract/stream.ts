@@ -10,10 +10,10 @@ import { timeSchema } from './common.ts';
 export const streamQuerySchema = z.strictObject({ stream: streamNameSchema.optional().meta({ default: 'stdout' }) });
 
 /** First frame of every stream: which start of the server answers. */
-export const bootFrameSchema = z.strictObject({ bootId: z.string() }).meta({ id: 'BootFrame' });
+const bootFrameSchema = z.strictObject({ bootId: z.string() }).meta({ id: 'BootFrame' });
 
 /** Bytes of an attempt's output, exact: base64, since a chunk may end within a character or hold any byte. */
-export const outputFrameSchema = z
+const outputFrameSchema = z
   .strictObject({
     attempt: z.int().min(1),
     stream: streamNameSchema,
@@ -23,7 +23,7 @@ export const outputFrameSchema = z
   .meta({ id: 'OutputFrame' });
 
 /** One event of the job; the fields are those it changed, null for the others. */
-export const stateFrameSchema = z
+const stateFrameSchema = z
   .strictObject({
     seq: z.int(),
     at: timeSchema,
@@ -38,7 +38,7 @@ export const stateFrameSchema = z
   .meta({ id: 'StateFrame' });
 
 /** Last frame: the job has ended and everything it printed was sent. */
-export const endFrameSchema = z
+const endFrameSchema = z
   .strictObject({
     state: z.enum(JOB_STATES),
     outcome: z.string().nullable(),

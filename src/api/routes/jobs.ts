@@ -98,7 +98,13 @@ function addReads(app: Api, { services }: RouteContext): void {
 
 function addCommands(app: Api, { services }: RouteContext): void {
   const { store } = services;
-  const schema = { tags, params: jobParamsSchema, body: noBodySchema, response: { 200: jobSchema } };
+  const schema = {
+    tags,
+    params: jobParamsSchema,
+    querystring: noQuerySchema,
+    body: noBodySchema,
+    response: { 200: jobSchema },
+  };
 
   app.post('/v1/jobs/:id/start', { schema: { ...schema, summary: 'Queue a held job' } }, async (request) => {
     const actor = callerOf(request).principal;

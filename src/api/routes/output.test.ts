@@ -125,6 +125,11 @@ test('S27: a link, a pipe, a second name or a swapped directory is never followe
   await symlink(secret, file);
   await refuse('symbolic link');
   await rm(file);
+  const foreign = join(running.home.jobs, 'another-job');
+  await writeFile(foreign, 'SECRET');
+  await symlink(foreign, file);
+  await refuse("symbolic link to another job's output");
+  await rm(file);
   await link(secret, file);
   await refuse('hard link');
   await rm(file);
@@ -133,7 +138,7 @@ test('S27: a link, a pipe, a second name or a swapped directory is never followe
   await rm(file);
   await mkdir(file);
   await refuse('directory');
-  const outside = join(running.home.root, 'elsewhere');
+  const outside = join(running.home.jobs, 'elsewhere');
   await mkdir(outside);
   await writeFile(join(outside, 'output'), 'SECRET');
   await rename(dirname(file), `${dirname(file)}.away`);

@@ -16,15 +16,20 @@ import { presentRepository } from '../present.ts';
 const tags = ['repositories'];
 
 /** Adds POST, GET, PATCH and DELETE of /v1/repositories. */
-export function addRepositoryRoutes(app: Api, { services }: RouteContext): void {
-  const { store } = services;
+export function addRepositoryRoutes(app: Api, context: RouteContext): void {
+  addRegistration(app, context);
+  addReads(app, context);
+  addChange(app, context);
+}
 
+function addRegistration(app: Api, { services }: RouteContext): void {
   app.post(
     '/v1/repositories',
     {
       schema: {
         tags,
         summary: 'Register a repository',
+        querystring: noQuerySchema,
         body: newRepositorySchema,
         response: { 201: repositorySchema },
       },
@@ -38,6 +43,10 @@ export function addRepositoryRoutes(app: Api, { services }: RouteContext): void 
       return reply.code(201).send(presentRepository(repository));
     },
   );
+}
+
+function addReads(app: Api, { services }: RouteContext): void {
+  const { store } = services;
 
   app.get(
     '/v1/repositories',
@@ -70,6 +79,10 @@ export function addRepositoryRoutes(app: Api, { services }: RouteContext): void 
       return presentRepository(repository);
     },
   );
+}
+
+function addChange(app: Api, { services }: RouteContext): void {
+  const { store } = services;
 
   app.patch(
     '/v1/repositories/:name',
@@ -78,6 +91,7 @@ export function addRepositoryRoutes(app: Api, { services }: RouteContext): void 
         tags,
         summary: 'Change a repository',
         params: repositoryParamsSchema,
+        querystring: noQuerySchema,
         body: repositoryPatchSchema,
         response: { 200: repositorySchema },
       },
@@ -98,6 +112,7 @@ export function addRepositoryRoutes(app: Api, { services }: RouteContext): void 
         tags,
         summary: 'Remove a repository without unfinished jobs',
         params: repositoryParamsSchema,
+        querystring: noQuerySchema,
         body: noBodySchema,
         response: { 204: nothing },
       },

@@ -22,6 +22,7 @@ export function addTokenRoutes(app: Api, { services }: RouteContext): void {
       schema: {
         tags,
         summary: 'Create a token; it is shown in this answer only',
+        querystring: noQuerySchema,
         body: newTokenBodySchema,
         response: { 201: createdTokenSchema },
       },
@@ -46,6 +47,7 @@ export function addTokenRoutes(app: Api, { services }: RouteContext): void {
         tags,
         summary: 'Revoke a token',
         params: tokenParamsSchema,
+        querystring: noQuerySchema,
         body: noBodySchema,
         response: { 200: tokenSchema },
       },
