@@ -47,6 +47,9 @@ export function createSupervisor(ctx: AttemptContext, locks: RepositoryLocks): S
 
   const runJob = async (claimed: Job, run: Run): Promise<void> => {
     failpoint('attempt.after-claim');
+    // The commit of the claim may hold the wish to cancel too: that was told to everybody before this run was known.
+    const now = await ctx.store.getJob(claimed.id);
+    if (now !== null && now.cancelRequestedAt !== null) await cancelRun(run);
     const stop = AbortSignal.any([run.preparing.signal, closing.signal]);
     const ready = await readyWorkspace(ctx, locks, claimed, stop);
     stop.throwIfAborted();
