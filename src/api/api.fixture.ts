@@ -157,6 +157,7 @@ function makeServices(store: Store, home: Home, options: StartOptions): Services
       if (agent === 'exec' && command === null) throw fail('bad-request', 'agent exec needs a command');
     },
     agentNames: () => AGENTS,
+    cancelJob: (job, actor) => store.requestCancel(job.id, actor),
     diffJob: (job) => readFile(join(home.job(job.id), 'diff'), 'utf8').catch(() => ''),
     outputPath: (attempt, stream) => join(run(attempt), stream === 'stdout' ? 'output' : 'stderr'),
     sentinelPath: (attempt) => join(run(attempt), 'sentinel.json'),

@@ -49,6 +49,8 @@ export interface Services {
   /** Throws `unknown-agent`, `agent-missing`, `bad-prompt` or `bad-request` for a job the agent cannot take. */
   validateJob(job: { agent: string; prompt: string; command: string[] | null }): Promise<void>;
   agentNames(): string[];
+  /** Records the wish to cancel; a quarantined job is cancelled once nothing of it lives. Throws `state-conflict`. */
+  cancelJob(job: Job, actor: string): Promise<Job>;
   /** Unified diff of the workspace against its base commit, uncommitted and untracked files included. */
   diffJob(job: Job): Promise<string>;
   /** Absolute path of a stream's file; it may not exist yet. */

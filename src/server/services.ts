@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { AttemptRef, Services } from '../api/services.ts';
 import type { AttemptContext } from '../attempts/context.ts';
+import { endLeftovers } from '../attempts/end-leftovers.ts';
 import { RUN_FILES } from '../keeper/protocol.ts';
 import { fail } from '../kernel/errors.ts';
 import type { Job } from '../lifecycle/job.ts';
@@ -40,6 +41,7 @@ export function createServices(input: {
     removeRepository: (name) => removeRepository(ctx, name),
     validateJob: async (job) => validateJob(ctx, job),
     agentNames: () => ctx.agents.names(),
+    cancelJob: (job, actor) => cancelJob(ctx, job, actor),
     diffJob: (job) => diffJob(ctx, job),
     outputPath: (attempt, stream) =>
       join(runDirectory(attempt), stream === 'stdout' ? RUN_FILES.output : RUN_FILES.stderr),
@@ -73,6 +75,12 @@ function validateJob(ctx: AttemptContext, job: { agent: string; prompt: string; 
       hint: `Install it, or set agents.${job.agent}.command in holdfast.config.json.`,
     });
   }
+}
+
+/** Nobody follows a quarantined job: what may live of it is ended here, before the record says that nothing does. */
+async function cancelJob(ctx: AttemptContext, job: Job, actor: string): Promise<Job> {
+  if (job.state === 'quarantined') await endLeftovers(ctx, job.id);
+  return ctx.store.requestCancel(job.id, actor);
 }
 
 async function diffJob(ctx: AttemptContext, job: Job): Promise<string> {

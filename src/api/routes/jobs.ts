@@ -113,7 +113,7 @@ function addCommands(app: Api, { services }: RouteContext): void {
   });
 
   app.post('/v1/jobs/:id/cancel', { schema: { ...schema, summary: 'Cancel a job' } }, async (request) => {
-    const job = await store.requestCancel(jobOf(request).id, callerOf(request).principal);
+    const job = await services.cancelJob(jobOf(request), callerOf(request).principal);
     return viewJob(services, job);
   });
 
