@@ -7,6 +7,7 @@ import assert from 'node:assert/strict';
 import {
   appendFileSync,
   chmodSync,
+  cpSync,
   existsSync,
   mkdirSync,
   readFileSync,
@@ -192,23 +193,25 @@ function makeCanary(place: Place): Canary {
   return { program, sang: () => existsSync(mark) };
 }
 
-/** Everything the server does to a workspace and to a registered repository. */
-async function doEverything(place: Place, world: World): Promise<string> {
-  const { mirrorDir, workspaceDir, base } = world;
+/** What the server does to a workspace, again and again. */
+async function readWorkspace({ mirrorDir, workspaceDir, base }: World): Promise<string> {
   const text = await diffWorkspace({ mirrorDir, workspaceDir, baseCommit: base });
   const ref = 'refs/holdfast/job_1/attempt-1';
   await saveTree({ mirrorDir, workspaceDir, ref, message: 'saved', parent: base });
   await checkWorkspace(workspaceDir, mirrorDir);
-  // The hostile tree is also what a stranger's repository looks like when it is registered.
-  const { source, base: branch } = await inspectSource(workspaceDir);
-  const second = place.path('repos', 'hostile', 'mirror.git');
-  for (const op of ['op_3', 'op_4']) {
-    const { head } = await updateMirror({ mirrorDir: second, source, sourceKind: 'path', op, base: branch });
-    const target = place.path('jobs', op, 'workspace');
-    await prepareWorkspace({ mirrorDir: second, workspaceDir: target, baseCommit: head, branch: 'holdfast/x', op });
-    await diffWorkspace({ mirrorDir: second, workspaceDir: target, baseCommit: head });
-  }
   return text;
+}
+
+/** Everything else: the hostile tree is also what a stranger's repository looks like when it is registered. */
+async function register(place: Place, repository: string): Promise<void> {
+  const { source, base: branch, name } = await inspectSource(repository);
+  const mirrorDir = place.path('repos', name, 'mirror.git');
+  for (const op of ['op_3', 'op_4']) {
+    const { head } = await updateMirror({ mirrorDir, source, sourceKind: 'path', op, base: branch });
+    const target = place.path('jobs', name, op, 'workspace');
+    await prepareWorkspace({ mirrorDir, workspaceDir: target, baseCommit: head, branch: 'holdfast/x', op });
+    await diffWorkspace({ mirrorDir, workspaceDir: target, baseCommit: head });
+  }
 }
 
 describe('nothing an agent leaves in a repository is run', () => {
@@ -229,7 +232,7 @@ describe('nothing an agent leaves in a repository is run', () => {
       const canary = makeCanary(place);
       trap.arm(world.workspaceDir, canary.program);
       writeFiles(world.workspaceDir, { 'work.txt': 'done\n' });
-      assert.match(await doEverything(place, world), /\+done/);
+      assert.match(await readWorkspace(world), /\+done/);
       assert.ok(!canary.sang(), canary.sang() ? readFileSync(place.path('canary'), 'utf8') : '');
     });
   }
@@ -238,9 +241,19 @@ describe('nothing an agent leaves in a repository is run', () => {
     await using place = makePlace();
     const world = await makeWorld(place);
     const canary = makeCanary(place);
-    for (const trap of TRAPS) trap.arm(world.workspaceDir, canary.program);
+    // Attributes last: with them in force plain git cannot even make the other traps.
+    const late = (trap: Trap): number => Number(/filter|diff/.test(trap.name));
+    for (const trap of TRAPS.toSorted((a, b) => late(a) - late(b))) trap.arm(world.workspaceDir, canary.program);
+    const stranger = place.path('stranger');
+    const names = ['.gitattributes', '.gitmodules'];
+    const read = (name: string): string => readFileSync(join(world.workspaceDir, name), 'utf8');
+    makeRepository(stranger, Object.fromEntries(names.map((name) => [name, read(name)])));
+    cpSync(join(world.workspaceDir, '.git', 'config'), join(stranger, '.git', 'config'));
+    hooks(join(stranger, '.git', 'hooks'), canary.program);
     rmSync(place.path('canary'), { force: true });
-    assert.match(await doEverything(place, world), /^diff --git/m);
+    assert.match(await readWorkspace(world), /^diff --git/m);
+    await register(place, world.workspaceDir);
+    await register(place, stranger);
     assert.ok(!canary.sang());
     await discardWorkspace({ ...world, removalsDir: place.path('removals'), op: 'op_9' });
     assert.ok(!canary.sang());
@@ -266,7 +279,8 @@ describe('nothing an agent leaves in a repository is run', () => {
     const before = { ...process.env };
     Object.assign(process.env, planted);
     try {
-      assert.match(await doEverything(place, world), /\+done/);
+      assert.match(await readWorkspace(world), /\+done/);
+      await register(place, world.workspaceDir);
     } finally {
       for (const name of Object.keys(planted)) {
         if (before[name] === undefined) delete process.env[name];

@@ -12,6 +12,7 @@ export interface DiffRequest {
   baseCommit: string;
   /** Bytes of the diff that are returned, default 16 MiB; a cut one says so in its last line. */
   maxBytes?: number;
+  op?: string | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -26,7 +27,7 @@ const MAX_DIFF_FILE_BYTES = 64 * 2 ** 20;
  * Throws `git-failed`, `git-timeout`, `storage-full`.
  */
 export async function diffWorkspace(request: DiffRequest): Promise<string> {
-  const { baseCommit, signal } = request;
+  const { baseCommit, op, signal } = request;
   const scratch = await makeScratch(dirname(request.mirrorDir));
   try {
     const snapshot = await takeSnapshot({ ...request, scratch, maxFileBytes: MAX_DIFF_FILE_BYTES });
@@ -37,6 +38,7 @@ export async function diffWorkspace(request: DiffRequest): Promise<string> {
     const diff = await safeGit({
       profile: { kind: 'local', gitDir: snapshot.gitDir },
       args,
+      op,
       signal,
       maxBytes,
       allowTruncated: true,

@@ -3,16 +3,9 @@ import { join } from 'node:path';
 import { makeDirectory, writeDurable } from '../kernel/durable.ts';
 import { errnoOf } from '../kernel/result.ts';
 import { fail } from '../kernel/errors.ts';
+import { bytesOf, dropFromIndex, listLinks, listPaths, show, splitPaths, type Git, type Link } from './index-paths.ts';
 import { runChild } from './run-child.ts';
-import {
-  objectFormatOf,
-  gitFailure,
-  plainEnvironment,
-  safeGit,
-  type GitProfile,
-  type GitRequest,
-  type GitResult,
-} from './safe-git.ts';
+import { objectFormatOf, gitFailure, plainEnvironment, safeGit, type GitProfile } from './safe-git.ts';
 
 /** The content of a tree as git objects in a scratch repository. */
 export interface Snapshot {
@@ -124,53 +117,12 @@ async function readOnce(place: Place, directory: Directory, last: boolean): Prom
   return (await git(['write-tree'])).text;
 }
 
-type Git = (args: string[], more?: Partial<GitRequest>) => Promise<GitResult>;
-
 function gitIn(place: Place, workTree: string): Git {
   const indexFile = join(place.scratch, `index-${++place.indexes.made}`);
   const profile: GitProfile = { kind: 'observe', gitDir: place.gitDir, workTree, indexFile };
   const { op, signal } = place;
   return (args, more) =>
     safeGit({ profile, args, config: SCRATCH_CONFIG, op, signal, timeoutMs: 600_000, maxBytes: 2 ** 28, ...more });
-}
-
-/** Paths as git prints them, one character per byte: a name need not be UTF-8. `bytesOf` and `show` turn them back. */
-async function listPaths(git: Git, args: string[]): Promise<string[]> {
-  return splitPaths((await git(args)).stdout);
-}
-
-function splitPaths(output: Buffer): string[] {
-  return output
-    .toString('latin1')
-    .split('\0')
-    .filter((path) => path !== '');
-}
-
-function bytesOf(paths: readonly string[]): Buffer {
-  return Buffer.from(paths.map((path) => `${path}\0`).join(''), 'latin1');
-}
-
-function show(path: string): string {
-  return Buffer.from(path, 'latin1').toString('utf8');
-}
-
-interface Link {
-  oid: string;
-  path: string;
-}
-
-async function listLinks(git: Git): Promise<Link[]> {
-  const entries = await listPaths(git, ['ls-files', '-z', '--stage', '--']);
-  return entries.flatMap((entry) => {
-    const match = /^160000 ([0-9a-f]+) \d\t([^]+)$/.exec(entry);
-    return match?.[1] === undefined || match[2] === undefined ? [] : [{ oid: match[1], path: match[2] }];
-  });
-}
-
-async function dropFromIndex(git: Git, links: readonly Link[]): Promise<void> {
-  if (links.length === 0) return;
-  const input = bytesOf(links.map((link) => link.path));
-  await git(['update-index', '-z', '--force-remove', '--stdin'], { input });
 }
 
 /** A submodule that was left alone stays what it was; one that has content now is in the index already. */
