@@ -1,7 +1,7 @@
 import type { Clock } from '../kernel/clock.ts';
 import type { Log } from '../kernel/log.ts';
 import type { PhaseReport, PreviousStop, RecoveryReport } from '../lifecycle/report.ts';
-import type { Boot, Store } from '../store/store.ts';
+import type { Boot, Store, StoreCheck } from '../store/store.ts';
 
 /** Returns the report of a start that has found nothing yet. */
 export function emptyReport(bootId: string): RecoveryReport {
@@ -43,8 +43,8 @@ export interface BeginBoot {
   lastSignAt: number | null;
 }
 
-/** Records this start, checks the live records, and returns the report with both in it. Can be repeated. */
-export async function beginBoot(input: BeginBoot): Promise<RecoveryReport> {
+/** Records this start and checks the live records; returns the report with both in it, and what is damaged. Can be repeated. */
+export async function beginBoot(input: BeginBoot): Promise<{ report: RecoveryReport; corrupt: StoreCheck['corrupt'] }> {
   const { store, log } = input;
   const boots = await store.listBoots();
   const previous = boots.find((boot) => boot.id !== input.bootId) ?? null;
@@ -69,7 +69,7 @@ export async function beginBoot(input: BeginBoot): Promise<RecoveryReport> {
   for (const one of check.corrupt) warnings.push(`${one.kind} ${one.id}: ${one.why}`);
   for (const warning of warnings) log.warn(warning);
   const lastSignAt = previous?.stoppedAt ?? input.lastSignAt;
-  return {
+  const report = {
     ...input.report,
     previousBootId: previous?.id ?? null,
     previousStop,
@@ -85,6 +85,7 @@ export async function beginBoot(input: BeginBoot): Promise<RecoveryReport> {
     },
     warnings,
   };
+  return { report, corrupt: check.corrupt };
 }
 
 /** Closes the report of this start and keeps it. */

@@ -25,6 +25,19 @@ export function startFinding(job: Job): JobFinding {
   };
 }
 
+/** Returns the finding of a job that was set aside: why, and the path that shows it. */
+export function quarantineFinding(before: Job, why: string, path: string): JobFinding {
+  return {
+    ...startFinding(before),
+    verdict: 'QUARANTINE',
+    outcome: 'quarantined',
+    evidence: [{ kind: 'fault', path, note: why }],
+    blocker: why,
+    nextSafeAction: 'inspect_quarantine',
+    command: commandOf('inspect_quarantine', before.number),
+  };
+}
+
 /** What the report needs besides the adoption itself. */
 export interface AdoptionContext {
   /** The next attempt of the job, if there is one, will be a warm one. */

@@ -7,7 +7,7 @@ import { messageOf } from '../kernel/result.ts';
 import type { Attempt } from '../lifecycle/attempt.ts';
 import type { Job } from '../lifecycle/job.ts';
 import type { JobFinding } from '../lifecycle/report.ts';
-import { describeAdoption, startFinding } from './finding.ts';
+import { describeAdoption, quarantineFinding } from './finding.ts';
 
 /** Attempts judged at the same time: enough to hide waiting for disk and sockets, few enough for memory. */
 const PARALLEL = 32;
@@ -79,7 +79,7 @@ function logAdoption(ctx: AttemptContext, { resolution, attempt, job }: Adoption
 
 async function quarantineAttempt(ctx: AttemptContext, attempt: Attempt, job: Job, why: string): Promise<JobFinding> {
   ctx.log.error(`Job ${job.number} quarantined: ${why}`, { job: job.id });
-  const moved = await ctx.store.settleAttempt(
+  await ctx.store.settleAttempt(
     {
       id: attempt.id,
       transition: 'quarantine',
@@ -95,29 +95,17 @@ async function quarantineAttempt(ctx: AttemptContext, attempt: Attempt, job: Job
       actor: 'recovery',
     },
   );
-  return quarantineFinding(job, moved.job, why);
+  return quarantineFinding(job, why, ctx.home.runDirectory(job.id, attempt.number));
 }
 
 async function quarantineJob(ctx: AttemptContext, job: Job, why: string): Promise<JobFinding> {
   ctx.log.error(`Job ${job.number} quarantined: ${why}`, { job: job.id });
-  const moved = await ctx.store.moveJob({
+  await ctx.store.moveJob({
     id: job.id,
     transition: 'quarantine',
     fence: job.fence,
     set: { reason: 'record_corrupt', blocker: why },
     actor: 'recovery',
   });
-  return quarantineFinding(job, moved, why);
-}
-
-function quarantineFinding(before: Job, after: Job, why: string): JobFinding {
-  return {
-    ...startFinding(before),
-    verdict: 'QUARANTINE',
-    outcome: 'quarantined',
-    evidence: [{ kind: 'error', path: '', note: why }],
-    blocker: after.blocker,
-    nextSafeAction: 'inspect_quarantine',
-    command: `holdfast show ${before.number}`,
-  };
+  return quarantineFinding(job, why, ctx.home.database);
 }

@@ -1,9 +1,11 @@
 import { failpoint } from '../kernel/failpoints.ts';
 import { beginBoot } from '../recovery/boot.ts';
 import type { Phase } from '../recovery/phases.ts';
+import { quarantineDamaged } from '../recovery/quarantine-damaged.ts';
 import { recoverAttempts } from '../recovery/recover-attempts.ts';
 import { recoverLocks } from '../recovery/recover-locks.ts';
 import { recoverQueue } from '../recovery/recover-queue.ts';
+import type { StoreCheck } from '../store/store.ts';
 import type { Parts } from './compose.ts';
 import { listen } from './listen.ts';
 import { removeOldTemps } from './prepare-home.ts';
@@ -15,11 +17,12 @@ import { removeOldTemps } from './prepare-home.ts';
 export function startPhases(parts: Parts, options: { host: string; port: number; lastSignAt: number | null }): Phase[] {
   const { ctx, state } = parts;
   const { store, clock, log } = ctx;
+  let corrupt: StoreCheck['corrupt'] = [];
 
   const openStore = async (): Promise<Record<string, number>> => {
     await store.start();
     const temps = await removeOldTemps(ctx.home, clock.now());
-    state.report = await beginBoot({
+    const begun = await beginBoot({
       store,
       clock,
       log,
@@ -29,6 +32,8 @@ export function startPhases(parts: Parts, options: { host: string; port: number;
       pid: parts.self.pid,
       lastSignAt: options.lastSignAt,
     });
+    state.report = begun.report;
+    corrupt = begun.corrupt;
     failpoint('recovery.after-boot-row');
     if (state.http === null) await listen(parts, options);
     failpoint('recovery.after-store');
@@ -36,6 +41,7 @@ export function startPhases(parts: Parts, options: { host: string; port: number;
   };
 
   const queue = async (): Promise<Record<string, number>> => {
+    state.report.jobs.push(...(await quarantineDamaged(ctx, corrupt)));
     const findings = await recoverQueue(ctx, clock);
     state.report.jobs.push(...findings);
     failpoint('recovery.after-queue');
