@@ -48,8 +48,8 @@ const LIST_PASSES = 8;
 /** An environment may look empty for an instant at the end of an exec; it is believed after so many looks. */
 const EMPTY_LOOKS = 3;
 /** How long an exec is waited for: it reads the new program from the disk. */
-const EXEC_TRIES = 50;
-const EXEC_PAUSE_MS = 1;
+const EXEC_TRIES = 250;
+const EXEC_PAUSE_MS = 0.2;
 const PAUSE = new Int32Array(new SharedArrayBuffer(4));
 const DEFAULT_DEADLINE_MS = 10_000;
 

@@ -5,7 +5,7 @@
 import { canonicalJson, sha256 } from '../kernel/hash.ts';
 
 /** Version of every record; another one is not understood and quarantines the attempt. */
-export const PROTOCOL_VERSION = 1;
+const PROTOCOL_VERSION = 1;
 
 /** Names inside a run directory. */
 export const RUN_FILES = {

@@ -100,7 +100,7 @@ export async function sealAttempt(what: {
 }
 
 /** Removes the secrets of an attempt that will not need them any more; fine when there are none. */
-export async function removeSecrets(runDir: string): Promise<void> {
+async function removeSecrets(runDir: string): Promise<void> {
   await removeDurable(join(runDir, RUN_FILES.secrets));
 }
 

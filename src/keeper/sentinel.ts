@@ -4,9 +4,9 @@ import { RUN_FILES, type Sentinel } from './protocol.ts';
 import { readRecord, type RecordReading } from './run-directory.ts';
 
 /** Below this age a heartbeat is fresh, milliseconds. */
-export const FRESH_BELOW_MS = 120_000;
+const FRESH_BELOW_MS = 120_000;
 /** Below this age it is stale, from there on dead, milliseconds. */
-export const STALE_BELOW_MS = 600_000;
+const STALE_BELOW_MS = 600_000;
 
 /** Reads sentinel.json. It is replaced without fsync: after a power cut `bad` is ordinary and means as much as absent. */
 export function readSentinel(runDir: string, attempt: string): Promise<RecordReading<Sentinel>> {

@@ -150,7 +150,7 @@ export function testSurroundings(command: string[]): void {
     const disk = join(trial.folder, 'disk');
     mkdirSync(disk);
     try {
-      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=256k,nr_inodes=64', 'tmpfs', disk], { stdio: 'pipe' });
+      system('mount', '-t', 'tmpfs', '-o', 'size=256k,nr_inodes=64', 'tmpfs', disk);
     } catch {
       t.diagnostic('not allowed to mount a file system: a full disk was not tried');
       return;
@@ -169,9 +169,13 @@ export function testSurroundings(command: string[]): void {
   });
 }
 
+function system(tool: string, ...args: string[]): void {
+  execFileSync(tool, args, { stdio: 'pipe' });
+}
+
 function tryUnmount(path: string): boolean {
   try {
-    execFileSync('umount', [path], { stdio: 'pipe' });
+    system('umount', path);
     return true;
   } catch {
     return false;

@@ -3,7 +3,7 @@
  * line before it becomes the agent. If the keeper dies first it reads the end of the pipe and never does.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
+import { existsSync, openSync, readFileSync } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { resolve } from 'node:path';
 import { readProcess, type ProcessIdentity } from '../host-identity.ts';
@@ -103,10 +103,4 @@ function scriptFor(env: Record<string, string>): string {
 function oomScore(): string {
   const own = Number.parseInt(readFileSync('/proc/self/oom_score_adj', 'latin1'), 10);
   return String(Math.min(1000, own + OOM_RAISE));
-}
-
-/** Closes the keeper's own ends of the output files. */
-export function closeOutput(files: { output: number; stderr: number | null }): void {
-  closeSync(files.output);
-  if (files.stderr !== null) closeSync(files.stderr);
 }

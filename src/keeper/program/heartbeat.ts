@@ -6,7 +6,7 @@ import { RUN_FILES, encodeRecord, type Sentinel } from '../protocol.ts';
 import { log } from './log.ts';
 
 /** Between two heartbeats, milliseconds. */
-export const HEARTBEAT_MS = 5000;
+const HEARTBEAT_MS = 5000;
 
 /** Writes a heartbeat now and then every five seconds; returns the way to stop. */
 export function startHeartbeat(what: {
