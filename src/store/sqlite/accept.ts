@@ -4,7 +4,8 @@ import { sha256 } from '../../kernel/hash.ts';
 import { makeId } from './ids.ts';
 import { MAX_PROMPT_BYTES, type Job } from '../../lifecycle/job.ts';
 import type { NewJob } from '../store.ts';
-import { JOBS, insertRecord, toRecord, withoutNulls, type JobRecord } from './entities.ts';
+import { STORED_JOBS, type JobRecord } from './entities.ts';
+import { insertRecord, toRecord, withoutNulls } from './records.ts';
 import { toJob } from './jobs.ts';
 import { GENESIS, appendEvent } from './journal.ts';
 import type { Session } from './session.ts';
@@ -22,16 +23,17 @@ function checkPrompt(prompt: string): void {
 function findReplay(session: Session, input: NewJob): Job | null {
   if (input.idempotency === null) return null;
   const row = session.sql.get(
-    `SELECT ${JOBS.select} FROM jobs WHERE principal = $1 AND idempotency_key = $2`,
+    `SELECT ${STORED_JOBS.select} FROM jobs WHERE principal = $1 AND idempotency_key = $2`,
     input.principal,
     input.idempotency.key,
   );
   if (row === null) return null;
-  const first = toRecord(JOBS, row);
+  const first = toRecord(STORED_JOBS, row);
   if (first.requestSha256 !== input.idempotency.requestSha256) {
     throw fail('idempotency-conflict', `the key already belongs to job ${first.number}, made by another request`);
   }
-  return toJob(first);
+  const { idempotencyKey: _key, requestSha256: _sha, ...job } = first;
+  return toJob(job);
 }
 
 /** Accepts a job, or returns the one an earlier request with the same key made. */
@@ -49,6 +51,8 @@ export function acceptJob(session: Session, input: NewJob): { job: Job; replayed
     input.prompt,
   );
   const record = makeRecord(session, input, promptSha256);
+  const { key: idempotencyKey = null, requestSha256 = null } = input.idempotency ?? {};
+  const stored = { ...record, idempotencyKey, requestSha256 };
   const head = appendEvent(
     session,
     {
@@ -57,11 +61,11 @@ export function acceptJob(session: Session, input: NewJob): { job: Job; replayed
       subject: record.id,
       jobId: record.id,
       attemptId: null,
-      data: withoutNulls(record),
+      data: withoutNulls(stored),
     },
     GENESIS,
   );
-  insertRecord(session.sql, JOBS, record, head);
+  insertRecord(session.sql, STORED_JOBS, stored, head);
   session.jobs.set(record.id, { record, head });
   session.counters.moveJob(record, null, record.state);
   return { job: toJob(record), replayed: false };
@@ -105,8 +109,6 @@ function makeRecord(session: Session, input: NewJob, promptSha256: string): JobR
     startedAt: null,
     finishedAt: null,
     claimedBy: null,
-    idempotencyKey: input.idempotency?.key ?? null,
-    requestSha256: input.idempotency?.requestSha256 ?? null,
     version: 1,
   };
 }

@@ -6,17 +6,8 @@ import type { Job } from '../../lifecycle/job.ts';
 import { ATTEMPT_TRANSITIONS, type AttemptTransition } from '../../lifecycle/transitions.ts';
 import type { VerdictKind } from '../../lifecycle/verdict.ts';
 import type { AttemptMove, AttemptPatch, JobMove, NewAttempt } from '../store.ts';
-import {
-  ATTEMPTS,
-  insertRecord,
-  pickChanges,
-  toRecord,
-  updateRecord,
-  withoutNulls,
-  type AttemptRecord,
-  type Chained,
-  type JobRecord,
-} from './entities.ts';
+import { ATTEMPTS, type AttemptRecord, type Chained, type JobRecord } from './entities.ts';
+import { checkPatch, insertRecord, pickChanges, toRecord, updateRecord, withoutNulls } from './records.ts';
 import { moveChainedJob } from './job-moves.ts';
 import { readJob, toJob, writeHead } from './jobs.ts';
 import { appendEvent } from './journal.ts';
@@ -180,10 +171,7 @@ function refuse(attempt: AttemptRecord, job: JobRecord, move: AttemptMove): Hold
 }
 
 function changesOf(session: Session, attempt: AttemptRecord, move: AttemptMove): Partial<AttemptRecord> {
-  const set = move.set ?? {};
-  for (const field of Object.keys(set)) {
-    if (!PATCHABLE.has(field)) throw fail('bad-request', `"${field}" of an attempt is not set from outside the store`);
-  }
+  const set = checkPatch(move.set, PATCHABLE);
   const state = ATTEMPT_TRANSITIONS[move.transition].to;
   const own: Partial<AttemptRecord> =
     move.transition === 'attach'

@@ -2,16 +2,8 @@
 import { fail } from '../../kernel/errors.ts';
 import { KEPT_BOOTS } from '../../lifecycle/report.ts';
 import type { Boot } from '../store.ts';
-import {
-  BOOTS,
-  insertRecord,
-  pickChanges,
-  toChained,
-  toRecord,
-  updateRecord,
-  withoutNulls,
-  type BootRecord,
-} from './entities.ts';
+import { BOOTS, type BootRecord } from './entities.ts';
+import { checkPatch, insertRecord, pickChanges, toChained, toRecord, updateRecord, withoutNulls } from './records.ts';
 import { GENESIS, appendEvent } from './journal.ts';
 import type { Reader, Session } from './session.ts';
 import { buryChain } from './tombstones.ts';
@@ -48,6 +40,8 @@ export function recordBoot(session: Session, input: Omit<Boot, 'readyAt' | 'stop
   }
 }
 
+const PATCHABLE = new Set(['readyAt', 'stoppedAt', 'report', 'previousStop']);
+
 /** Changes a start; throws `not-found` for one that was dropped. */
 export function updateBoot(
   session: Session,
@@ -57,8 +51,7 @@ export function updateBoot(
   const row = session.sql.get(`SELECT ${BOOTS.select} FROM boots WHERE id = $1`, id);
   if (row === null) throw fail('not-found', `there is no boot ${id}`);
   const { record, head } = toChained(BOOTS, row);
-  const { readyAt, stoppedAt, report, previousStop } = { ...record, ...patch };
-  const changes = pickChanges<BootRecord>(BOOTS, record, { readyAt, stoppedAt, report, previousStop });
+  const changes = pickChanges<BootRecord>(BOOTS, record, checkPatch(patch, PATCHABLE));
   if (changes === null) return;
   const event = { ...chainOf(id), kind: 'boot.update', data: changes };
   const update = { key: id, changes, head: appendEvent(session, event, head), guard: '', fence: null };

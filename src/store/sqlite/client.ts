@@ -40,7 +40,7 @@ export class WorkerClient {
   constructor(options: ClientOptions) {
     this.#options = options;
     this.#worker = new Worker(threadUrl('worker'), { workerData: options.worker });
-    this.#worker.on('message', (text: string) => this.#receive(JSON.parse(text) as FromWorker));
+    this.#worker.on('message', (message: FromWorker) => this.#receive(message));
     this.#worker.on('error', (error) => this.#die(error instanceof Error ? error : new Error(String(error))));
     this.#worker.on('exit', (code) => this.#onExit(code));
   }
@@ -83,7 +83,26 @@ export class WorkerClient {
     if (this.#watch !== undefined) message.watch = this.#watch;
     this.#batch = [];
     this.#watch = undefined;
-    this.#worker.postMessage(JSON.stringify(message));
+    try {
+      this.#worker.postMessage(message);
+    } catch (error) {
+      this.#postOneByOne(message, error);
+    }
+  }
+
+  /** Something in a batch cannot cross threads: refuses that request, and only that one. */
+  #postOneByOne({ requests, close, ...rest }: ToWorker, cause: unknown): void {
+    this.#worker.postMessage({ ...rest, requests: [] } satisfies ToWorker);
+    for (const request of requests) {
+      try {
+        this.#worker.postMessage({ requests: [request] } satisfies ToWorker);
+      } catch {
+        const [id, operation] = request;
+        this.#waiting.get(id)?.reject(fail('internal', `${operation} was given what is no data`, { cause }));
+        this.#waiting.delete(id);
+      }
+    }
+    if (close === true) this.#worker.postMessage({ requests: [], close } satisfies ToWorker);
   }
 
   #receive(message: FromWorker): void {

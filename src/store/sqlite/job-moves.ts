@@ -9,7 +9,8 @@ import {
   type JobTransition,
 } from '../../lifecycle/transitions.ts';
 import type { JobMove, JobPatch } from '../store.ts';
-import { JOBS, pickChanges, updateRecord, type Chained, type JobRecord } from './entities.ts';
+import { JOBS, type Chained, type JobRecord } from './entities.ts';
+import { checkPatch, pickChanges, updateRecord } from './records.ts';
 import { readJob, toJob } from './jobs.ts';
 import { appendEvent } from './journal.ts';
 import type { Session } from './session.ts';
@@ -47,12 +48,6 @@ const FINAL_FIELDS: (keyof JobPatch)[] = [
   'startedAt',
   'cancelRequestedAt',
 ];
-
-function checkPatch(patch: JobPatch): void {
-  for (const field of Object.keys(patch)) {
-    if (!PATCHABLE.has(field)) throw fail('bad-request', `"${field}" of a job is not set from outside the store`);
-  }
-}
 
 /** SQL that holds only for a job whose state is among `from`; without a fence no owner may be robbed. */
 function guardOf(from: readonly JobState[], fence: number | null): string {
@@ -140,8 +135,7 @@ export function moveChainedJob(
   move: JobMove,
   extra: Partial<JobRecord> = {},
 ): Chained<JobRecord> {
-  const set = move.set ?? {};
-  checkPatch(set);
+  const set = checkPatch(move.set, PATCHABLE);
   // A wish to cancel that arrived while its owner was putting the job back must not be lost: nothing of it lives now.
   const isPutBack = move.transition === 'requeue' || move.transition === 'interrupt';
   const transition = isPutBack && job.record.cancelRequestedAt !== null ? 'cancel' : move.transition;
@@ -184,9 +178,9 @@ export function noteJob(
   session: Session,
   note: { id: string; fence: number | null; set: JobPatch; actor: string },
 ): Job {
-  checkPatch(note.set);
+  const set = checkPatch(note.set, PATCHABLE);
   const job = readJob(session, note.id);
-  const changes = pickChanges<JobRecord>(JOBS, job.record, note.set);
+  const changes = pickChanges<JobRecord>(JOBS, job.record, set);
   const isFinal = isTerminal(job.record.state) && FINAL_FIELDS.some((field) => field in (changes ?? {}));
   if (isFinal || (changes !== null && 'outcome' in changes)) {
     throw fail('state-conflict', `how job ${job.record.number} ends is not changed by a note`);

@@ -3,14 +3,14 @@ import { fail } from '../../kernel/errors.ts';
 import type { Job } from '../../lifecycle/job.ts';
 import { isTerminal } from '../../lifecycle/transitions.ts';
 import type { JobQuery, Page } from '../store.ts';
-import { JOBS, toChained, toRecord, type Chained, type JobRecord } from './entities.ts';
+import { JOBS, type Chained, type JobRecord } from './entities.ts';
+import { toChained, toRecord } from './records.ts';
 import type { Reader, Session } from './session.ts';
 import type { Row, Value } from './sql.ts';
 
 /** Returns a stored job as callers see it; the CHECK constraints make each state carry what its type says. */
 export function toJob(record: JobRecord): Job {
-  const { idempotencyKey: _key, requestSha256: _sha, ...job } = record;
-  return job as Job;
+  return record as Job;
 }
 
 function rowToJob(row: Row): Job {

@@ -1,7 +1,8 @@
 /** Short critical sections. A lock's events belong to the chain of its job, else of its repository. */
 import { fail } from '../../kernel/errors.ts';
 import type { Lock } from '../store.ts';
-import { LOCKS, insertRecord, toRecord, withoutNulls } from './entities.ts';
+import { LOCKS } from './entities.ts';
+import { insertRecord, toRecord, withoutNulls } from './records.ts';
 import { readJob, writeHead } from './jobs.ts';
 import { appendEvent } from './journal.ts';
 import { readRepository } from './repositories.ts';

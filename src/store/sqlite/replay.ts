@@ -11,7 +11,8 @@ import {
   type JobState,
   type JobTransition,
 } from '../../lifecycle/transitions.ts';
-import { ATTEMPTS, BOOTS, JOBS, LOCKS, REPOSITORIES, TOKENS, toRecord, type Entity } from './entities.ts';
+import { ATTEMPTS, BOOTS, LOCKS, REPOSITORIES, STORED_JOBS, TOKENS, type Entity } from './entities.ts';
+import { toRecord } from './records.ts';
 import { GENESIS, hashEvent, type StoredEvent } from './journal.ts';
 import type { Row, Sql } from './sql.ts';
 
@@ -19,7 +20,10 @@ type Fields = Record<string, unknown>;
 type AnyEntity = Entity<Fields>;
 
 const ENTITIES = new Map<string, AnyEntity>(
-  [JOBS, ATTEMPTS, REPOSITORIES, LOCKS, BOOTS, TOKENS].map((entity) => [entity.noun, entity as unknown as AnyEntity]),
+  [STORED_JOBS, ATTEMPTS, REPOSITORIES, LOCKS, BOOTS, TOKENS].map((entity) => [
+    entity.noun,
+    entity as unknown as AnyEntity,
+  ]),
 );
 
 /** The nouns that are stored, with their tables. */
@@ -103,7 +107,9 @@ function checkTransition(
 /** Compares a folded chain with the rows in the tables; returns what differs, in words. */
 export function compareWithRows(sql: Sql, fold: Fold): string[] {
   const faults = [...fold.faults];
-  const owner = [JOBS, REPOSITORIES, BOOTS, TOKENS].find((entity) => fold.rows.has(`${entity.noun} ${fold.subject}`));
+  const owner = [STORED_JOBS, REPOSITORIES, BOOTS, TOKENS].find((entity) =>
+    fold.rows.has(`${entity.noun} ${fold.subject}`),
+  );
   if (fold.removed) {
     const buried = sql.get('SELECT head FROM tombstones WHERE subject = $1', fold.subject);
     if (buried?.['head'] !== fold.head) faults.push('its tombstone does not hold the end of its chain');

@@ -3,16 +3,8 @@ import { fail } from '../../kernel/errors.ts';
 import { makeId } from './ids.ts';
 import type { Repository } from '../../lifecycle/repository.ts';
 import type { NewRepository, RepositoryPatch } from '../store.ts';
-import {
-  REPOSITORIES,
-  insertRecord,
-  pickChanges,
-  toChained,
-  toRecord,
-  updateRecord,
-  withoutNulls,
-  type Chained,
-} from './entities.ts';
+import { REPOSITORIES, type Chained } from './entities.ts';
+import { checkPatch, insertRecord, pickChanges, toChained, toRecord, updateRecord, withoutNulls } from './records.ts';
 import { GENESIS, appendEvent } from './journal.ts';
 import { buryChain } from './tombstones.ts';
 import type { Reader, Session } from './session.ts';
@@ -84,12 +76,8 @@ const PATCHABLE = new Set<string>([
 
 /** Changes a repository; nothing is written when nothing differs. */
 export function updateRepository(session: Session, name: string, patch: RepositoryPatch, actor: string): Repository {
-  for (const field of Object.keys(patch)) {
-    if (!PATCHABLE.has(field))
-      throw fail('bad-request', `"${field}" of a repository is not set from outside the store`);
-  }
   const { record, head } = readRepository(session, name);
-  const picked = pickChanges<Repository>(REPOSITORIES, record, patch);
+  const picked = pickChanges<Repository>(REPOSITORIES, record, checkPatch(patch, PATCHABLE));
   if (picked === null) return record;
   const changes = { ...picked, updatedAt: session.at, version: record.version + 1 };
   const event = { actor, kind: 'repository.update', ...subjectOf(record), data: changes };

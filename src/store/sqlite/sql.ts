@@ -46,9 +46,14 @@ export class Sql {
   }
 }
 
-/** `$1` → `?1`: SQLite takes `$1` for a name, and binding forty values by name takes four times as long. */
+/**
+ * `$1` → `?`, or `?1` where the parameters do not come in their order: node:sqlite searches names linearly for each value,
+ * which makes forty of them cost more than the statement.
+ */
 function toPositional(text: string): string {
-  return text.replaceAll(/\$(\d+)/g, '?$1');
+  const numbers = [...text.matchAll(/\$(\d+)/g)].map(([, number]) => Number(number));
+  const isInOrder = numbers.every((number, index) => number === index + 1);
+  return text.replaceAll(/\$(\d+)/g, isInOrder ? '?' : '?$1');
 }
 
 /** Returns `'a', 'b'` for an IN list of constants of ours. */

@@ -2,7 +2,8 @@
 import { fail } from '../../kernel/errors.ts';
 import { makeId } from './ids.ts';
 import type { TokenRow } from '../store.ts';
-import { TOKENS, insertRecord, toChained, toRecord, updateRecord, withoutNulls } from './entities.ts';
+import { TOKENS } from './entities.ts';
+import { insertRecord, toChained, toRecord, updateRecord, withoutNulls } from './records.ts';
 import { GENESIS, appendEvent } from './journal.ts';
 import type { Reader, Session } from './session.ts';
 

@@ -1,6 +1,6 @@
 /**
- * What the two threads say to each other: JSON texts, one per batch. A text crosses threads several times faster than
- * the same objects by structured clone, and nothing but plain data can slip through.
+ * What the two threads say to each other: plain objects, one message per batch. (Measured with answers of 64 jobs:
+ * structured clone takes two thirds of the time of JSON on the worker's side and half of it on the other.)
  */
 import { fail, isError, type ErrorCode, ERRORS } from '../../kernel/errors.ts';
 import { messageOf } from '../../kernel/result.ts';

@@ -19,15 +19,14 @@ if (parentPort === null) throw new Error('this file is the entry of a worker thr
 const port = parentPort;
 
 function post(message: FromWorker): void {
-  port.postMessage(JSON.stringify(message));
+  port.postMessage(message);
 }
 
 const queue: Request[] = [];
 let isWatched = false;
 let isClosing = false;
 
-function take(text: string): void {
-  const message = JSON.parse(text) as ToWorker;
+function take(message: ToWorker): void {
   if (message.watch !== undefined) isWatched = message.watch;
   if (message.close === true) isClosing = true;
   queue.push(...message.requests);
@@ -68,7 +67,7 @@ function nextBatch(): { reads: Request[]; writes: Request[] } {
 function drain(store: ReadContext): void {
   for (;;) {
     for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) {
-      take(String(next.message));
+      take(next.message as ToWorker);
     }
     if (queue.length === 0) break;
     const { reads, writes } = nextBatch();
@@ -84,9 +83,9 @@ function drain(store: ReadContext): void {
 }
 
 function serve(store: ReadContext): void {
-  const onMessage = (text: string): void => {
+  const onMessage = (message: ToWorker): void => {
     try {
-      take(text);
+      take(message);
       drain(store);
       if (!isClosing) return;
       port.off('message', onMessage);

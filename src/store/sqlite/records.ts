@@ -1,0 +1,108 @@
+/** Between rows and records: mapping, the statements made from the list of fields, and what a patch changes. */
+import { fail } from '../../kernel/errors.ts';
+import { toColumn, type Chained, type Entity, type FieldKind } from './entities.ts';
+import type { Row, Sql, Value } from './sql.ts';
+
+function encode(kind: FieldKind, value: unknown): Value {
+  if (value === null || value === undefined) return null;
+  if (kind === 'json') return JSON.stringify(value);
+  if (kind === 'bool') return value === true ? 1 : 0;
+  return value as Value;
+}
+
+function decode(kind: FieldKind, value: Row[string] | undefined): unknown {
+  if (value === null || value === undefined) return null;
+  if (kind === 'json') return JSON.parse(String(value));
+  return kind === 'bool' ? value === 1 : value;
+}
+
+/** Returns a row of the entity's `select` as a domain object. */
+export function toRecord<T extends object>(entity: Entity<T>, row: Row): T {
+  const record: Record<string, unknown> = {};
+  for (const { field, column, kind } of entity.columns) {
+    const value = row[column];
+    record[field] = kind === 'text' || kind === 'int' ? value : decode(kind, value);
+  }
+  return record as T;
+}
+
+/** Like `toRecord`, with the head of its chain. */
+export function toChained<T extends object>(entity: Entity<T>, row: Row): Chained<T> {
+  return { record: toRecord(entity, row), head: String(row['head']) };
+}
+
+const insertTexts = new Map<string, string>();
+
+/** Inserts a record, with `head` when the entity carries its own chain. */
+export function insertRecord<T extends object>(sql: Sql, entity: Entity<T>, record: T, head: string | null): void {
+  let text = insertTexts.get(entity.table);
+  if (text === undefined) {
+    const count = entity.columns.length + (entity.chained ? 1 : 0);
+    const parameters = Array.from({ length: count }, (_, index) => `$${index + 1}`).join(', ');
+    text = `INSERT INTO ${entity.table} (${entity.select}) VALUES (${parameters})`;
+    insertTexts.set(entity.table, text);
+  }
+  const values = entity.columns.map(({ field, kind }) => encode(kind, record[field]));
+  if (entity.chained) values.push(head);
+  sql.run(text, ...values);
+}
+
+/**
+ * Changes the columns of `changes` (and `head` when given) of the row with this key, if `guard` (SQL of constants of
+ * ours, `fence` apart) holds. Returns whether a row was changed.
+ */
+export function updateRecord<T extends object>(
+  sql: Sql,
+  entity: Entity<T>,
+  update: { key: string; changes: Partial<T>; head: string | null; guard: string; fence: number | null },
+): boolean {
+  const values: Value[] = [];
+  let columns = '';
+  for (const [field, value] of Object.entries(update.changes)) {
+    values.push(encode(entity.kinds[field as keyof T & string], value));
+    columns += `${columns === '' ? '' : ', '}${toColumn(field)} = $${values.length}`;
+  }
+  if (update.head !== null) {
+    values.push(update.head);
+    columns += `${columns === '' ? '' : ', '}head = $${values.length}`;
+  }
+  values.push(update.key);
+  let where = `${entity.key} = $${values.length}${update.guard}`;
+  if (update.fence !== null) {
+    values.push(update.fence);
+    where += ` AND fence = $${values.length}`;
+  }
+  return sql.run(`UPDATE ${entity.table} SET ${columns} WHERE ${where}`, ...values) === 1;
+}
+
+/** Returns the fields a caller wants to set; throws `bad-request` for one that is not among `allowed`. */
+export function checkPatch<P extends object>(patch: P | undefined, allowed: ReadonlySet<string>): P {
+  const checked: Record<string, unknown> = {};
+  for (const [field, value] of Object.entries(patch ?? {})) {
+    if (!allowed.has(field)) throw fail('bad-request', `"${field}" is not set from outside the store`);
+    if (value !== undefined) checked[field] = value;
+  }
+  return checked as P;
+}
+
+/** Returns the fields of `patch` that differ from `record`, or null when none does. */
+export function pickChanges<T extends object>(entity: Entity<T>, record: T, patch: Partial<T>): Partial<T> | null {
+  const changes: Partial<T> = {};
+  let any = false;
+  for (const [name, value] of Object.entries(patch)) {
+    const field = name as keyof T & string;
+    const kind = entity.kinds[field];
+    if (kind === undefined) continue;
+    if (encode(kind, record[field]) === encode(kind, value)) continue;
+    changes[field] = value as T[typeof field];
+    any = true;
+  }
+  return any ? changes : null;
+}
+
+/** Returns the fields of a new record that are not null: in the event that makes a row, a field not named is null. */
+export function withoutNulls<T extends object>(record: T): Partial<T> {
+  const data: Partial<T> = {};
+  for (const field of Object.keys(record) as (keyof T)[]) if (record[field] !== null) data[field] = record[field];
+  return data;
+}
