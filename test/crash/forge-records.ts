@@ -32,7 +32,8 @@ export async function forgeRecords(attempt: KnownAttempt, forgery: Forgery): Pro
   }
 }
 
-function bodyOf(record: object): object {
+/** Returns what a record says, without what makes it one. */
+export function bodyOf(record: object): object {
   const { v: _v, attempt: _attempt, sum: _sum, ...body } = record as { v: number; attempt: string; sum: string };
   return body;
 }
