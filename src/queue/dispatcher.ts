@@ -39,7 +39,11 @@ export function createDispatcher(options: DispatcherOptions): Service {
     while (asked && running) {
       asked = false;
       try {
-        const jobs = await options.store.claimJobs({ boot: options.boot, hostLimit: options.hostLimit, max: CLAIM_BATCH });
+        const jobs = await options.store.claimJobs({
+          boot: options.boot,
+          hostLimit: options.hostLimit,
+          max: CLAIM_BATCH,
+        });
         failures = 0;
         for (const job of jobs) if (job.state === 'preparing') options.onClaimed(job);
         if (jobs.length === CLAIM_BATCH) asked = true;
