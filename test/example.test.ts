@@ -29,7 +29,8 @@ it('examples/survive-a-crash.sh does what its comments say', { timeout: 110_000 
     const steps = stdout.split('\n').filter((line) => line.startsWith('step '));
     const every = [1, 2, 3, 4, 5, 6, 7, 8].map((n) => `step ${n}`);
     assert.deepEqual(steps, ['step 1', 'step 2', ...every]);
-    assert.match(stdout, /reattached/);
+    // On a busy machine the job may end before the second server is up: then it is recorded with its exit code.
+    assert.match(stdout, /job 1 (?:reattached|completed_while_down) · was running/);
     assert.match(stdout, /^\+\+\+ b\/result\.txt$/m);
   } finally {
     await run('holdfast', ['server', 'stop'], { env }).catch(() => null);
