@@ -165,7 +165,8 @@ describe('diffWorkspace', () => {
     const ws = world.workspaceDir;
     rmSync(join(ws, 'pipe'));
     execFileSync('mkfifo', [join(ws, 'pipe'), join(ws, 'other-pipe')]);
-    writeFiles(ws, { 'huge.bin': '', 'work.txt': 'done\n', '.GIT/config': 'x' });
+    writeFiles(ws, { 'huge.bin': '', 'work.txt': 'done\n', '.GIT/config': 'x', locked: 'shut\n' });
+    chmodSync(join(ws, 'locked'), 0o000);
     truncateSync(join(ws, 'huge.bin'), 2 ** 40);
     writeFiles(ws, { 'nested/huge.bin': '' });
     truncateSync(join(ws, 'nested/huge.bin'), 2 ** 40);
@@ -176,6 +177,8 @@ describe('diffWorkspace', () => {
     assert.match(text, /^# pipe: can only add regular files/m);
     assert.match(text, /^# .*\.GIT\/config/m);
     assert.match(text, /^\+done$/m);
+    // root may read everything.
+    assert.match(text, process.geteuid?.() === 0 ? /^\+shut$/m : /^# .*locked.*Permission denied/m);
     const head = text.slice(0, text.indexOf('diff --git'));
     assert.ok(
       head.split('\n').every((line) => line === '' || line.startsWith('# ')),

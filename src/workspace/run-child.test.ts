@@ -115,7 +115,8 @@ describe('runChild', () => {
   });
 
   it('throws when there is no such program or directory', async () => {
-    const request = { argv: ['holdfast-no-such-program'], env: { PATH }, timeoutMs: 1000, maxBytes: 10 };
+    const env = { PATH: '/usr/bin:/bin' };
+    const request = { argv: ['holdfast-no-such-program'], env, timeoutMs: 1000, maxBytes: 10 };
     await assert.rejects(runChild({ ...request, cwd: '/' }), { code: 'ENOENT' });
     await assert.rejects(runChild({ ...request, argv: ['true'], cwd: '/no/such/place' }), { code: 'ENOENT' });
     await assert.rejects(runChild({ ...request, argv: [], cwd: '/' }), /empty argv/);
