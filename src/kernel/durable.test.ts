@@ -129,7 +129,13 @@ for (const [name, both] of Object.entries(BOTH)) {
 
     it('lie in directories that may exist, in part or whole', async () => {
       for (const path of ['a/b/c', 'a/b/c', 'a/b', 'a/d/', './a/../a/e']) await make(`${dir}/${path}`);
-      assert.deepEqual(readdirSync(dir, { recursive: true, encoding: 'utf8' }).toSorted(), ['a', 'a/b', 'a/b/c', 'a/d', 'a/e']);
+      assert.deepEqual(readdirSync(dir, { recursive: true, encoding: 'utf8' }).toSorted(), [
+        'a',
+        'a/b',
+        'a/b/c',
+        'a/d',
+        'a/e',
+      ]);
       await make('/');
     });
 
