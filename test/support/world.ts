@@ -100,12 +100,16 @@ export class World implements AsyncDisposable {
     await writeFile(this.home.configFile, JSON.stringify(config));
   }
 
+  /** argv of a server of this world, without a port. */
+  serveCommand(): string[] {
+    return [process.execPath, CLI, 'serve', '--home', this.home.root];
+  }
+
   /** Starts a server on a free port and waits until it is ready, unless told otherwise. */
   async start(options: StartOptions = {}): Promise<ServerProcess> {
     const log = openSync(this.log, 'a');
     appendFileSync(log, `--- start ${options.failpoints ?? ''}\n`);
-    const args = ['serve', '--home', this.home.root, '--port', '0', ...(options.args ?? [])];
-    const argv = [process.execPath, CLI, ...args];
+    const argv = [...this.serveCommand(), '--port', '0', ...(options.args ?? [])];
     const [program = '', ...words] = options.wrap === undefined ? argv : options.wrap(argv);
     const child = spawn(program, words, {
       env: {
