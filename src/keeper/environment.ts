@@ -84,6 +84,22 @@ export function readLaunchEnvironment(source: NodeJS.ProcessEnv = process.env): 
   };
 }
 
+/** Network variables git gets for a remote: the operator's agent for ssh keys, and the way out. */
+const GIT_NETWORK = ['SSH_AUTH_SOCK', 'HOME', ...PROXIES];
+
+/** Returns where the server's git is found and what its network commands may see of the server's environment. */
+export function readGitEnvironment(source: NodeJS.ProcessEnv = process.env): {
+  path: string;
+  networkEnv: Record<string, string>;
+} {
+  const networkEnv: Record<string, string> = {};
+  for (const name of GIT_NETWORK) {
+    const value = source[name];
+    if (value !== undefined && value !== '') networkEnv[name] = value;
+  }
+  return { path: source['PATH'] ?? FALLBACK_PATH, networkEnv };
+}
+
 /** Returns what the keeper program reads of its own environment: the failpoints a test armed. */
 export function readKeeperEnvironment(source: NodeJS.ProcessEnv = process.env): { failpoints: string | undefined } {
   return { failpoints: source['HOLDFAST_FAILPOINTS'] };

@@ -23,6 +23,7 @@ test('a command with brackets and spaces does not shift the fields of a stat lin
     session: 43,
     cpuTicks: 110,
     kernelThread: false,
+    exiting: false,
     environmentBytes: 500,
   });
   assert.throws(() => parseStat(''));

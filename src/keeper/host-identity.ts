@@ -32,6 +32,8 @@ export interface ProcessStat extends ProcessIdentity {
   /** CPU time used by it and by the children it has waited for, in clock ticks. */
   cpuTicks: number;
   kernelThread: boolean;
+  /** It runs no program any more, although it may take a while to be gone. */
+  exiting: boolean;
   /** Size of its environment; null while it replaces its image, and when it is not ours to know. */
   environmentBytes: number | null;
 }
@@ -47,6 +49,7 @@ export interface IdentityPaths {
 export const TICKS_PER_SECOND = 100;
 
 const KERNEL_THREAD_FLAG = 0x0020_0000;
+const EXITING_FLAG = 0x0000_0004;
 const DEAD_STATES = new Set(['Z', 'X', 'x']);
 
 /**
@@ -84,6 +87,7 @@ export function parseStat(text: string): ProcessStat {
     session: at(6),
     cpuTicks: at(14) + at(15) + at(16) + at(17),
     kernelThread: (at(9) & KERNEL_THREAD_FLAG) !== 0,
+    exiting: (at(9) & EXITING_FLAG) !== 0,
     environmentBytes: at(51) > 0 ? at(51) - at(50) : null,
   };
 }

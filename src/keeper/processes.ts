@@ -47,9 +47,10 @@ const ROUND_MS = 20;
 const LIST_PASSES = 8;
 /** An environment may look empty for an instant at the end of an exec; it is believed after so many looks. */
 const EMPTY_LOOKS = 3;
-/** How long an exec is waited for: it reads the new program from the disk. */
-const EXEC_TRIES = 250;
-const EXEC_PAUSE_MS = 0.2;
+/** An exec takes microseconds, but on a busy machine it may be put aside in the middle: waited for up to about a second. */
+const EXEC_TRIES = 500;
+const EXEC_PAUSE_MS = 2;
+const FIRST_PAUSE_MS = 0.2;
 const PAUSE = new Int32Array(new SharedArrayBuffer(4));
 const DEFAULT_DEADLINE_MS = 10_000;
 
@@ -93,9 +94,9 @@ function settle(processes: ScannedProcess[]): ScannedProcess[] {
   let settled = processes;
   for (let tries = 0; tries < EXEC_TRIES; tries++) {
     const isOpen = (one: ScannedProcess): boolean =>
-      one.environment === 'empty' && (tries < EMPTY_LOOKS || one.environmentBytes !== 0);
+      one.environment === 'empty' && !one.exiting && (tries < EMPTY_LOOKS || one.environmentBytes !== 0);
     if (!settled.some(isOpen)) break;
-    Atomics.wait(PAUSE, 0, 0, EXEC_PAUSE_MS);
+    Atomics.wait(PAUSE, 0, 0, tries < EMPTY_LOOKS ? FIRST_PAUSE_MS : EXEC_PAUSE_MS);
     settled = settled.map((one) => (isOpen(one) ? scanProcess(one.pid) : one)).filter((one) => one !== null);
   }
   return settled;
