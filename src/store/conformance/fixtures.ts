@@ -7,9 +7,9 @@ import type { Boot, NewAttempt, NewJob, NewRepository, Store } from '../store.ts
 export interface StoreHarness {
   store: Store;
   /** Stops the store, opens what it left, and returns the new one. */
-  reopen(): Promise<Store>;
+  reopen: () => Promise<Store>;
   /** Stops it and removes everything it made. */
-  cleanup(): Promise<void>;
+  cleanup: () => Promise<void>;
 }
 
 export type OpenHarness = () => Promise<StoreHarness>;

@@ -187,7 +187,7 @@ function attemptCommand(input: { index: number; fence: FenceChoice; transition: 
       const fence = fenceOf(job, input.fence) ?? attempt.fence;
       const { transition } = input;
       const call = world.store.moveAttempt({ id: attempt.id, transition, fence, actor: OWNER });
-      assert.equal(await verdictOf(call), model.moveAttempt(job, attempt, transition, fence));
+      assert.equal(await verdictOf(call), model.moveAttempt(job, attempt, { transition, fence }));
     },
     hasAttempts,
   );

@@ -7,7 +7,7 @@ import { modelCommands, type ModelWorld } from './model-commands.ts';
 import { StoreModel } from './model.ts';
 
 /** Everything the store shows must be what the model holds, and the journal must amount to it. */
-export async function compareWithModel(model: StoreModel, { store }: ModelWorld): Promise<void> {
+async function compareWithModel(model: StoreModel, { store }: ModelWorld): Promise<void> {
   const jobs = (await store.listJobs({ limit: 200 })).items.toReversed();
   assert.deepEqual(
     jobs.map(({ id, number, state, priority, epoch, fence, queueSeq, attempts, outcome, cancelRequestedAt }) => {
@@ -67,7 +67,7 @@ export interface ModelRunOptions {
   path?: string;
   replayPath?: string;
   /** Makes a fresh world with an empty store, and a way to remove it. */
-  open(): Promise<{ world: ModelWorld; close(): Promise<void> }>;
+  open: () => Promise<{ world: ModelWorld; close: () => Promise<void> }>;
 }
 
 /** Runs the model test. */

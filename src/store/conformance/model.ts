@@ -110,13 +110,14 @@ export class StoreModel {
     job.attempts.push({ id, state: 'intended', fence, epoch: job.epoch });
   }
 
-  moveAttempt(job: ModelJob, attempt: ModelAttempt, transition: AttemptTransition, fence: number): Verdict {
-    const verdict = this.judgeAttempt(job, attempt, transition, fence);
-    if (verdict === 'ok') attempt.state = ATTEMPT_TRANSITIONS[transition].to;
+  moveAttempt(job: ModelJob, attempt: ModelAttempt, by: { transition: AttemptTransition; fence: number }): Verdict {
+    const verdict = this.judgeAttempt(job, attempt, by);
+    if (verdict === 'ok') attempt.state = ATTEMPT_TRANSITIONS[by.transition].to;
     return verdict;
   }
 
-  judgeAttempt(job: ModelJob, attempt: ModelAttempt, transition: AttemptTransition, fence: number): Verdict {
+  judgeAttempt(job: ModelJob, attempt: ModelAttempt, by: { transition: AttemptTransition; fence: number }): Verdict {
+    const { transition, fence } = by;
     if (fence !== job.fence || fence !== attempt.fence) return 'fenced';
     return canMoveAttempt(attempt.state, transition) ? 'ok' : 'state-conflict';
   }
@@ -126,7 +127,7 @@ export class StoreModel {
     attempt: ModelAttempt,
     by: { attempt: AttemptTransition; job: JobTransition; fence: number },
   ): Verdict {
-    const first = this.judgeAttempt(job, attempt, by.attempt, by.fence);
+    const first = this.judgeAttempt(job, attempt, { transition: by.attempt, fence: by.fence });
     if (first !== 'ok') return first;
     const second = this.move(job, by.job, by.fence);
     if (second === 'ok') attempt.state = ATTEMPT_TRANSITIONS[by.attempt].to;

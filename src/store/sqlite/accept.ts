@@ -4,7 +4,7 @@ import { sha256 } from '../../kernel/hash.ts';
 import { makeId } from './ids.ts';
 import { MAX_PROMPT_BYTES, type Job } from '../../lifecycle/job.ts';
 import type { NewJob } from '../store.ts';
-import { STORED_JOBS, type JobRecord } from './entities.ts';
+import { JOBS, STORED_JOBS, type JobRecord } from './entities.ts';
 import { insertRecord, toRecord, withoutNulls } from './records.ts';
 import { toJob } from './jobs.ts';
 import { GENESIS, appendEvent } from './journal.ts';
@@ -23,17 +23,16 @@ function checkPrompt(prompt: string): void {
 function findReplay(session: Session, input: NewJob): Job | null {
   if (input.idempotency === null) return null;
   const row = session.sql.get(
-    `SELECT ${STORED_JOBS.select} FROM jobs WHERE principal = $1 AND idempotency_key = $2`,
+    `SELECT ${JOBS.select}, request_sha256 FROM jobs WHERE principal = $1 AND idempotency_key = $2`,
     input.principal,
     input.idempotency.key,
   );
   if (row === null) return null;
-  const first = toRecord(STORED_JOBS, row);
-  if (first.requestSha256 !== input.idempotency.requestSha256) {
+  const first = toJob(toRecord(JOBS, row));
+  if (row['request_sha256'] !== input.idempotency.requestSha256) {
     throw fail('idempotency-conflict', `the key already belongs to job ${first.number}, made by another request`);
   }
-  const { idempotencyKey: _key, requestSha256: _sha, ...job } = first;
-  return toJob(job);
+  return first;
 }
 
 /** Accepts a job, or returns the one an earlier request with the same key made. */
@@ -65,7 +64,7 @@ export function acceptJob(session: Session, input: NewJob): { job: Job; replayed
     },
     GENESIS,
   );
-  insertRecord(session.sql, STORED_JOBS, stored, head);
+  insertRecord(session.sql, STORED_JOBS, { record: stored, head });
   session.jobs.set(record.id, { record, head });
   session.counters.moveJob(record, null, record.state);
   return { job: toJob(record), replayed: false };

@@ -5,7 +5,7 @@ import type { Attempt } from '../../lifecycle/attempt.ts';
 import type { Job } from '../../lifecycle/job.ts';
 import { ATTEMPT_TRANSITIONS, type AttemptTransition } from '../../lifecycle/transitions.ts';
 import type { VerdictKind } from '../../lifecycle/verdict.ts';
-import type { AttemptMove, AttemptPatch, JobMove, NewAttempt } from '../store.ts';
+import type { AttemptMove, AttemptPatch, JobMove, NewAttempt, Store } from '../store.ts';
 import { ATTEMPTS, type AttemptRecord, type Chained, type JobRecord } from './entities.ts';
 import { checkPatch, insertRecord, pickChanges, toRecord, updateRecord, withoutNulls } from './records.ts';
 import { moveChainedJob } from './job-moves.ts';
@@ -44,7 +44,10 @@ export function listLiveAttempts(reader: Reader): Attempt[] {
 }
 
 /** Counts attempts of a lineage and epoch that ended `interrupted` at or after a time. */
-export function countInterrupted(reader: Reader, lineage: string, epoch: number, since: number): number {
+export function countInterrupted(
+  reader: Reader,
+  ...[lineage, epoch, since]: Parameters<Store['countInterrupted']>
+): number {
   const row = reader.sql.get(
     `SELECT count(*) AS n FROM attempts WHERE state = 'interrupted' AND ended_at >= $2 AND epoch = $3
        AND job_id IN (SELECT id FROM jobs WHERE id = $1 AND lineage = $1
@@ -61,18 +64,17 @@ export function intendAttempt(session: Session, input: NewAttempt): { job: Job; 
   const job = readJob(session, input.jobId);
   const attempts = job.record.attempts + 1;
   const attempt = makeRecord(session, job.record, { ...input, id: makeId('att', session.at), number: attempts });
-  const head = appendAttemptEvent(session, job, attempt, {
-    transition: 'intend',
-    actor: input.boot,
-    data: withoutNulls(attempt),
-  });
+  const event = { attempt, transition: 'intend', actor: input.boot, data: withoutNulls(attempt) } as const;
+  const head = appendAttemptEvent(session, job, event);
   const launched = moveChainedJob(
     session,
     { record: job.record, head },
-    { id: input.jobId, transition: 'launch', fence: input.fence, actor: input.boot },
-    { attempts, sessionId: input.sessionId ?? job.record.sessionId },
+    {
+      move: { id: input.jobId, transition: 'launch', fence: input.fence, actor: input.boot },
+      extra: { attempts, sessionId: input.sessionId ?? job.record.sessionId },
+    },
   );
-  insertRecord(session.sql, ATTEMPTS, attempt, null);
+  insertRecord(session.sql, ATTEMPTS, { record: attempt, head: null });
   session.attempts.set(attempt.id, attempt);
   return { job: toJob(launched.record), attempt: toAttempt(attempt) };
 }
@@ -80,10 +82,9 @@ export function intendAttempt(session: Session, input: NewAttempt): { job: Job; 
 function appendAttemptEvent(
   session: Session,
   job: Chained<JobRecord>,
-  attempt: AttemptRecord,
-  event: { transition: AttemptTransition | 'intend'; actor: string; data: object },
+  event: { attempt: AttemptRecord; transition: AttemptTransition | 'intend'; actor: string; data: object },
 ): string {
-  const { transition, actor, data } = event;
+  const { attempt, transition, actor, data } = event;
   const subject = { subject: attempt.jobId, jobId: attempt.jobId, attemptId: attempt.id };
   return appendEvent(session, { actor, kind: `attempt.${transition}`, ...subject, data }, job.head);
 }
@@ -186,7 +187,8 @@ function writeAttempt(session: Session, move: AttemptMove): { attempt: AttemptRe
   const attempt = readAttempt(session, move.id);
   const job = readJob(session, attempt.jobId);
   const data = changesOf(session, attempt, move);
-  const head = appendAttemptEvent(session, job, attempt, { transition: move.transition, actor: move.actor, data });
+  const { transition, actor } = move;
+  const head = appendAttemptEvent(session, job, { attempt, transition, actor, data });
   const guard = GUARDS[move.transition];
   const update = { key: attempt.id, changes: data, head: null, guard, fence: move.fence };
   if (move.fence !== job.record.fence || !updateRecord(session.sql, ATTEMPTS, update)) {
@@ -208,6 +210,6 @@ export function moveAttempt(session: Session, move: AttemptMove): Attempt {
 export function settleAttempt(session: Session, move: AttemptMove, jobMove: JobMove): { job: Job; attempt: Attempt } {
   const { attempt, job } = writeAttempt(session, move);
   if (attempt.jobId !== jobMove.id) throw fail('bad-request', `attempt ${attempt.id} is not one of job ${jobMove.id}`);
-  const moved = moveChainedJob(session, job, jobMove);
+  const moved = moveChainedJob(session, job, { move: jobMove });
   return { job: toJob(moved.record), attempt: toAttempt(attempt) };
 }

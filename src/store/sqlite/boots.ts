@@ -2,7 +2,7 @@
 import { fail } from '../../kernel/errors.ts';
 import { KEPT_BOOTS } from '../../lifecycle/report.ts';
 import type { Boot } from '../store.ts';
-import { BOOTS, type BootRecord } from './entities.ts';
+import { BOOTS, STORED_BOOTS, type StoredBoot } from './entities.ts';
 import { checkPatch, insertRecord, pickChanges, toChained, toRecord, updateRecord, withoutNulls } from './records.ts';
 import { GENESIS, appendEvent } from './journal.ts';
 import type { Reader, Session } from './session.ts';
@@ -12,15 +12,9 @@ function chainOf(id: string): { actor: string; subject: string; jobId: null; att
   return { actor: id, subject: id, jobId: null, attemptId: null };
 }
 
-function toBoot({ number: _, ...boot }: BootRecord): Boot {
-  return boot;
-}
-
 /** Returns the kept starts, newest first. */
 export function listBoots(reader: Reader): Boot[] {
-  return reader.sql
-    .all(`SELECT ${BOOTS.select} FROM boots ORDER BY number DESC`)
-    .map((row) => toBoot(toRecord(BOOTS, row)));
+  return reader.sql.all(`SELECT ${BOOTS.select} FROM boots ORDER BY number DESC`).map((row) => toRecord(BOOTS, row));
 }
 
 /** Records a start and drops the oldest beyond `KEPT_BOOTS`. */
@@ -29,9 +23,9 @@ export function recordBoot(session: Session, input: Omit<Boot, 'readyAt' | 'stop
     throw fail('already-exists', `boot ${input.id} is recorded already`);
   }
   const number = session.counters.next('bootNumber');
-  const boot: BootRecord = { ...input, number, readyAt: null, stoppedAt: null, report: null };
+  const boot: StoredBoot = { ...input, number, readyAt: null, stoppedAt: null, report: null };
   const event = { ...chainOf(boot.id), kind: 'boot.start', data: withoutNulls(boot) };
-  insertRecord(session.sql, BOOTS, boot, appendEvent(session, event, GENESIS));
+  insertRecord(session.sql, STORED_BOOTS, { record: boot, head: appendEvent(session, event, GENESIS) });
   const old = session.sql.all(`SELECT ${BOOTS.select} FROM boots ORDER BY number DESC LIMIT -1 OFFSET $1`, KEPT_BOOTS);
   for (const { record, head } of old.map((row) => toChained(BOOTS, row))) {
     const drop = { ...chainOf(record.id), actor: boot.id, kind: 'boot.remove', data: {} };
@@ -51,7 +45,7 @@ export function updateBoot(
   const row = session.sql.get(`SELECT ${BOOTS.select} FROM boots WHERE id = $1`, id);
   if (row === null) throw fail('not-found', `there is no boot ${id}`);
   const { record, head } = toChained(BOOTS, row);
-  const changes = pickChanges<BootRecord>(BOOTS, record, checkPatch(patch, PATCHABLE));
+  const changes = pickChanges<Boot>(BOOTS, record, checkPatch(patch, PATCHABLE));
   if (changes === null) return;
   const event = { ...chainOf(id), kind: 'boot.update', data: changes };
   const update = { key: id, changes, head: appendEvent(session, event, head), guard: '', fence: null };

@@ -41,7 +41,7 @@ function verifyChain(sql: Sql, subject: string): string[] {
 }
 
 /** Returns what is wrong with a stored prompt. */
-export function verifyPrompt(sql: Sql, hash: string): string[] {
+function verifyPrompt(sql: Sql, hash: string): string[] {
   const body = sql.get('SELECT body FROM prompts WHERE sha256 = $1', hash)?.['body'];
   if (typeof body !== 'string') return ['its prompt is missing'];
   return sha256(body) === hash ? [] : ['its prompt does not match its hash'];

@@ -29,7 +29,9 @@ export class Counters {
       this.#values.set(String(row['name']), Number(row['value']));
     }
     const claimable = `SELECT repository, count(*) AS n FROM jobs WHERE state = 'queued' AND frozen = 0 GROUP BY repository`;
-    for (const row of this.#sql.all(claimable)) this.#values.set(`waiting:${row['repository']}`, Number(row['n']));
+    for (const row of this.#sql.all(claimable)) {
+      this.#values.set(`waiting:${String(row['repository'])}`, Number(row['n']));
+    }
     // In the order of the index of active jobs: counting in SQL would be planned over an index of all jobs.
     const active = `SELECT repository FROM jobs WHERE state IN ('preparing', 'running') ORDER BY number`;
     for (const row of this.#sql.all(active)) {

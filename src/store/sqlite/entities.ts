@@ -41,7 +41,7 @@ export interface AttemptRecord extends AttemptCore {
 }
 
 /** A start with its place among all starts: the clock may have jumped between two. */
-export interface BootRecord extends Boot {
+export interface StoredBoot extends Boot {
   number: number;
 }
 
@@ -199,24 +199,25 @@ export const LOCKS = define<Lock>({
   },
 });
 
-export const BOOTS = define<BootRecord>({
-  noun: 'boot',
-  table: 'boots',
-  key: 'id',
-  chained: true,
-  kinds: {
-    number: 'int',
-    id: 'text',
-    previousId: 'text',
-    hostBoot: 'text',
-    pid: 'int',
-    startedAt: 'int',
-    readyAt: 'int',
-    stoppedAt: 'int',
-    previousStop: 'text',
-    report: 'json',
-  },
-});
+const BOOT_FIELDS: { [K in keyof Boot]: FieldKind } = {
+  id: 'text',
+  previousId: 'text',
+  hostBoot: 'text',
+  pid: 'int',
+  startedAt: 'int',
+  readyAt: 'int',
+  stoppedAt: 'int',
+  previousStop: 'text',
+  report: 'json',
+};
+
+const BOOT_TABLE = { noun: 'boot', table: 'boots', key: 'id', chained: true } as const;
+
+/** Starts as callers see them. */
+export const BOOTS = define<Boot>({ ...BOOT_TABLE, kinds: BOOT_FIELDS });
+
+/** Starts as they are stored. */
+export const STORED_BOOTS = define<StoredBoot>({ ...BOOT_TABLE, kinds: { ...BOOT_FIELDS, number: 'int' } });
 
 export const TOKENS = define<TokenRow>({
   noun: 'token',

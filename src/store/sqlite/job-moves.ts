@@ -64,7 +64,10 @@ function guardOfTransition(transition: JobTransition, fence: number | null): str
 }
 
 /** Says why a guarded write of a job changed nothing. */
-function refuse(job: JobRecord, fence: number | null, wish: string, from: readonly JobState[] | null): HoldfastError {
+function refuse(
+  job: JobRecord,
+  { fence, wish, from = null }: { fence: number | null; wish: string; from?: readonly JobState[] | null },
+): HoldfastError {
   if (fence !== null && fence !== job.fence) {
     return fail('fenced', `claim ${fence} of job ${job.number} is over; claim ${job.fence} is the newest`);
   }
@@ -132,8 +135,7 @@ function changesOf(session: Session, job: JobRecord, transition: JobTransition):
 export function moveChainedJob(
   session: Session,
   job: Chained<JobRecord>,
-  move: JobMove,
-  extra: Partial<JobRecord> = {},
+  { move, extra = {} }: { move: JobMove; extra?: Partial<JobRecord> },
 ): Chained<JobRecord> {
   const set = checkPatch(move.set, PATCHABLE);
   // A wish to cancel that arrived while its owner was putting the job back must not be lost: nothing of it lives now.
@@ -161,7 +163,7 @@ export function moveChainedJob(
     changes: { ...pickChanges(JOBS, job.record, changes), state: after.state },
     guard: guardOfTransition(move.transition, move.fence),
     fence: move.fence,
-    refusal: () => refuse(job.record, move.fence, move.transition, from),
+    refusal: () => refuse(job.record, { fence: move.fence, wish: move.transition, from }),
   });
 }
 
@@ -170,7 +172,7 @@ export function moveJob(session: Session, move: JobMove): Job {
   if (move.transition === 'claim' || move.transition === 'launch') {
     throw fail('bad-request', `${move.transition} is not a move by itself: claim a job, or intend an attempt`);
   }
-  return toJob(moveChainedJob(session, readJob(session, move.id), move).record);
+  return toJob(moveChainedJob(session, readJob(session, move.id), { move }).record);
 }
 
 /** Changes fields of a job without a transition. */
@@ -185,7 +187,8 @@ export function noteJob(
   if (isFinal || (changes !== null && 'outcome' in changes)) {
     throw fail('state-conflict', `how job ${job.record.number} ends is not changed by a note`);
   }
-  if (note.fence !== null && note.fence !== job.record.fence) throw refuse(job.record, note.fence, 'note', null);
+  if (note.fence !== null && note.fence !== job.record.fence)
+    throw refuse(job.record, { fence: note.fence, wish: 'note' });
   if (changes === null) return toJob(job.record);
   const write = writeJob(session, job, {
     kind: 'job.note',
@@ -193,7 +196,7 @@ export function noteJob(
     changes,
     guard: '',
     fence: note.fence,
-    refusal: () => refuse(job.record, note.fence, 'note', null),
+    refusal: () => refuse(job.record, { fence: note.fence, wish: 'note' }),
   });
   return toJob(write.record);
 }
@@ -202,7 +205,8 @@ export function noteJob(
 export function requestCancel(session: Session, id: string, actor: string): Job {
   const job = readJob(session, id);
   if (!isActive(job.record.state)) {
-    return toJob(moveChainedJob(session, job, { id, transition: 'cancel', fence: null, actor }).record);
+    const move = { id, transition: 'cancel', fence: null, actor } as const;
+    return toJob(moveChainedJob(session, job, { move }).record);
   }
   if (job.record.cancelRequestedAt !== null) return toJob(job.record);
   const write = writeJob(session, job, {
@@ -211,7 +215,7 @@ export function requestCancel(session: Session, id: string, actor: string): Job 
     changes: { cancelRequestedAt: session.at },
     guard: guardOf(['preparing', 'running'], job.record.fence),
     fence: null,
-    refusal: () => refuse(job.record, null, 'cancel', null),
+    refusal: () => refuse(job.record, { fence: null, wish: 'cancel' }),
   });
   return toJob(write.record);
 }

@@ -55,7 +55,7 @@ export interface StoredEvent extends Omit<JournalEvent, 'data'> {
 
 const COLUMNS = 'seq, at, actor, kind, subject, job_id, attempt_id, data, prev_hash, hash';
 
-function toStored(row: Row): StoredEvent {
+function toHeader(row: Row): Omit<JournalEvent, 'data'> {
   return {
     seq: Number(row['seq']),
     at: Number(row['at']),
@@ -64,15 +64,16 @@ function toStored(row: Row): StoredEvent {
     subject: String(row['subject']),
     jobId: row['job_id'] === null ? null : String(row['job_id']),
     attemptId: row['attempt_id'] === null ? null : String(row['attempt_id']),
-    data: String(row['data']),
-    prevHash: String(row['prev_hash']),
     hash: String(row['hash']),
   };
 }
 
+function toStored(row: Row): StoredEvent {
+  return { ...toHeader(row), data: String(row['data']), prevHash: String(row['prev_hash']) };
+}
+
 function toEvent(row: Row): JournalEvent {
-  const { data, prevHash: _, ...rest } = toStored(row);
-  return { ...rest, data: JSON.parse(data) as Record<string, unknown> };
+  return { ...toHeader(row), data: JSON.parse(String(row['data'])) as Record<string, unknown> };
 }
 
 /** Most events one call returns. */

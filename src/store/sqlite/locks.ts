@@ -20,7 +20,7 @@ export function listLocks(reader: Reader): Lock[] {
   return reader.sql.all(`SELECT ${LOCKS.select} FROM locks ORDER BY key`).map((row) => toRecord(LOCKS, row));
 }
 
-function appendLockEvent(session: Session, lock: Lock, kind: string, data: object): void {
+function appendLockEvent(session: Session, lock: Lock, { kind, data }: { kind: string; data: object }): void {
   if (lock.jobId !== null) {
     const job = readJob(session, lock.jobId);
     const event = { actor: lock.boot, kind, subject: lock.jobId, jobId: lock.jobId, attemptId: null, data };
@@ -39,8 +39,8 @@ export function acquireLock(session: Session, input: Omit<Lock, 'acquiredAt' | '
   const held = readLock(session, input.key);
   if (held !== null) return held.operation === input.operation && held.boot === input.boot ? held : null;
   const lock: Lock = { ...input, acquiredAt: session.at, fence: session.counters.next('lockFence') };
-  appendLockEvent(session, lock, 'lock.acquire', withoutNulls(lock));
-  insertRecord(session.sql, LOCKS, lock, null);
+  appendLockEvent(session, lock, { kind: 'lock.acquire', data: withoutNulls(lock) });
+  insertRecord(session.sql, LOCKS, { record: lock, head: null });
   return lock;
 }
 
@@ -48,6 +48,6 @@ export function acquireLock(session: Session, input: Omit<Lock, 'acquiredAt' | '
 export function releaseLock(session: Session, key: string, fence: number): void {
   const lock = readLock(session, key);
   if (lock === null || lock.fence !== fence) return;
-  appendLockEvent(session, lock, 'lock.release', { key, fence });
+  appendLockEvent(session, lock, { kind: 'lock.release', data: { key, fence } });
   session.sql.run('DELETE FROM locks WHERE key = $1 AND fence = $2', key, fence);
 }

@@ -18,7 +18,7 @@ const {
   HOLDFAST_RUNS: runs = '8',
 } = process.env;
 
-async function openWorld(): Promise<{ world: ModelWorld; close(): Promise<void> }> {
+async function openWorld(): Promise<{ world: ModelWorld; close: () => Promise<void> }> {
   const scratch = makeScratch();
   const clock = { time: 1_800_000_000_000 };
   let database = scratch.path;

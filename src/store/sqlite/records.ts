@@ -31,16 +31,20 @@ export function toChained<T extends object>(entity: Entity<T>, row: Row): Chaine
   return { record: toRecord(entity, row), head: String(row['head']) };
 }
 
-const insertTexts = new Map<string, string>();
+const insertTexts = new WeakMap<object, string>();
 
-/** Inserts a record, with `head` when the entity carries its own chain. */
-export function insertRecord<T extends object>(sql: Sql, entity: Entity<T>, record: T, head: string | null): void {
-  let text = insertTexts.get(entity.table);
+/** Inserts a record; `head` is null unless the entity carries its own chain. */
+export function insertRecord<T extends object>(
+  sql: Sql,
+  entity: Entity<T>,
+  { record, head }: { record: T; head: string | null },
+): void {
+  let text = insertTexts.get(entity);
   if (text === undefined) {
     const count = entity.columns.length + (entity.chained ? 1 : 0);
     const parameters = Array.from({ length: count }, (_, index) => `$${index + 1}`).join(', ');
     text = `INSERT INTO ${entity.table} (${entity.select}) VALUES (${parameters})`;
-    insertTexts.set(entity.table, text);
+    insertTexts.set(entity, text);
   }
   const values = entity.columns.map(({ field, kind }) => encode(kind, record[field]));
   if (entity.chained) values.push(head);

@@ -2,7 +2,7 @@
 import { fail } from '../../kernel/errors.ts';
 import { makeId } from './ids.ts';
 import type { Repository } from '../../lifecycle/repository.ts';
-import type { NewRepository, RepositoryPatch } from '../store.ts';
+import type { NewRepository, RepositoryPatch, Store } from '../store.ts';
 import { REPOSITORIES, type Chained } from './entities.ts';
 import { checkPatch, insertRecord, pickChanges, toChained, toRecord, updateRecord, withoutNulls } from './records.ts';
 import { GENESIS, appendEvent } from './journal.ts';
@@ -55,7 +55,8 @@ export function addRepository(session: Session, input: NewRepository): Repositor
     version: 1,
   };
   const event = { actor: OPERATOR, kind: 'repository.add', ...subjectOf(repository), data: withoutNulls(repository) };
-  insertRecord(session.sql, REPOSITORIES, repository, appendEvent(session, event, GENESIS));
+  const head = appendEvent(session, event, GENESIS);
+  insertRecord(session.sql, REPOSITORIES, { record: repository, head });
   return repository;
 }
 
@@ -75,7 +76,10 @@ const PATCHABLE = new Set<string>([
 ] satisfies (keyof RepositoryPatch)[]);
 
 /** Changes a repository; nothing is written when nothing differs. */
-export function updateRepository(session: Session, name: string, patch: RepositoryPatch, actor: string): Repository {
+export function updateRepository(
+  session: Session,
+  ...[name, patch, actor]: Parameters<Store['updateRepository']>
+): Repository {
   const { record, head } = readRepository(session, name);
   const picked = pickChanges<Repository>(REPOSITORIES, record, checkPatch(patch, PATCHABLE));
   if (picked === null) return record;

@@ -24,7 +24,7 @@ export function addToken(session: Session, input: { name: string; sha256: string
   const { name, sha256 } = input;
   const token: TokenRow = { id: makeId('tok', session.at), name, sha256, createdAt: session.at, revokedAt: null };
   const event = { ...chainOf(token.id), kind: 'token.add', data: withoutNulls(token) };
-  insertRecord(session.sql, TOKENS, token, appendEvent(session, event, GENESIS));
+  insertRecord(session.sql, TOKENS, { record: token, head: appendEvent(session, event, GENESIS) });
   return token;
 }
 
