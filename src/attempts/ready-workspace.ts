@@ -68,6 +68,9 @@ async function keepOrDiscard(
     ref: `refs/holdfast/${job.id}/attempt-${last.number}`,
     message: `Tree after attempt ${last.number} of job ${job.number}`,
     parent: job.baseCommit,
+    op: claimOperation(job),
+    // Whoever saved before works under an older claim of this job, which recovery has ended.
+    takeover: true,
   });
   return !ctx.agents.get(job.agent).capabilities.restartsFromScratch;
 }
@@ -110,6 +113,7 @@ async function makeWorkspace(
       branch: `holdfast/job-${job.number}`,
       op: operation,
       sourceUrl: repository.source,
+      signal,
     });
     job = await ctx.store.noteJob({
       id: job.id,

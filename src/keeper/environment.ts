@@ -85,7 +85,7 @@ export function readLaunchEnvironment(source: NodeJS.ProcessEnv = process.env): 
 }
 
 /** Network variables git gets for a remote: the operator's agent for ssh keys, and the way out. */
-const GIT_NETWORK = ['SSH_AUTH_SOCK', 'HOME', ...PROXIES];
+const GIT_NETWORK = ['SSH_AUTH_SOCK', ...PROXIES];
 
 /** Returns where the server's git is found and what its network commands may see of the server's environment. */
 export function readGitEnvironment(source: NodeJS.ProcessEnv = process.env): {

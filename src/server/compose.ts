@@ -3,6 +3,7 @@ import type { Services } from '../api/services.ts';
 import type { AttemptContext } from '../attempts/context.ts';
 import { createRepositoryLocks } from '../attempts/repository-lock.ts';
 import { createSupervisor, type Supervisor } from '../attempts/supervisor.ts';
+import { readGitEnvironment } from '../keeper/environment.ts';
 import { readHostIdentity, readOwnIdentity } from '../keeper/host-identity.ts';
 import { systemClock } from '../kernel/clock.ts';
 import { newId } from '../kernel/ids.ts';
@@ -12,6 +13,7 @@ import type { Home } from '../lifecycle/home.ts';
 import { createDispatcher } from '../queue/dispatcher.ts';
 import { emptyReport } from '../recovery/boot.ts';
 import { openSqliteStore } from '../store/sqlite/sqlite-store.ts';
+import { configureGit } from '../workspace/safe-git.ts';
 import type { Config } from './config.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { createRepositoryKeeper, type RepositoryKeeper } from './repositories.ts';
@@ -50,6 +52,7 @@ export interface ComposeInput {
 /** Builds every part of a server on this home and wires each to the others; opens and starts nothing. */
 export function composeServer(input: ComposeInput): Parts {
   const { home, config, log, failpoints } = input;
+  configureGit(readGitEnvironment());
   const clock = systemClock;
   const boot = newId('boot', clock.now());
   const self = readOwnIdentity();

@@ -53,14 +53,14 @@ export function createRepositoryKeeper(options: {
 
   return {
     async register(input) {
-      const source = await inspectSource(input.source);
+      const source = await inspectSource(input.source, input.base === undefined ? {} : { base: input.base });
       const name = input.name ?? source.name;
       if (!NAME.test(name)) throw fail('bad-name', `"${name}" cannot name a repository`);
       const repository = await store.addRepository({
         name,
         source: source.source,
         sourceKind: source.kind,
-        base: input.base ?? source.base,
+        base: source.base,
         verify: input.verify ?? [],
         merge: input.merge ?? false,
         trusted: input.trusted ?? false,

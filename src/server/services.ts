@@ -91,5 +91,6 @@ async function diffJob(ctx: AttemptContext, job: Job): Promise<string> {
     mirrorDir: ctx.home.mirror(repository.id),
     workspaceDir: ctx.home.workspace(job.id),
     baseCommit: job.baseCommit,
+    op: `${job.id}.diff`,
   });
 }

@@ -1,4 +1,6 @@
 import { failpoint } from '../kernel/failpoints.ts';
+import type { Log } from '../kernel/log.ts';
+import { messageOf } from '../kernel/result.ts';
 import { beginBoot } from '../recovery/boot.ts';
 import type { Phase } from '../recovery/phases.ts';
 import { quarantineDamaged } from '../recovery/quarantine-damaged.ts';
@@ -6,9 +8,21 @@ import { recoverAttempts } from '../recovery/recover-attempts.ts';
 import { recoverLocks } from '../recovery/recover-locks.ts';
 import { recoverQueue } from '../recovery/recover-queue.ts';
 import type { StoreCheck } from '../store/store.ts';
+import { sweepRemovals } from '../workspace/discard-workspace.ts';
 import type { Parts } from './compose.ts';
 import { listen } from './listen.ts';
 import { removeOldTemps } from './prepare-home.ts';
+
+/** Goes on deleting what earlier servers had moved aside. */
+async function sweep(removals: string, log: Log): Promise<void> {
+  try {
+    const { removed, failed } = await sweepRemovals(removals);
+    if (removed.length > 0) log.info(`removed ${removed.length} discarded directories`);
+    for (const { name, why } of failed) log.warn(`${name} in ${removals} cannot be removed: ${why}`);
+  } catch (error) {
+    log.warn(`${removals} cannot be swept: ${messageOf(error)}`);
+  }
+}
 
 /**
  * The phases of a start after the guard (04 · Order of a start). Each may be tried again from its beginning; the
@@ -57,6 +71,8 @@ export function startPhases(parts: Parts, options: { host: string; port: number;
 
   const accept = async (): Promise<Record<string, number>> => {
     await parts.repositories.resumeClones();
+    // Deleting what was moved aside may take long and nobody waits for it.
+    void sweep(ctx.home.removals, log);
     return {};
   };
 
