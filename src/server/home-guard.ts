@@ -10,6 +10,8 @@ import { readServerFile, type ServerInfo } from './server-file.ts';
 /** How long a killed holder may take to let go, milliseconds. */
 const TAKEOVER_WAIT_MS = 10_000;
 const TAKEOVER_POLL_MS = 50;
+/** How long a server that has just taken the home may take to name itself, milliseconds. */
+const NAME_WAIT_MS = 3000;
 
 /**
  * Phase 0: takes the right to serve this home. Throws `home-held`, naming the holder, when another server has it; a
@@ -18,7 +20,7 @@ const TAKEOVER_POLL_MS = 50;
 export async function guardHome(home: Home, options: { takeover: boolean; log: Log }): Promise<HomeLock> {
   const lock = takeHomeLock(home.serverLock);
   if (lock !== null) return lock;
-  const holder = await readServerFile(home.serverFile);
+  const holder = await awaitHolder(home);
   if (!options.takeover || holder === null) throw heldBy(home, holder);
   const identity = { pid: holder.pid, start: holder.start };
   options.log.warn(`taking over ${home.root} from process ${holder.pid}`);
@@ -29,6 +31,16 @@ export async function guardHome(home: Home, options: { takeover: boolean; log: L
     await delay(TAKEOVER_POLL_MS);
   }
   throw heldBy(home, holder);
+}
+
+/** Returns the living server that has the home, or null when it does not name itself: a dead one's file names nobody. */
+async function awaitHolder(home: Home): Promise<ServerInfo | null> {
+  for (let waited = 0; waited < NAME_WAIT_MS; waited += TAKEOVER_POLL_MS) {
+    const named = await readServerFile(home.serverFile);
+    if (named !== null && isAlive(named)) return named;
+    await delay(TAKEOVER_POLL_MS);
+  }
+  return null;
 }
 
 function heldBy(home: Home, holder: ServerInfo | null): Error {
