@@ -1,0 +1,213 @@
+/** The checks find every kind of tampering and damage, and name the record; what they find blocks nobody else. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { DatabaseSync } from 'node:sqlite';
+import type { Store, StoreCheck } from '../store.ts';
+import { accept, claimNext, completeNext, newBoot, newRepository, reload } from '../conformance/fixtures.ts';
+import { makeScratch } from './harness.fixture.ts';
+import { closeDatabase, openDatabase } from './open.ts';
+import { openSqliteStore } from './sqlite-store.ts';
+
+interface Subjects {
+  ended: string;
+  live: string;
+}
+
+/** A store with an ended job, a claimed one and a removed repository. */
+async function fill(store: Store): Promise<Subjects> {
+  await store.addRepository(newRepository());
+  await store.addRepository(newRepository({ name: 'gone' }));
+  await store.removeRepository('gone', 'local');
+  await store.recordBoot(newBoot('boot_1'));
+  const ended = await accept(store, { prompt: 'first' });
+  await completeNext(store);
+  const live = await accept(store, { prompt: 'second' });
+  await claimNext(store);
+  return { ended: ended.id, live: live.id };
+}
+
+/** Fills a store, tampers with its closed file, opens it again, and looks. */
+async function lookAfter(
+  tamper: (subjects: Subjects) => string,
+): Promise<{ live: StoreCheck; deep: StoreCheck; subjects: Subjects }> {
+  using scratch = makeScratch();
+  const store = openSqliteStore({ path: scratch.path });
+  await store.start();
+  const subjects = await fill(store);
+  await store.stop();
+  const database = new DatabaseSync(scratch.path);
+  database.exec('PRAGMA foreign_keys = OFF');
+  database.exec(tamper(subjects));
+  database.close();
+  await store.start();
+  const checks = { live: await store.checkLive(), deep: await store.checkDeep(), subjects };
+  assert.equal((await accept(store, { prompt: 'third' })).state, 'queued', 'work goes on beside it');
+  await store.stop();
+  return checks;
+}
+
+/** What is changed, how it is told, and whether it concerns live work. */
+const TAMPERINGS: {
+  name: string;
+  sql: (subjects: Subjects) => string;
+  of: (subjects: Subjects) => string;
+  why: RegExp;
+  live: boolean;
+}[] = [
+  {
+    name: 'a field of a live job',
+    sql: ({ live }) => `UPDATE jobs SET priority = 7 WHERE id = '${live}'`,
+    of: ({ live }) => live,
+    why: /priority differ/,
+    live: true,
+  },
+  {
+    name: 'the outcome of an ended job',
+    sql: ({ ended }) => `UPDATE jobs SET state = 'failed', outcome = 'failure' WHERE id = '${ended}'`,
+    of: ({ ended }) => ended,
+    why: /state, outcome differ/,
+    live: false,
+  },
+  {
+    name: 'the exit code of an attempt',
+    sql: ({ ended }) => `UPDATE attempts SET exit_code = 1 WHERE job_id = '${ended}'`,
+    of: ({ ended }) => ended,
+    why: /attempt att_\w+: exitCode differ/,
+    live: false,
+  },
+  {
+    name: 'the data of an event and the row with it',
+    sql: ({ live }) =>
+      `UPDATE events SET data = replace(data, '"priority":0', '"priority":7') WHERE subject = '${live}';
+       UPDATE jobs SET priority = 7 WHERE id = '${live}'`,
+    of: ({ live }) => live,
+    why: /event \d+ does not match its hash/,
+    live: true,
+  },
+  {
+    name: 'an event out of the middle of a chain',
+    sql: ({ ended }) => `DELETE FROM events WHERE subject = '${ended}' AND kind = 'job.launch'`,
+    of: ({ ended }) => ended,
+    why: /does not follow the one before it/,
+    live: false,
+  },
+  {
+    name: 'the head of a chain',
+    sql: ({ live }) => `UPDATE jobs SET head = '${'0'.repeat(64)}' WHERE id = '${live}'`,
+    of: ({ live }) => live,
+    why: /its row does not hold the end of its chain/,
+    live: true,
+  },
+  {
+    name: 'a row that is gone',
+    sql: ({ ended }) => `DELETE FROM attempts; DELETE FROM jobs WHERE id = '${ended}'`,
+    of: ({ ended }) => ended,
+    why: /its row is missing; job job_\w+: the journal knows it, the table does not/,
+    live: false,
+  },
+  {
+    name: 'a row nobody wrote',
+    sql: () => `INSERT INTO tokens VALUES ('tok_x', 'x', '${'f'.repeat(64)}', 1, NULL, 'h')`,
+    of: () => 'tokens',
+    why: /holds 1 rows, the journal accounts for 0/,
+    live: false,
+  },
+  {
+    name: 'the text of a prompt of a live job',
+    sql: () => `UPDATE prompts SET body = 'sec0nd' WHERE body = 'second'`,
+    of: ({ live }) => live,
+    why: /prompt does not match its hash/,
+    live: true,
+  },
+  {
+    name: 'the tombstone of a removed repository',
+    sql: () => `DELETE FROM tombstones`,
+    of: () => 'repo_',
+    why: /its tombstone does not hold the end of its chain/,
+    live: false,
+  },
+  {
+    name: 'a counter',
+    sql: () => `UPDATE counters SET value = 3 WHERE name = 'state:completed'`,
+    of: () => 'completed',
+    why: /says 3 jobs, there are 1/,
+    live: false,
+  },
+  {
+    name: 'a counter of numbers already given',
+    sql: () => `UPDATE counters SET value = 1 WHERE name = 'queueSeq'`,
+    of: () => 'queueSeq',
+    why: /is behind place 2/,
+    live: false,
+  },
+];
+
+describe('checks of the sqlite store', () => {
+  for (const { name, sql, of, why, live } of TAMPERINGS) {
+    it(`find ${name}`, async () => {
+      const seen = await lookAfter(sql);
+      const expected = of(seen.subjects);
+      const found = seen.deep.corrupt.filter(({ id, why: said }) => id.startsWith(expected) && why.test(said));
+      if (name.startsWith('the text of a prompt')) {
+        assert.match(seen.deep.corrupt.map((one) => `${one.kind} ${one.why}`).join(), /prompt its text does not match/);
+      } else {
+        assert.equal(found.length, 1, JSON.stringify(seen.deep));
+      }
+      const alive = seen.live.corrupt.filter(({ id, why: said }) => id.startsWith(expected) && why.test(said));
+      assert.equal(alive.length, live ? 1 : 0, JSON.stringify(seen.live));
+    });
+  }
+
+  it('find nothing where nothing is wrong', async () => {
+    const { live, deep } = await lookAfter(() => 'SELECT 1');
+    assert.deepEqual(live, { checked: 3, corrupt: [], witness: null });
+    assert.deepEqual(deep, { checked: 5, corrupt: [], witness: null });
+  });
+
+  it('find a transition the table does not know, however well it is hashed', async () => {
+    using scratch = makeScratch();
+    const store = openSqliteStore({ path: scratch.path });
+    await store.start();
+    const { ended } = await fill(store);
+    await store.stop();
+    const { appendEvent } = await import('./journal.ts');
+    const open = openDatabase(scratch.path, 1);
+    open.sql.run('BEGIN');
+    const head = String(open.sql.get('SELECT head FROM jobs WHERE id = $1', ended)?.['head']);
+    const { sql, counters, jobs, attempts } = open;
+    const session = { sql, counters, jobs, attempts, at: 1, events: [] };
+    const event = {
+      actor: 'x',
+      kind: 'job.launch',
+      subject: ended,
+      jobId: ended,
+      attemptId: null,
+      data: { state: 'running' },
+    };
+    sql.run(
+      `UPDATE jobs SET state = 'running', outcome = NULL, finished_at = NULL, head = $1 WHERE id = $2`,
+      appendEvent(session, event, head),
+      ended,
+    );
+    counters.save();
+    sql.run('COMMIT');
+    closeDatabase(open);
+    await store.start();
+    assert.equal((await reload(store, { id: ended })).state, 'running');
+    const { corrupt } = await store.checkLive();
+    assert.match(corrupt.find(({ id }) => id === ended)?.why ?? '', /makes launch of a job that is completed/);
+    await store.stop();
+  });
+
+  it('run on connections that flush every commit', () => {
+    using scratch = makeScratch();
+    const open = openDatabase(scratch.path, 1);
+    const pragma = (name: string): unknown => Object.values(open.sql.get(`PRAGMA ${name}`) ?? {})[0];
+    assert.deepEqual(
+      ['journal_mode', 'synchronous', 'foreign_keys', 'wal_autocheckpoint'].map(pragma),
+      ['wal', 2, 1, 0],
+      'synchronous must be FULL (2): NORMAL loses acknowledged jobs at a power cut',
+    );
+    closeDatabase(open);
+  });
+});
