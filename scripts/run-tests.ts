@@ -6,7 +6,7 @@
 import { randomBytes } from 'node:crypto';
 import { chmodSync, globSync, mkdtempSync, readdirSync, realpathSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { run, type EventData } from 'node:test';
@@ -90,14 +90,27 @@ function amendCount(message: string, added: Record<string, number>): string {
   return more === undefined ? message : `${name} ${Number(count) + more}`;
 }
 
+/** Returns lines that name the files that took longest: where to look when a suite grows slow. */
+function listSlowest(tookMs: ReadonlyMap<string, number>): TestEvent[] {
+  const slowest = [...tookMs].toSorted(([, a], [, b]) => b - a).slice(0, 8);
+  return slowest.map(([file, ms]) => ({
+    type: 'test:diagnostic',
+    data: { nesting: 0, level: 'info', message: `slow ${(ms / 1000).toFixed(1)} s ${relative(root, file)}` },
+  }));
+}
+
 /** Passes the events of a run on, with the proofs taken when the last test has ended and counted in the summary. */
 async function* withProofs(
   source: AsyncIterable<TestEvent>,
   proofs: readonly Proof[],
 ): AsyncGenerator<TestEvent, void> {
   let added: Record<string, number> | null = null;
+  const tookMs = new Map<string, number>();
   for await (const event of source) {
     if (event.type === 'test:fail' && event.data.todo === undefined) process.exitCode = 1;
+    if (event.type === 'test:summary' && event.data.file !== undefined) {
+      tookMs.set(event.data.file, event.data.duration_ms);
+    }
     if (event.type === 'test:plan' && event.data.nesting === 0 && added === null) {
       const { count } = event.data;
       if (count === 0) throw new Error('the run holds no test');
@@ -110,6 +123,7 @@ async function* withProofs(
         yield proved;
       }
       yield { type: 'test:plan', data: { ...event.data, count: count + proofs.length } };
+      if (tookMs.size > 1) yield* listSlowest(tookMs);
     } else if (event.type === 'test:diagnostic' && event.data.nesting === 0 && added !== null) {
       yield { type: 'test:diagnostic', data: { ...event.data, message: amendCount(event.data.message, added) } };
     } else {
