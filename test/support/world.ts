@@ -100,9 +100,14 @@ export class World implements AsyncDisposable {
     await writeFile(this.home.configFile, JSON.stringify(config));
   }
 
+  /** argv of a command of this checkout. */
+  command(...words: string[]): [string, ...string[]] {
+    return [process.execPath, CLI, ...words];
+  }
+
   /** argv of a server of this world, without a port. */
   serveCommand(): string[] {
-    return [process.execPath, CLI, 'serve', '--home', this.home.root];
+    return this.command('serve', '--home', this.home.root);
   }
 
   /** Starts a server on a free port and waits until it is ready, unless told otherwise. */
