@@ -1,19 +1,21 @@
 /**
- * `npm run build`: makes `dist/`, what the published package runs. A checkout needs only `dist/keeper.js` of it (`npm
+ * `npm run build`: makes `dist/` (or the directory it is given), what the published package runs. A checkout needs only `dist/keeper.js` of it (`npm
  * run prepare`), because Node reads the sources as they are.
  */
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, globSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { buildKeeper } from './build-keeper.ts';
 
 const root = resolve(import.meta.dirname, '..');
-const dist = join(root, 'dist');
+const dist = resolve(process.argv[2] ?? join(root, 'dist'));
 
 /** Removes what an older build left; the keeper stays in place, because a server may be about to start one. */
 function clearDist(): void {
   mkdirSync(dist, { recursive: true });
   for (const name of readdirSync(dist)) {
-    if (name !== 'keeper.js') rmSync(join(dist, name), { recursive: true });
+    // A build of the keeper at the same time has its own folder beside it.
+    if (!/^\.?keeper/.test(name) || name === 'keeper') rmSync(join(dist, name), { recursive: true });
   }
 }
 
@@ -37,10 +39,10 @@ function copyData(): void {
 }
 
 clearDist();
-execFileSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.build.json'], {
-  cwd: root,
-  stdio: 'inherit',
-});
+const compiler = join(root, 'node_modules/typescript/bin/tsc');
+const flags = ['-p', 'tsconfig.build.json', '--outDir', dist];
+execFileSync(process.execPath, [compiler, ...flags], { cwd: root, stdio: 'inherit' });
 rewriteUrls();
 copyData();
-execFileSync(process.execPath, [join(root, 'scripts/build-keeper.ts')], { cwd: root, stdio: 'inherit' });
+const keeper = await buildKeeper();
+if (keeper !== join(dist, 'keeper.js')) copyFileSync(keeper, join(dist, 'keeper.js'));

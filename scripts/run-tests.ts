@@ -11,6 +11,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { run, type EventData } from 'node:test';
 import { spec as SpecReporter, tap, type TestEvent } from 'node:test/reporters';
+import { ensureKeeper } from './build-keeper.ts';
 import { awaitSurvivors } from './survivors.ts';
 import { SUITES, type SuiteName, type TestSuite } from './test-suites.ts';
 
@@ -137,6 +138,8 @@ async function main(name: string, only: readonly string[]): Promise<void> {
   if (!Object.hasOwn(SUITES, name)) throw new Error(`no suite "${name}": ${Object.keys(SUITES).join(', ')}`);
   const suite: TestSuite = SUITES[name as SuiteName];
   const files = only.length > 0 ? only.map((file) => resolve(file)) : listFiles(suite);
+  // Tests start the built keeper: an old one would test what is no longer there.
+  await ensureKeeper();
   const { proofs, cleanUp } = prepareRun(suite);
   try {
     const tests = run({
