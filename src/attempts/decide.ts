@@ -30,6 +30,8 @@ export interface EndFacts {
   stoppedBy: string | null;
   exitCode: number | null;
   cancelRequested: boolean;
+  /** What went wrong while it was being started, when this server knows. */
+  trouble: string | null;
   onInterrupt: 'continue' | 'ask';
   /** Earlier attempts of the lineage that were interrupted within the window. */
   recentInterrupts: number;
@@ -122,7 +124,12 @@ function decideNeverRan(facts: EndFacts, execErrno: string | null): Ending {
     return ending('seal', 'block', 'fix_config', `the agent's command cannot be executed (${execErrno})`);
   }
   if (facts.recentNeverRan + 1 >= NEVER_RAN_LIMIT) {
-    return ending('seal', 'block', 'fix_config', `${NEVER_RAN_LIMIT} attempts in a row did not start; see keeper.log`);
+    return ending(
+      'seal',
+      'block',
+      'fix_config',
+      `${NEVER_RAN_LIMIT} attempts in a row did not start: ${facts.trouble ?? 'see keeper.log'}`,
+    );
   }
   return ending('seal', 'requeue', null);
 }

@@ -15,6 +15,8 @@ export interface EndInput {
   judgement: Judgement;
   /** Limit for which this server ended an agent that had no keeper. */
   passedLimit: PassedLimit | null;
+  /** What went wrong while it was being started, when this server knows. */
+  trouble: string | null;
 }
 
 /** Records the end of an attempt and what it means for its job, in one transaction; returns both and the decision. */
@@ -65,6 +67,7 @@ async function decide(ctx: AttemptContext, input: EndInput): Promise<Ending> {
     agentMessage: summary?.final?.reason ?? summary?.lastError?.message ?? null,
     stoppedBy: verdict.kind === 'FINISHED' ? verdict.exit.stoppedBy : input.passedLimit,
     exitCode: verdict.kind === 'FINISHED' ? verdict.exit.code : null,
+    trouble: input.trouble,
     cancelRequested: job.cancelRequestedAt !== null,
     onInterrupt: job.onInterrupt,
     recentInterrupts: await ctx.store.countInterrupted(job.lineage, job.epoch, since),

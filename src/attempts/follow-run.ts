@@ -28,7 +28,11 @@ export async function followRun(
   for (;;) {
     const resolution = await resolveAttempt(ctx, { attempt, job, signal });
     if (resolution.kind === 'over') {
-      await endAttempt(ctx, { attempt, job, ...resolution, passedLimit: run.passedLimit }, signal);
+      await endAttempt(
+        ctx,
+        { attempt, job, ...resolution, passedLimit: run.passedLimit, trouble: run.trouble },
+        signal,
+      );
       return;
     }
     attempt = await attachAttempt(ctx, attempt, resolution.judgement);

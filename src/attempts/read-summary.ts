@@ -1,9 +1,9 @@
-import { open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AgentAdapter, Summary } from '../agents/adapter.ts';
 import { createEventReader } from '../agents/read-events.ts';
+import { openPlainFile } from '../keeper/plain-file.ts';
 import { RUN_FILES } from '../keeper/protocol.ts';
-import { errnoOf } from '../kernel/result.ts';
 
 /** Bytes of output read at a time when it is read back after the end. */
 const READ_CHUNK = 256 * 1024;
@@ -15,42 +15,24 @@ export async function readSummary(runDir: string, adapter: AgentAdapter, bytes: 
   const reader = createEventReader(adapter);
   // An agent that is judged by its exit code says nothing here, and its output may be a gigabyte.
   if (!adapter.capabilities.requiresFinalEvent) return reader.seen;
-  let handle;
-  try {
-    handle = await open(join(runDir, RUN_FILES.output), 'r');
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return reader.seen;
-    throw error;
-  }
-  try {
-    const buffer = Buffer.allocUnsafe(READ_CHUNK);
-    for (let at = 0; at < bytes;) {
-      const { bytesRead } = await handle.read(buffer, 0, Math.min(READ_CHUNK, bytes - at), at);
-      if (bytesRead === 0) break;
-      reader.push(buffer.subarray(0, bytesRead));
-      at += bytesRead;
-    }
-  } finally {
-    await handle.close();
+  await using handle: FileHandle | null = await openPlainFile(join(runDir, RUN_FILES.output));
+  if (handle === null) return reader.seen;
+  const buffer = Buffer.allocUnsafe(READ_CHUNK);
+  for (let at = 0; at < bytes;) {
+    const { bytesRead } = await handle.read(buffer, 0, Math.min(READ_CHUNK, bytes - at), at);
+    if (bytesRead === 0) break;
+    reader.push(buffer.subarray(0, bytesRead));
+    at += bytesRead;
   }
   return reader.seen;
 }
 
 /** Returns the last bytes of a file as text, empty when there is none. */
 export async function readTail(path: string): Promise<string> {
-  let handle;
-  try {
-    handle = await open(path, 'r');
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return '';
-    throw error;
-  }
-  try {
-    const { size } = await handle.stat();
-    const buffer = Buffer.alloc(Math.min(size, STDERR_TAIL_BYTES));
-    const { bytesRead } = await handle.read(buffer, 0, buffer.length, size - buffer.length);
-    return buffer.toString('utf8', 0, bytesRead);
-  } finally {
-    await handle.close();
-  }
+  await using handle: FileHandle | null = await openPlainFile(path);
+  if (handle === null) return '';
+  const { size } = await handle.stat();
+  const buffer = Buffer.alloc(Math.min(size, STDERR_TAIL_BYTES));
+  const { bytesRead } = await handle.read(buffer, 0, buffer.length, size - buffer.length);
+  return buffer.toString('utf8', 0, bytesRead);
 }

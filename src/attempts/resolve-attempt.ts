@@ -1,4 +1,4 @@
-import { endStrays, signalProcess, type ProcessScan } from '../keeper/processes.ts';
+import { endStrays, type ProcessScan } from '../keeper/processes.ts';
 import { sealAttempt } from '../keeper/run-directory.ts';
 import { delay } from '../kernel/backoff.ts';
 import { fail } from '../kernel/errors.ts';
@@ -72,8 +72,8 @@ export async function resolveAttempt(
   }
 }
 
-/** Ends everything of an attempt whose keeper is gone: the agent itself, then all that carries its token. */
+/** Ends everything of an attempt whose keeper is gone: the agent with its session, and all that carries its token. */
 export async function killOrphan(attempt: Attempt, judgement: Judgement): Promise<void> {
-  if (judgement.evidence.agent !== null) signalProcess(judgement.evidence.agent, 'SIGKILL');
-  await endStrays({ attempt: attempt.id, deadlineMs: STRAY_DEADLINE_MS });
+  const { agent } = judgement.evidence;
+  await endStrays({ attempt: attempt.id, deadlineMs: STRAY_DEADLINE_MS, ...(agent === null ? {} : { agent }) });
 }

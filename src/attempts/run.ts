@@ -17,6 +17,8 @@ export interface Run {
   orphan: Judgement | null;
   /** Which limit an agent without a keeper passed, for which this server ended it. */
   passedLimit: PassedLimit | null;
+  /** What went wrong while its attempt was being started. */
+  trouble: string | null;
   cancelled: boolean;
 }
 
@@ -24,7 +26,7 @@ export interface Run {
 export function openRun(cancelled: boolean): Run {
   const preparing = new AbortController();
   setMaxListeners(0, preparing.signal);
-  return { preparing, attempt: null, connection: null, orphan: null, passedLimit: null, cancelled };
+  return { preparing, attempt: null, connection: null, orphan: null, passedLimit: null, trouble: null, cancelled };
 }
 
 /** Passes the wish to cancel on to whatever lives of the run now; what comes to life later asks `cancelled` itself. */

@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { endOperation, type ProcessScan } from '../keeper/processes.ts';
+import { backoffMs, delay } from '../kernel/backoff.ts';
 import { fail, isError } from '../kernel/errors.ts';
 import { failpoint } from '../kernel/failpoints.ts';
 import { messageOf } from '../kernel/result.ts';
@@ -18,7 +19,13 @@ import { recordPatiently } from './record-patiently.ts';
 import type { RepositoryLocks } from './repository-lock.ts';
 import { resolveAttempt, type Resolution } from './resolve-attempt.ts';
 import { cancelRun, openRun, type Run } from './run.ts';
+import { setAside } from './set-aside.ts';
 import { launchAttempt, startAttempt } from './start-attempt.ts';
+
+/** How often an attempt whose evidence cannot be read is looked at again before it is set aside, and the first pause, ms. */
+const FOLLOW_TRIES = 5;
+const FOLLOW_RETRY_MS = 500;
+const MAX_FOLLOW_RETRY_MS = 8000;
 
 /** What recovery is told of an attempt it handed over. */
 export interface Adoption {
@@ -66,10 +73,11 @@ export function createSupervisor(ctx: AttemptContext, locks: RepositoryLocks): S
     const job = await ctx.store.getJob(jobId);
     if (job === null || !isActive(job.state)) return;
     ctx.log.error(`job ${job.number}: ${messageOf(error)}`, { job: jobId });
+    run.trouble = messageOf(error);
     if (job.state === 'running') {
       // A keeper may have been launched: only the evidence can say what became of it.
       const attempt = run.attempt ?? (await ctx.store.getAttempt(jobId, job.attempts));
-      if (attempt !== null) await followRun(ctx, { job, attempt, run, signal: closing.signal });
+      if (attempt !== null) await followPatiently(job, attempt, run);
       return;
     }
     // What was started to prepare it is verified dead before the record says that it stopped.
@@ -80,6 +88,27 @@ export function createSupervisor(ctx: AttemptContext, locks: RepositoryLocks): S
     await recordPatiently(ctx, closing.signal, () =>
       ctx.store.moveJob({ id: jobId, transition, fence: job.fence, set, actor: 'attempts' }),
     );
+  };
+
+  /** Follows again after a fault that may pass (no file descriptors, a busy disk); in the end the job is set aside. */
+  const followPatiently = async (job: Job, attempt: Attempt, run: Run): Promise<void> => {
+    for (let tries = 1; ; tries++) {
+      try {
+        await followRun(ctx, { job, attempt, run, signal: closing.signal });
+        return;
+      } catch (error) {
+        if (closing.signal.aborted || isError(error, 'fenced')) return;
+        if (tries === FOLLOW_TRIES) {
+          await recordPatiently(ctx, closing.signal, async () => {
+            const now = await ctx.store.getJob(job.id);
+            if (now !== null) await setAside(ctx, { job: now, why: messageOf(error), actor: 'attempts' });
+          });
+          return;
+        }
+        ctx.log.warn(`job ${job.number} is looked at again: ${messageOf(error)}`, { job: job.id });
+        await delay(backoffMs(tries, FOLLOW_RETRY_MS, MAX_FOLLOW_RETRY_MS), closing.signal);
+      }
+    }
   };
 
   const carry = async (jobId: string, run: Run, work: () => Promise<void>): Promise<void> => {
@@ -122,7 +151,7 @@ export function createSupervisor(ctx: AttemptContext, locks: RepositoryLocks): S
       const resolution = await resolveAttempt(ctx, { attempt, job, signal, scan, wait: false });
       const { judgement } = resolution;
       if (resolution.kind === 'over') {
-        const ended = await endAttempt(ctx, { attempt, job, ...resolution, passedLimit: null }, signal);
+        const ended = await endAttempt(ctx, { attempt, job, ...resolution, passedLimit: null, trouble: null }, signal);
         return { resolution, ...ended };
       }
       const attached = await attachAttempt(ctx, attempt, judgement);

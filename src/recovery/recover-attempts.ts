@@ -1,4 +1,5 @@
 import type { AttemptContext } from '../attempts/context.ts';
+import { setAside } from '../attempts/set-aside.ts';
 import type { Adoption, Supervisor } from '../attempts/supervisor.ts';
 import { scanProcesses, type ProcessScan } from '../keeper/processes.ts';
 import { classifyHeartbeat, readSentinel } from '../keeper/sentinel.ts';
@@ -32,7 +33,7 @@ export async function recoverAttempts(ctx: AttemptContext, supervisor: Superviso
   const withAttempt = new Set(attempts.map((attempt) => attempt.jobId));
   for (const job of jobs.values()) {
     if (job.state === 'running' && !withAttempt.has(job.id))
-      findings.push(await quarantineJob(ctx, job, 'it is running, but no attempt of it is'));
+      findings.push(await quarantineJob(ctx, job, 'it is running, but no attempt of it is', ctx.home.database));
   }
   return findings.toSorted((a, b) => a.number - b.number);
 }
@@ -52,7 +53,7 @@ async function recoverOne(
     const canResume = ctx.agents.get(job.agent).capabilities.resume && adoption.job.sessionId !== null;
     return describeAdoption(job, adoption, { canResume, lastHeartbeatAt });
   } catch (error) {
-    return quarantineAttempt(ctx, attempt, job, messageOf(error));
+    return quarantineJob(ctx, job, messageOf(error), ctx.home.runDirectory(job.id, attempt.number));
   }
 }
 
@@ -77,35 +78,7 @@ function logAdoption(ctx: AttemptContext, { resolution, attempt, job }: Adoption
   );
 }
 
-async function quarantineAttempt(ctx: AttemptContext, attempt: Attempt, job: Job, why: string): Promise<JobFinding> {
-  ctx.log.error(`Job ${job.number} quarantined: ${why}`, { job: job.id });
-  await ctx.store.settleAttempt(
-    {
-      id: attempt.id,
-      transition: 'quarantine',
-      fence: attempt.fence,
-      set: { verdict: 'QUARANTINE', note: why },
-      actor: 'recovery',
-    },
-    {
-      id: job.id,
-      transition: 'quarantine',
-      fence: job.fence,
-      set: { reason: 'record_corrupt', blocker: why },
-      actor: 'recovery',
-    },
-  );
-  return quarantineFinding(job, why, ctx.home.runDirectory(job.id, attempt.number));
-}
-
-async function quarantineJob(ctx: AttemptContext, job: Job, why: string): Promise<JobFinding> {
-  ctx.log.error(`Job ${job.number} quarantined: ${why}`, { job: job.id });
-  await ctx.store.moveJob({
-    id: job.id,
-    transition: 'quarantine',
-    fence: job.fence,
-    set: { reason: 'record_corrupt', blocker: why },
-    actor: 'recovery',
-  });
-  return quarantineFinding(job, why, ctx.home.database);
+async function quarantineJob(ctx: AttemptContext, job: Job, why: string, path: string): Promise<JobFinding> {
+  await setAside(ctx, { job, why, actor: 'recovery' });
+  return quarantineFinding(job, why, path);
 }
