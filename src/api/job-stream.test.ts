@@ -1,25 +1,22 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { connect, type Socket } from 'node:net';
 import { test } from 'node:test';
 import type { EventSourceMessage } from 'eventsource-parser';
 import fc from 'fast-check';
-import { systemClock } from '../kernel/clock.ts';
 import {
   addDemo,
   asProblem,
   makeServer,
   makeWorld,
   openStream,
-  ROOT_TOKEN,
   submit,
   until,
   work,
   type Running,
   type Work,
 } from './api.fixture.ts';
-import type { EndFrame, EventView, OutputFrame, StateFrame } from './contract.ts';
+import type { EndFrame, OutputFrame, StateFrame } from './contract.ts';
 import { parseStreamId } from './contract.ts';
 
 /** What a client has put together from any number of streams of one job. */
@@ -281,129 +278,3 @@ async function endAttempt(
   const transition = how === 'complete' ? 'finish' : 'interrupt';
   await store.settleAttempt({ id: attempt.id, transition, ...owner }, { id: job.id, transition: how, ...owner });
 }
-
-test('a client that does not read costs nothing but its place, and loses nothing', async () => {
-  await using running = await makeServer();
-  const { id } = await submit(running);
-  const attempt = await work(running, id);
-  const data = randomBytes(32 * 2 ** 20);
-  await attempt.print(data);
-  await attempt.finish();
-  const served = new Promise<Socket>((resolve) => running.app.server.once('connection', resolve));
-  const client = connect({ port: running.port, host: '127.0.0.1' });
-  client.pause();
-  client.write(
-    `GET /v1/jobs/${id}/stream HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${ROOT_TOKEN}\r\nConnection: close\r\n\r\n`,
-  );
-  const socket = await served;
-  // The kernel takes what its buffers hold; then nothing moves any more, and nothing piles up on our side.
-  let before = -1;
-  await until('the connection to stand still', async () => {
-    await new Promise((resolve) => setTimeout(resolve, 200));
-    const isStill = socket.bytesWritten === before && before > 0;
-    before = socket.bytesWritten;
-    return isStill;
-  });
-  assert.ok(socket.bytesWritten < data.length / 2, `${socket.bytesWritten} bytes were written`);
-  assert.ok(socket.writableLength < 2 ** 20, `${socket.writableLength} bytes wait in memory`);
-  assert.equal((await running.call('GET', '/v1/jobs')).status, 200);
-
-  let text = '';
-  client.on('data', (chunk) => (text += chunk.toString('latin1')));
-  client.resume();
-  await new Promise((resolve) => client.once('end', resolve));
-  client.destroy();
-  const pieces = [...unchunk(text).matchAll(/^event: output\ndata: (.*)$/gm)].map(([, json]) => {
-    const frame = JSON.parse(json ?? '') as OutputFrame;
-    return Buffer.from(frame.data, 'base64');
-  });
-  assert.ok(Buffer.concat(pieces).equals(data));
-});
-
-/** The body of an HTTP answer in chunks. */
-function unchunk(text: string): string {
-  const body = text.slice(text.indexOf('\r\n\r\n') + 4);
-  const parts: string[] = [];
-  for (let at = 0; at < body.length;) {
-    const line = body.indexOf('\r\n', at);
-    const size = Number.parseInt(body.slice(at, line), 16);
-    parts.push(body.slice(line + 2, line + 2 + size));
-    at = line + 2 + size + 2;
-  }
-  return parts.join('');
-}
-
-test('a silent stream pings, and a client that went away leaves nothing behind', async () => {
-  let skew = 0;
-  const clock = { now: () => systemClock.now(), monotonic: () => systemClock.monotonic() + skew };
-  await using running = await makeServer({ clock });
-  const { store } = running;
-  const onCommit = store.onCommit.bind(store);
-  let listening = 0;
-  store.onCommit = (listener) => {
-    const stop = onCommit(listener);
-    listening++;
-    return () => {
-      listening--;
-      stop();
-    };
-  };
-  const { id } = await submit(running, { start: false });
-  for (const path of [`/v1/jobs/${id}/stream`, '/v1/events']) {
-    const reading = await openStream(running, path);
-    for await (const message of reading.frames) {
-      if (message.event === 'comment') {
-        assert.equal(message.data.trim(), 'ping');
-        break;
-      }
-      skew += 15_000;
-    }
-    reading.close();
-  }
-  await until('both streams to be let go', () => listening === 0);
-  const readings = await Promise.all(Array.from({ length: 20 }, () => openStream(running, `/v1/jobs/${id}/stream`)));
-  for (const reading of readings) await reading.frames.next();
-  assert.equal(listening, 20);
-  for (const reading of readings) reading.close();
-  await until('all streams to be let go', () => listening === 0);
-});
-
-test('the journal streams live and resumes after any sequence, across servers', async () => {
-  await using world = await makeWorld();
-  const first = await world.start();
-  await addDemo(first.store);
-  await submit(first);
-  const live = await openStream(first, '/v1/events');
-  const boot = await live.frames.next();
-  assert.equal(boot.value?.event, 'boot');
-  const start = Number(boot.value?.id);
-  assert.equal(start, await first.store.getLastSeq());
-  const { id } = await submit(first);
-  const next = await live.frames.next();
-  const event = JSON.parse(next.value?.data ?? '') as EventView;
-  assert.deepEqual([next.value?.event, event.kind, event.jobId], ['event', 'job.accept', id]);
-  assert.equal(next.value?.id, String(event.seq));
-  live.close();
-  await first.close();
-
-  const second = await world.start();
-  for (let i = 0; i < 250; i++) await submit(second);
-  const last = await second.store.getLastSeq();
-  for (const [path, lastEventId] of [
-    ['/v1/events', String(event.seq)],
-    [`/v1/events?after=${event.seq}`, undefined],
-    ['/v1/events?after=999999', String(event.seq)],
-  ] as const) {
-    const resumed = await openStream(second, path, lastEventId === undefined ? {} : { lastEventId });
-    const seqs: number[] = [];
-    for await (const message of resumed.frames) {
-      if (message.event === 'event') seqs.push(Number(message.id));
-      if (seqs.at(-1) === last) break;
-    }
-    resumed.close();
-    assert.deepEqual(
-      seqs,
-      Array.from({ length: last - event.seq }, (_, i) => event.seq + 1 + i),
-    );
-  }
-});
