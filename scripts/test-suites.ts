@@ -21,12 +21,15 @@ const HOUSE: TestGlob = { pattern: 'test/*.test.ts', atLeast: 8 };
 const E2E: TestGlob = { pattern: 'test/e2e/*.test.ts', atLeast: 1 };
 const CRASH: TestGlob = { pattern: 'test/crash/*.test.ts', atLeast: 1 };
 
+/** The keeper's own suite: its races run 200 rounds when every crash point is asked for. */
+const KEEPER: TestGlob = { pattern: 'src/keeper/program/main.test.ts', atLeast: 1 };
+
 export const SUITES = {
   /** Unit and conformance tests: `npm test`. */
   fast: { globs: [UNIT, HOUSE, E2E], fileTimeoutMs: 120_000, crash: 'none' },
   /** The same and a sample of the crash tests: the last step of `npm run check`. */
   check: { globs: [UNIT, HOUSE, E2E, CRASH], fileTimeoutMs: 240_000, crash: 'sample' },
   /** Every crash point: `npm run test:crash`. */
-  crash: { globs: [CRASH], fileTimeoutMs: 3_600_000, crash: 'all' },
+  crash: { globs: [CRASH, KEEPER], fileTimeoutMs: 3_600_000, crash: 'all' },
 } as const satisfies Record<string, TestSuite>;
 export type SuiteName = keyof typeof SUITES;
