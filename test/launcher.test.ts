@@ -77,6 +77,7 @@ beforeEach(() => {
   put(join(root, 'package-lock.json'), '{}');
   mkdirSync(join(root, 'node_modules/commander'), { recursive: true });
   putProgram(join(root, 'src/cli/main.ts'));
+  put(join(root, 'dist/keeper.js'), '');
   tools = join(dir, 'tools');
   mkdirSync(tools);
   for (const name of ['dirname', 'readlink', 'mkdir']) {
@@ -203,6 +204,14 @@ describe('bin/holdfast', () => {
     const { status, stdout, stderr } = launch();
     assert.deepEqual({ status, stdout }, { status: 1, stdout: '' });
     assert.match(stderr, /Run `npm ci` in .*a checkout/);
+  });
+
+  it('warns when the keeper was not built, and goes on', () => {
+    pin();
+    rmSync(join(root, 'dist'), { recursive: true });
+    const { status, stderr } = launch();
+    assert.equal(status, 7);
+    assert.match(stderr, /`npm run prepare` has built the keeper in .*a checkout/);
   });
 
   describe('in an installed package', () => {
