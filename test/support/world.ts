@@ -169,6 +169,13 @@ export class World implements AsyncDisposable {
     });
   }
 
+  /** What the newest server says of itself. */
+  async readServer(): Promise<ServerInfo> {
+    const info = await readServerFile(this.home.serverFile);
+    if (info === null) throw new Error('there is no server.json');
+    return info;
+  }
+
   /** One call of the API with the home's token. Throws when no server answers. */
   async api(method: string, path: string, body?: unknown): Promise<Answer> {
     return this.call({ method, path, body });
@@ -182,8 +189,7 @@ export class World implements AsyncDisposable {
     headers?: Record<string, string>;
   }): Promise<Answer> {
     const { method, path, body, headers } = request;
-    const info = await readServerFile(this.home.serverFile);
-    if (info === null) throw new Error('there is no server.json');
+    const info = await this.readServer();
     const token = (await readFile(this.home.tokenFile, 'utf8')).trim();
     const answer = await fetch(info.url + path, {
       method,
