@@ -2,19 +2,19 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { DatabaseSync } from 'node:sqlite';
-import type { Store, StoreCheck } from '../store.ts';
+import type { StoreCheck } from '../store.ts';
 import { accept, claimNext, completeNext, newBoot, newRepository, reload } from '../conformance/fixtures.ts';
-import { makeScratch } from './harness.fixture.ts';
+import { makeScratch, startStore } from './harness.fixture.ts';
 import { closeDatabase, openDatabase } from './open.ts';
-import { openSqliteStore } from './sqlite-store.ts';
 
 interface Subjects {
   ended: string;
   live: string;
 }
 
-/** A store with an ended job, a claimed one and a removed repository. */
-async function fill(store: Store): Promise<Subjects> {
+/** Leaves a store with an ended job, a claimed one and a removed repository. */
+async function fillAt(path: string): Promise<Subjects> {
+  await using store = await startStore({ path });
   await store.addRepository(newRepository());
   await store.addRepository(newRepository({ name: 'gone' }));
   await store.removeRepository('gone', 'local');
@@ -31,18 +31,14 @@ async function lookAfter(
   tamper: (subjects: Subjects) => string,
 ): Promise<{ live: StoreCheck; deep: StoreCheck; subjects: Subjects }> {
   using scratch = makeScratch();
-  const store = openSqliteStore({ path: scratch.path });
-  await store.start();
-  const subjects = await fill(store);
-  await store.stop();
+  const subjects = await fillAt(scratch.path);
   const database = new DatabaseSync(scratch.path);
   database.exec('PRAGMA foreign_keys = OFF');
   database.exec(tamper(subjects));
   database.close();
-  await store.start();
+  await using store = await startStore({ path: scratch.path });
   const checks = { live: await store.checkLive(), deep: await store.checkDeep(), subjects };
   assert.equal((await accept(store, { prompt: 'third' })).state, 'queued', 'work goes on beside it');
-  await store.stop();
   return checks;
 }
 
@@ -166,10 +162,7 @@ describe('checks of the sqlite store', () => {
 
   it('find a transition the table does not know, however well it is hashed', async () => {
     using scratch = makeScratch();
-    const store = openSqliteStore({ path: scratch.path });
-    await store.start();
-    const { ended } = await fill(store);
-    await store.stop();
+    const { ended } = await fillAt(scratch.path);
     const { appendEvent } = await import('./journal.ts');
     const open = openDatabase(scratch.path, 1);
     open.sql.run('BEGIN');
@@ -192,11 +185,10 @@ describe('checks of the sqlite store', () => {
     counters.save();
     sql.run('COMMIT');
     closeDatabase(open);
-    await store.start();
+    await using store = await startStore({ path: scratch.path });
     assert.equal((await reload(store, { id: ended })).state, 'running');
     const { corrupt } = await store.checkLive();
     assert.match(corrupt.find(({ id }) => id === ended)?.why ?? '', /makes launch of a job that is completed/);
-    await store.stop();
   });
 
   it('run on connections that flush every commit', () => {

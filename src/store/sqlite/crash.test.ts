@@ -5,8 +5,7 @@ import { describe, it } from 'node:test';
 import type { JobState } from '../../lifecycle/transitions.ts';
 import type { Store } from '../store.ts';
 import { newJob } from '../conformance/fixtures.ts';
-import { openSqliteStore } from './sqlite-store.ts';
-import { makeScratch } from './harness.fixture.ts';
+import { makeScratch, startStore } from './harness.fixture.ts';
 
 const CHILD = new URL('./crash-child.fixture.ts', import.meta.url).pathname;
 
@@ -78,21 +77,15 @@ describe('sqlite store, killed', () => {
         using scratch = makeScratch();
         const { signal, lines } = await runChild(scratch.path, `${name}:crash@${hit}`);
         assert.equal(signal, 'SIGKILL');
-        const store = openSqliteStore({ path: scratch.path });
-        await store.start();
-        try {
-          const answers = await checkWitnessed(store, lines);
-          assert.ok(hit < 9 || answers > 0, 'the child had answers before it died');
-          const check = await store.checkDeep();
-          assert.deepEqual([check.corrupt, check.witness], [[], null]);
-          assert.deepEqual((await store.checkLive()).corrupt, []);
-          if (hit === 9) {
-            await checkUnanswered(store, lines);
-            assert.deepEqual((await store.checkDeep()).corrupt, []);
-          }
-        } finally {
-          await store.stop();
-        }
+        await using store = await startStore({ path: scratch.path });
+        const answers = await checkWitnessed(store, lines);
+        assert.ok(hit < 9 || answers > 0, 'the child had answers before it died');
+        const check = await store.checkDeep();
+        assert.deepEqual([check.corrupt, check.witness], [[], null]);
+        assert.deepEqual((await store.checkLive()).corrupt, []);
+        if (hit < 9) return;
+        await checkUnanswered(store, lines);
+        assert.deepEqual((await store.checkDeep()).corrupt, []);
       });
     }
   }
@@ -102,11 +95,9 @@ describe('sqlite store, killed', () => {
     const { code, lines, stderr } = await runChild(scratch.path, 'store.after-commit:error@3');
     assert.equal(code, 70);
     assert.match(stderr, /whether its last write was kept is unknown: failpoint store\.after-commit/);
-    const store = openSqliteStore({ path: scratch.path });
-    await store.start();
+    await using store = await startStore({ path: scratch.path });
     const answers = await checkWitnessed(store, lines);
     assert.ok(answers < (await store.getLastSeq()) - 1, 'the last group was kept and not answered');
-    await store.stop();
   });
 
   it('keeps what it answered over many kills of one database at any moment', async () => {
@@ -117,17 +108,12 @@ describe('sqlite store, killed', () => {
       const { signal, lines } = await runChild(scratch.path, '', killAfterLines);
       assert.equal(signal, 'SIGKILL');
       all.push(...lines);
-      const store = openSqliteStore({ path: scratch.path });
-      await store.start();
-      try {
-        await checkWitnessed(store, all);
-        const seq = await store.getLastSeq();
-        assert.ok(seq >= last, 'the journal never gets shorter');
-        last = seq;
-        assert.deepEqual((await store.checkDeep()).corrupt, []);
-      } finally {
-        await store.stop();
-      }
+      await using store = await startStore({ path: scratch.path });
+      await checkWitnessed(store, all);
+      const seq = await store.getLastSeq();
+      assert.ok(seq >= last, 'the journal never gets shorter');
+      last = seq;
+      assert.deepEqual((await store.checkDeep()).corrupt, []);
     }
     assert.ok(all.length > 400);
   });

@@ -7,10 +7,9 @@ import type { Boot } from '../store.ts';
 import { newBoot, newJob, newRepository } from '../conformance/fixtures.ts';
 import { checkDatabase } from './check-deep.ts';
 import { FatalError, commitGroup } from './group-commit.ts';
-import { makeScratch } from './harness.fixture.ts';
+import { makeScratch, startStore } from './harness.fixture.ts';
 import { closeDatabase, openDatabase } from './open.ts';
 import type { ReadContext } from './operations.ts';
-import { openSqliteStore } from './sqlite-store.ts';
 import { Timings } from './stats.ts';
 import type { Answer, Operation, Request } from './wire.ts';
 
@@ -119,8 +118,7 @@ describe('group commit', () => {
 describe('sqlite store, under load', () => {
   it('shares commits between the requests of a moment, at most 64 at a time', async () => {
     using scratch = makeScratch();
-    const store = openSqliteStore({ path: scratch.path });
-    await store.start();
+    await using store = await startStore({ path: scratch.path });
     await store.addRepository(newRepository());
     const groups: number[] = [];
     store.onCommit((events) => groups.push(events.length));
@@ -129,15 +127,13 @@ describe('sqlite store, under load', () => {
     const { commits } = await store.stats();
     assert.equal(commits - before.commits, 4);
     assert.deepEqual(groups, [64, 64, 64, 64]);
-    await store.stop();
   });
 
   it('answers nobody when the outcome is unknown, and tells the one who must end the process', async () => {
     using scratch = makeScratch();
     const fatal = Promise.withResolvers<Error>();
     const options = { path: scratch.path, failpoints: 'store.after-commit:error@2', onFatal: fatal.resolve };
-    const store = openSqliteStore(options);
-    await store.start();
+    await using store = await startStore(options);
     await store.addRepository(newRepository());
     const settled: string[] = [];
     const note = (name: string) => (): void => void settled.push(name);
@@ -147,9 +143,7 @@ describe('sqlite store, under load', () => {
     await assert.rejects(store.acceptJob(newJob()), /the store is failed/);
     assert.ok(!settled.includes('resolved') && !settled.includes('rejected'));
     await store.stop();
-    const next = openSqliteStore({ path: scratch.path });
-    await next.start();
+    await using next = await startStore({ path: scratch.path });
     assert.equal(await next.getLastSeq(), 2, 'it was kept, though nobody could know');
-    await next.stop();
   });
 });

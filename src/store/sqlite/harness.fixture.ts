@@ -15,6 +15,13 @@ export function makeScratch(): { directory: string; path: string; [Symbol.dispos
   };
 }
 
+/** Starts a store that `await using` stops, also when the test fails: a running thread would keep the file from ending. */
+export async function startStore(options: SqliteStoreOptions): Promise<Store & AsyncDisposable> {
+  const store = openSqliteStore(options);
+  await store.start();
+  return Object.assign(store, { [Symbol.asyncDispose]: () => store.stop() });
+}
+
 /** Opens a started store in a directory of its own. A fatal error ends the test run. */
 export async function openHarness(options: Partial<SqliteStoreOptions> = {}): Promise<StoreHarness> {
   const scratch = makeScratch();

@@ -15,7 +15,7 @@ const {
   HOLDFAST_SEED: seed,
   HOLDFAST_PATH: path,
   HOLDFAST_REPLAY: replayPath,
-  HOLDFAST_RUNS: runs = '8',
+  HOLDFAST_RUNS: runs = '6',
 } = process.env;
 
 async function openWorld(): Promise<{ world: ModelWorld; close: () => Promise<void> }> {

@@ -20,16 +20,14 @@ import { isError } from '../../kernel/errors.ts';
 import { sha256 } from '../../kernel/hash.ts';
 import { accept, newRepository } from '../conformance/fixtures.ts';
 import { openSqliteStore } from './sqlite-store.ts';
-import { makeScratch } from './harness.fixture.ts';
+import { makeScratch, startStore } from './harness.fixture.ts';
 import { witnessPath } from './witness.ts';
 
 /** Makes a database with a few jobs, closed cleanly. */
 async function fill(path: string, jobs = 20): Promise<void> {
-  const store = openSqliteStore({ path });
-  await store.start();
+  await using store = await startStore({ path });
   await store.addRepository(newRepository());
   await Promise.all(Array.from({ length: jobs }, (_, i) => accept(store, { prompt: `prompt ${i} `.repeat(50) })));
-  await store.stop();
 }
 
 /** Runs SQL on a closed database. */
@@ -54,14 +52,17 @@ function snapshot(directory: string): Record<string, string> {
 async function isRefused(scratch: { directory: string; path: string }, code: ErrorCode, says: RegExp): Promise<void> {
   const before = snapshot(scratch.directory);
   const store = openSqliteStore({ path: scratch.path });
-  await assert.rejects(store.start(), (error) => {
-    assert.ok(isError(error, code), String(error));
-    assert.ok(error.detail.includes(scratch.path), `it names the file: ${error.detail}`);
-    assert.match(error.detail, says);
-    return true;
-  });
-  await assert.rejects(store.getLastSeq());
-  await store.stop();
+  try {
+    await assert.rejects(store.start(), (error) => {
+      assert.ok(isError(error, code), String(error));
+      assert.ok(error.detail.includes(scratch.path), `it names the file: ${error.detail}`);
+      assert.match(error.detail, says);
+      return true;
+    });
+    await assert.rejects(store.getLastSeq());
+  } finally {
+    await store.stop();
+  }
   assert.deepEqual(snapshot(scratch.directory), before, 'nothing in the directory has changed');
 }
 
