@@ -14,10 +14,10 @@ const BENCHES: Record<string, () => Promise<void>> = {
   store: async () => {
     const rows = await benchStore();
     printTable(
-      'Durable no-op jobs through the store (accept → claim → intend → settle; bare: 4 KiB append + fdatasync)',
-      ['callers', 'jobs/s', 'flushes/s of the disk', 'ratio', 'commit p50 ms', 'commit p99 ms'],
+      'Durable no-op jobs through the store (job: queue → claim → settle; attempt: with one intended and ended; bare: 4 KiB append + fdatasync)',
+      ['shape, callers', 'jobs/s', 'flushes/s of the disk', 'ratio', 'commit p50 ms', 'commit p99 ms'],
       rows.map((row) => [
-        String(row.callers),
+        `${row.shape}, ${row.callers}`,
         figure(row.jobsPerSecond),
         figure(row.syncsPerSecond),
         figure(row.ratio),

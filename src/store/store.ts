@@ -132,7 +132,10 @@ export interface JournalEvent {
   subject: string;
   jobId: string | null;
   attemptId: string | null;
-  /** Column → new value for every column the write changed: replaying all events gives the rows. */
+  /**
+   * Field → new value for every field the write changed, under the names of the domain types: replaying all events gives
+   * the rows. In the event that makes a row, a field not named is null.
+   */
   data: Record<string, unknown>;
   hash: string;
 }
@@ -211,8 +214,16 @@ export interface Store extends Service {
   /** From 1; null when the job is not queued. */
   getQueuePosition(id: string): Promise<number | null>;
   countJobsByState(): Promise<Record<JobState, number>>;
+  /**
+   * Carries out a transition; `claim` and `launch` have doors of their own (`claimJobs`, `intendAttempt`). Without a fence
+   * only a job nobody owns is moved. A `requeue` or `interrupt` of a job with a recorded wish to cancel ends it
+   * `cancelled` instead: the wish may have crossed its owner's decision, and nothing of it lives.
+   */
   moveJob(move: JobMove): Promise<Job>;
-  /** Changes fields without a transition; refused by `fenced` when the fence is older than the job's. */
+  /**
+   * Changes fields without a transition; refused by `fenced` when the fence is older than the job's, and by
+   * `state-conflict` where it would change how an ended job ended.
+   */
   noteJob(note: { id: string; fence: number | null; set: JobPatch; actor: string }): Promise<Job>;
   /** Records the wish to cancel; ends an unclaimed job at once, else its owner does. No effect on a terminal job but `state-conflict`. */
   requestCancel(id: string, actor: string): Promise<Job>;
@@ -236,7 +247,10 @@ export interface Store extends Service {
   countInterrupted(lineage: string, epoch: number, since: number): Promise<number>;
 
   // locks
-  /** Null when somebody else holds the key. */
+  /**
+   * Null when somebody else holds the key, which is `repo:<name>` of a registered repository. The same operation of the
+   * same boot gets the lock it has.
+   */
   acquireLock(lock: Omit<Lock, 'acquiredAt' | 'fence'>): Promise<Lock | null>;
   /** No effect when the lock was taken over by a newer fence. */
   releaseLock(key: string, fence: number): Promise<void>;
@@ -263,7 +277,10 @@ export interface Store extends Service {
   revokeToken(id: string): Promise<TokenRow>;
 
   // integrity
-  /** Verifies hash chains of live jobs against their rows, and the witness. Cost grows with live work only. */
+  /**
+   * Verifies hash chains of live jobs against their rows, and the witness. Cost grows with live work only. What the
+   * witness found is told again by every later start, until a recovery report has been recorded (`updateBoot`).
+   */
   checkLive(): Promise<StoreCheck>;
   /** Replays the whole journal and compares every row: what `doctor --deep` and the tests call. */
   checkDeep(): Promise<StoreCheck>;
