@@ -12,7 +12,7 @@ import { pipeline } from 'node:stream/promises';
 import { run, type EventData } from 'node:test';
 import { spec as SpecReporter, tap, type TestEvent } from 'node:test/reporters';
 import { ensureKeeper } from './build-keeper.ts';
-import { awaitSurvivors } from './survivors.ts';
+import { awaitSurvivors, findChild } from './survivors.ts';
 import { SUITES, type SuiteName, type TestSuite } from './test-suites.ts';
 
 const root = resolve(import.meta.dirname, '..');
@@ -91,6 +91,34 @@ function amendCount(message: string, added: Record<string, number>): string {
   return more === undefined ? message : `${name} ${Number(count) + more}`;
 }
 
+/** Time beyond its limit that a file gets to end by itself, once its tests have been told to. */
+const EXTRA_MS = 15_000;
+
+/**
+ * Returns a listener to the run that kills a test file which outlives its time: the runner itself only fails the tests
+ * in it, and would wait for ever for one that a process of its own keeps alive.
+ */
+function createFileWatch(timeoutMs: number): (event: TestEvent) => void {
+  const timers = new Map<string, NodeJS.Timeout>();
+  const end = (file: string): void => {
+    const pid = findChild(process.pid, file);
+    if (pid === null) return;
+    process.stderr.write(`run-tests: ${relative(root, file)} takes too long; killed\n`);
+    process.kill(pid, 'SIGKILL');
+  };
+  return (event) => {
+    if (event.type !== 'test:dequeue' && event.type !== 'test:complete') return;
+    const { file, name, nesting } = event.data;
+    if (file === undefined || nesting !== 0 || resolve(root, name) !== file) return;
+    clearTimeout(timers.get(file));
+    if (event.type === 'test:dequeue')
+      timers.set(
+        file,
+        setTimeout(() => end(file), timeoutMs + EXTRA_MS),
+      );
+  };
+}
+
 /** Returns lines that name the files that took longest: where to look when a suite grows slow. */
 function listSlowest(tookMs: ReadonlyMap<string, number>): TestEvent[] {
   const slowest = [...tookMs].toSorted(([, a], [, b]) => b - a).slice(0, 8);
@@ -104,10 +132,12 @@ function listSlowest(tookMs: ReadonlyMap<string, number>): TestEvent[] {
 async function* withProofs(
   source: AsyncIterable<TestEvent>,
   proofs: readonly Proof[],
+  watch: (event: TestEvent) => void,
 ): AsyncGenerator<TestEvent, void> {
   let added: Record<string, number> | null = null;
   const tookMs = new Map<string, number>();
   for await (const event of source) {
+    watch(event);
     if (event.type === 'test:fail' && event.data.todo === undefined) process.exitCode = 1;
     if (event.type === 'test:summary' && event.data.file !== undefined) {
       tookMs.set(event.data.file, event.data.duration_ms);
@@ -148,7 +178,7 @@ async function main(name: string, only: readonly string[]): Promise<void> {
       concurrency: Math.max(2, availableParallelism()),
       timeout: suite.fileTimeoutMs,
     });
-    const events = withProofs(tests, proofs);
+    const events = withProofs(tests, proofs, createFileWatch(suite.fileTimeoutMs));
     // Off a terminal TAP: its last lines are the summary, where the other reporter repeats the failures after it.
     const report = process.stdout.isTTY
       ? Readable.from(events).compose(new SpecReporter())

@@ -51,6 +51,16 @@ export function listSurvivors(marks: readonly string[]): Survivor[] {
   return found;
 }
 
+/** Returns the pid of the child of `parent` whose last argument is `argument`, or null. */
+export function findChild(parent: number, argument: string): number | null {
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) continue;
+    if (!readText(`/proc/${name}/cmdline`).endsWith(`\0${argument}\0`)) continue;
+    if (new RegExp(`^PPid:\\s+${parent}$`, 'm').test(readText(`/proc/${name}/status`))) return Number(name);
+  }
+  return null;
+}
+
 /** Like `listSurvivors`, after giving processes that are just ending up to `graceMs` to be gone. */
 export async function awaitSurvivors(marks: readonly string[], graceMs: number): Promise<Survivor[]> {
   const end = performance.now() + graceMs;
