@@ -48,6 +48,14 @@ export interface Ending {
   dropSession: boolean;
 }
 
+interface Why {
+  reason: Reason;
+  /** The sentence for people; null where the reason says it all. */
+  blocker: string | null;
+}
+
+const CANCELLED: Why = { reason: 'cancelled_by_client', blocker: null };
+
 /** Returns how the attempt and its job go on. */
 export function decideEnding(facts: EndFacts): Ending {
   const { verdict } = facts;
@@ -63,7 +71,7 @@ export function decideEnding(facts: EndFacts): Ending {
       return facts.cancelRequested ? decideInterrupted(facts) : (decideLimit(facts) ?? decideInterrupted(facts));
     case 'FINISHED':
     case 'FINISHED_BY_OUTPUT':
-      if (facts.cancelRequested) return ending('finish', 'cancel', 'cancelled_by_client');
+      if (facts.cancelRequested) return ending('finish', 'cancel', CANCELLED);
       return decideLimit(facts) ?? decideOutcome(facts);
   }
 }
@@ -72,11 +80,14 @@ export function decideEnding(facts: EndFacts): Ending {
 function decideLimit(facts: EndFacts): Ending | null {
   switch (facts.stoppedBy) {
     case 'wall':
-      return ending('finish', 'time_out', 'wall_limit', 'it ran longer than its wall-clock limit');
+      return ending('finish', 'time_out', { reason: 'wall_limit', blocker: 'it ran longer than its wall-clock limit' });
     case 'idle':
-      return ending('finish', 'time_out', 'idle_limit', 'it printed nothing and used no CPU for its whole idle limit');
+      return ending('finish', 'time_out', {
+        reason: 'idle_limit',
+        blocker: 'it printed nothing and used no CPU for its whole idle limit',
+      });
     case 'output':
-      return ending('finish', 'fail', 'output_limit', 'it printed more than its output limit');
+      return ending('finish', 'fail', { reason: 'output_limit', blocker: 'it printed more than its output limit' });
     default:
       return null;
   }
@@ -85,14 +96,17 @@ function decideLimit(facts: EndFacts): Ending | null {
 function decideOutcome(facts: EndFacts): Ending {
   switch (facts.outcome) {
     case 'success':
-      return ending('finish', 'complete', null);
+      return ending('finish', 'complete');
     case 'agent-error': {
       const reason = facts.agentMessage === null ? 'exit_code' : 'agent_error';
-      const why = `the command ended with exit code ${facts.exitCode ?? 'unknown'}`;
-      return ending('finish', 'fail', reason, facts.agentMessage ?? why);
+      const blocker = facts.agentMessage ?? `the command ended with exit code ${facts.exitCode ?? 'unknown'}`;
+      return ending('finish', 'fail', { reason, blocker });
     }
     case 'api-error':
-      return ending('finish', 'fail', 'api_error', facts.agentMessage ?? 'the model service refused the request');
+      return ending('finish', 'fail', {
+        reason: 'api_error',
+        blocker: facts.agentMessage ?? 'the model service refused the request',
+      });
     case 'unresumable':
       return { ...decideInterrupted(facts), dropSession: true };
     case 'interrupted':
@@ -102,47 +116,38 @@ function decideOutcome(facts: EndFacts): Ending {
 }
 
 function decideInterrupted(facts: EndFacts): Ending {
-  if (facts.cancelRequested) return ending('interrupt', 'cancel', 'cancelled_by_client');
+  if (facts.cancelRequested) return ending('interrupt', 'cancel', CANCELLED);
   if (facts.recentInterrupts + 1 >= CRASH_LOOP_LIMIT) {
     const minutes = CRASH_LOOP_WINDOW_MS / 60_000;
-    return ending(
-      'interrupt',
-      'block',
-      'crash_loop',
-      `${CRASH_LOOP_LIMIT} attempts were interrupted within ${minutes} minutes`,
-    );
+    const blocker = `${CRASH_LOOP_LIMIT} attempts were interrupted within ${minutes} minutes`;
+    return ending('interrupt', 'block', { reason: 'crash_loop', blocker });
   }
   if (facts.onInterrupt === 'ask') {
-    return ending('interrupt', 'block', 'needs_human', 'its attempt was interrupted and the job asks before going on');
+    return ending('interrupt', 'block', {
+      reason: 'needs_human',
+      blocker: 'its attempt was interrupted and the job asks before going on',
+    });
   }
-  return ending('interrupt', 'interrupt', null);
+  return ending('interrupt', 'interrupt');
 }
 
 function decideNeverRan(facts: EndFacts, execErrno: string | null): Ending {
-  if (facts.cancelRequested) return ending('seal', 'cancel', 'cancelled_by_client');
+  if (facts.cancelRequested) return ending('seal', 'cancel', CANCELLED);
   if (execErrno !== null) {
-    return ending('seal', 'block', 'fix_config', `the agent's command cannot be executed (${execErrno})`);
+    const blocker = `the agent's command cannot be executed (${execErrno})`;
+    return ending('seal', 'block', { reason: 'fix_config', blocker });
   }
   if (facts.recentNeverRan + 1 >= NEVER_RAN_LIMIT) {
-    return ending(
-      'seal',
-      'block',
-      'fix_config',
-      `${NEVER_RAN_LIMIT} attempts in a row did not start: ${facts.trouble ?? 'see keeper.log'}`,
-    );
+    const blocker = `${NEVER_RAN_LIMIT} attempts in a row did not start: ${facts.trouble ?? 'see keeper.log'}`;
+    return ending('seal', 'block', { reason: 'fix_config', blocker });
   }
-  return ending('seal', 'requeue', null);
+  return ending('seal', 'requeue');
 }
 
 function quarantine(why: string): Ending {
-  return ending('quarantine', 'quarantine', 'record_corrupt', why);
+  return ending('quarantine', 'quarantine', { reason: 'record_corrupt', blocker: why });
 }
 
-function ending(
-  attempt: AttemptTransition,
-  job: JobTransition,
-  reason: Reason | null,
-  blocker: string | null = null,
-): Ending {
-  return { attempt, job, reason, blocker, dropSession: false };
+function ending(attempt: AttemptTransition, job: JobTransition, why: Why | null = null): Ending {
+  return { attempt, job, reason: why?.reason ?? null, blocker: why?.blocker ?? null, dropSession: false };
 }

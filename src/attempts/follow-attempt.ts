@@ -19,7 +19,7 @@ const CLAIM_TIMEOUT_MS = 60_000;
  * Resolves when something in the run directory changes, after `FALLBACK_POLL_MS` at the latest. Rejects when aborted.
  * Call it before looking, await it after, so that no change falls between.
  */
-export function nextChange(runDir: string, signal: AbortSignal): { wait: () => Promise<void>; close: () => void } {
+function nextChange(runDir: string, signal: AbortSignal): { wait: () => Promise<void>; close: () => void } {
   const { promise: changed, resolve } = Promise.withResolvers<void>();
   let watcher: FSWatcher | null = null;
   try {

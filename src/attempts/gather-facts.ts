@@ -23,15 +23,14 @@ export interface Judgement {
  */
 export async function judgeAttempt(
   ctx: AttemptContext,
-  attempt: Attempt,
-  adapter: AgentAdapter,
-  sharedScan?: ProcessScan,
+  what: { attempt: Attempt; adapter: AgentAdapter; scan: ProcessScan | undefined },
 ): Promise<Judgement> {
+  const { attempt, adapter } = what;
   const runDir = ctx.home.runDirectory(attempt.jobId, attempt.number);
   const look = (scan: ProcessScan): Promise<Evidence> =>
     gatherEvidence({ runDir, attemptId: attempt.id, host: ctx.host, identity: ctx.identity, scan });
 
-  let evidence = await look(sharedScan ?? scanProcesses());
+  let evidence = await look(what.scan ?? scanProcesses());
   let verdict = judge(toFacts(evidence, false, false));
   if (verdict.kind === 'LOOK_AGAIN') {
     // Between two looks the keeper may have written its record and gone: the second look, with a fresh scan, decides.

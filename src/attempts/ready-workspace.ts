@@ -23,16 +23,15 @@ export function claimOperation(job: { id: string; fence: number }): string {
  */
 export async function readyWorkspace(
   ctx: AttemptContext,
-  locks: RepositoryLocks,
-  claimed: Job,
-  signal: AbortSignal,
+  input: { locks: RepositoryLocks; job: Job; signal: AbortSignal },
 ): Promise<Job> {
+  const { locks, job: claimed, signal } = input;
   const repository = await ctx.store.getRepository(claimed.repository);
   if (repository === null) throw fail('repository-not-found', `"${claimed.repository}" is not registered any more`);
   const attempts = await ctx.store.listAttempts(claimed.id);
   let job = claimed;
   if (job.workspaceState === 'ready') {
-    const kept = await keepOrDiscard(ctx, job, repository, attempts);
+    const kept = await keepOrDiscard(ctx, { job, repository, attempts });
     if (kept) return job;
     job = await ctx.store.noteJob({
       id: job.id,
@@ -46,16 +45,15 @@ export async function readyWorkspace(
       op: claimOperation(job),
     });
   }
-  return makeWorkspace(ctx, locks, { job, repository, signal });
+  return makeWorkspace(ctx, { locks, job, repository, signal });
 }
 
 /** Whether the workspace stays as it is. What an attempt left in it is on a ref before anything else happens to it. */
 async function keepOrDiscard(
   ctx: AttemptContext,
-  job: Job,
-  repository: Repository,
-  attempts: readonly Attempt[],
+  what: { job: Job; repository: Repository; attempts: readonly Attempt[] },
 ): Promise<boolean> {
+  const { job, repository, attempts } = what;
   const workspaceDir = ctx.home.workspace(job.id);
   const mirrorDir = ctx.home.mirror(repository.id);
   const unsafe = await checkWorkspace(workspaceDir, mirrorDir);
@@ -78,10 +76,9 @@ async function keepOrDiscard(
 /** Fetches and clones under the repository lock, which is held for nothing else. */
 async function makeWorkspace(
   ctx: AttemptContext,
-  locks: RepositoryLocks,
-  input: { job: Job; repository: Repository; signal: AbortSignal },
+  input: { locks: RepositoryLocks; job: Job; repository: Repository; signal: AbortSignal },
 ): Promise<Job> {
-  const { repository, signal } = input;
+  const { locks, repository, signal } = input;
   const operation = claimOperation(input.job);
   const mirrorDir = ctx.home.mirror(repository.id);
   return locks.withLock({ repository: repository.name, operation, jobId: input.job.id, signal }, async () => {

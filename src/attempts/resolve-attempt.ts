@@ -35,7 +35,7 @@ export async function resolveAttempt(
   let scan = input.scan;
   for (;;) {
     signal.throwIfAborted();
-    const judgement = await judgeAttempt(ctx, attempt, adapter, scan);
+    const judgement = await judgeAttempt(ctx, { attempt, adapter, scan });
     scan = undefined;
     const { verdict, evidence } = judgement;
     switch (verdict.kind) {

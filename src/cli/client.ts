@@ -140,7 +140,7 @@ function unreachable(what: { url: string; error: unknown; timeoutMs: number | nu
 }
 
 /** Returns the error an answer stands for: the server's own code, or the closest one for an answer that is not ours. */
-export async function readProblem(response: Response, url: string): Promise<HoldfastError> {
+async function readProblem(response: Response, url: string): Promise<HoldfastError> {
   const text = await response.text().catch(() => '');
   const problem = parseProblem(text);
   if (problem === null) {

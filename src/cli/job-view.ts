@@ -30,7 +30,7 @@ const SIGNS: Record<JobState, string> = {
 };
 
 /** Returns the colour of a state. */
-export function stateStyle(state: JobState | AttemptState, colours: Colours): (text: string) => string {
+function stateStyle(state: JobState | AttemptState, colours: Colours): (text: string) => string {
   switch (state) {
     case 'completed':
     case 'finished':

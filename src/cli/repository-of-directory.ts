@@ -28,7 +28,7 @@ export async function repositoryOfDirectory(context: Context): Promise<string> {
 }
 
 /** Returns the nearest directory from `directory` upwards that holds `.git` (a directory, or a file in a worktree). */
-export async function findGitRoot(directory: string): Promise<string | null> {
+async function findGitRoot(directory: string): Promise<string | null> {
   for (let folder = directory; ; folder = dirname(folder)) {
     try {
       await stat(join(folder, '.git'));
@@ -42,7 +42,7 @@ export async function findGitRoot(directory: string): Promise<string | null> {
 }
 
 /** Returns a name a server accepts, made of a directory's name. */
-export function nameOfDirectory(path: string): string {
+function nameOfDirectory(path: string): string {
   const name = basename(path)
     .replaceAll(/[^A-Za-z0-9._-]+/g, '-')
     .replace(/^[^A-Za-z0-9]+/, '')

@@ -25,7 +25,7 @@ export function emptyReport(bootId: string): RecoveryReport {
 }
 
 /** How the previous start ended: said by its own row, or told from the kernel's boot id. */
-export function classifyPreviousStop(previous: Boot | null, hostBoot: string): PreviousStop {
+function classifyPreviousStop(previous: Boot | null, hostBoot: string): PreviousStop {
   if (previous === null) return 'unknown';
   if (previous.stoppedAt !== null) return 'clean';
   return previous.hostBoot === hostBoot ? 'crash' : 'reboot';

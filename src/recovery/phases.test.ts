@@ -8,8 +8,8 @@ import { orderPhases, runPhases, type Phase } from './phases.ts';
 const silent: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 const options = { clock: systemClock, log: silent, retryWaitsMs: [1, 1, 1] };
 
-function phase(name: string, after: string[], run: Phase['run'] = async () => ({}), critical = true): Phase {
-  return { name, after, critical, run };
+function phase(name: string, after: string[], run: Phase['run'] = async () => ({})): Phase {
+  return { name, after, critical: true, run };
 }
 
 test('phases run after what they need, otherwise as declared', () => {
@@ -64,14 +64,10 @@ test('an error that repetition cannot mend is not tried again', async () => {
 
 test('another phase that fails only degrades the start, and the next ones run', async () => {
   const ran: string[] = [];
-  const bad = phase(
-    'bad',
-    [],
-    async () => {
-      throw new Error('broken');
-    },
-    false,
-  );
+  const broken = phase('bad', [], async () => {
+    throw new Error('broken');
+  });
+  const bad = { ...broken, critical: false };
   const good = phase('good', ['bad'], async () => {
     ran.push('good');
     return {};

@@ -72,7 +72,7 @@ export async function runPhases(phases: readonly Phase[], options: PhaseOptions)
       continue;
     }
     options.log.error(`phase ${phase.name} failed after ${ms} ms: ${messageOf(error)}`);
-    if (phase.critical) throw error;
+    if (phase.critical) throw error instanceof Error ? error : new Error(messageOf(error));
     result.degraded.push(`phase ${phase.name}: ${messageOf(error)}`);
   }
   return result;

@@ -33,7 +33,9 @@ export async function recoverAttempts(ctx: AttemptContext, supervisor: Superviso
   const withAttempt = new Set(attempts.map((attempt) => attempt.jobId));
   for (const job of jobs.values()) {
     if (job.state === 'running' && !withAttempt.has(job.id))
-      findings.push(await quarantineJob(ctx, job, 'it is running, but no attempt of it is', ctx.home.database));
+      findings.push(
+        await quarantineJob(ctx, job, { why: 'it is running, but no attempt of it is', path: ctx.home.database }),
+      );
   }
   return findings.toSorted((a, b) => a.number - b.number);
 }
@@ -53,7 +55,7 @@ async function recoverOne(
     const canResume = ctx.agents.get(job.agent).capabilities.resume && adoption.job.sessionId !== null;
     return describeAdoption(job, adoption, { canResume, lastHeartbeatAt });
   } catch (error) {
-    return quarantineJob(ctx, job, messageOf(error), ctx.home.runDirectory(job.id, attempt.number));
+    return quarantineJob(ctx, job, { why: messageOf(error), path: ctx.home.runDirectory(job.id, attempt.number) });
   }
 }
 
@@ -78,7 +80,11 @@ function logAdoption(ctx: AttemptContext, { resolution, attempt, job }: Adoption
   );
 }
 
-async function quarantineJob(ctx: AttemptContext, job: Job, why: string, path: string): Promise<JobFinding> {
+async function quarantineJob(
+  ctx: AttemptContext,
+  job: Job,
+  { why, path }: { why: string; path: string },
+): Promise<JobFinding> {
   await setAside(ctx, { job, why, actor: 'recovery' });
   return quarantineFinding(job, why, path);
 }

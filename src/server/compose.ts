@@ -77,12 +77,12 @@ export function composeServer(input: ComposeInput): Parts {
   const locks = createRepositoryLocks({ store, boot, holder: self });
   const supervisor = createSupervisor(ctx, locks);
   const repositories = createRepositoryKeeper({ store, home, locks, log, signal: closing.signal });
-  const metrics = createMetrics({ store, countRuns: supervisor.countRuns, version: VERSION });
+  const metrics = createMetrics({ store, countRuns: () => supervisor.countRuns(), version: VERSION });
   const dispatcher = createDispatcher({
     store,
     boot,
     hostLimit: config.limits.agentsPerHost,
-    onClaimed: supervisor.begin,
+    onClaimed: (job) => supervisor.begin(job),
     log,
   });
   const services = createServices({ ctx, config, tokens, repositories, metrics, state });

@@ -41,7 +41,7 @@ export interface Config {
 }
 
 /** Jobs a host works on at once unless configured: the larger of 4 and its cores. */
-export function defaultAgentsPerHost(): number {
+function defaultAgentsPerHost(): number {
   return Math.max(4, availableParallelism());
 }
 

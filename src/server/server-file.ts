@@ -25,9 +25,9 @@ export async function readServerFile(path: string): Promise<ServerInfo | null> {
     return {
       url: info.url,
       pid: info.pid,
-      start: String(info.start ?? ''),
-      bootId: String(info.bootId ?? ''),
-      version: String(info.version ?? ''),
+      start: info.start ?? '',
+      bootId: info.bootId ?? '',
+      version: info.version ?? '',
     };
   } catch {
     return null;

@@ -70,7 +70,7 @@ function settingsOf(options: RepoOptions): Record<string, unknown> {
 }
 
 /** Returns the source as the server takes it: a path made absolute, anything else as it is. */
-export function resolveSource(source: string, cwd: string): string {
+function resolveSource(source: string, cwd: string): string {
   const isUrl = /^[A-Za-z][A-Za-z0-9+.-]*:/.test(source);
   const isSshAddress = /^[^/\s]+@[^/\s:]+:/.test(source);
   return isUrl || isSshAddress ? source : resolve(cwd, source);

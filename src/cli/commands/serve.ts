@@ -5,7 +5,7 @@ import type { Runtime } from '../command.ts';
 import { wholeNumber } from '../words.ts';
 
 /** The usual port of a server. */
-export const DEFAULT_PORT = 7420;
+const DEFAULT_PORT = 7420;
 
 interface ServeOptions {
   host: string;

@@ -1,0 +1,96 @@
+import { endOperation } from '../keeper/processes.ts';
+import { backoffMs, delay } from '../kernel/backoff.ts';
+import { fail, isError } from '../kernel/errors.ts';
+import { messageOf } from '../kernel/result.ts';
+import type { Attempt } from '../lifecycle/attempt.ts';
+import type { Job, Reason } from '../lifecycle/job.ts';
+import { isActive, type JobTransition } from '../lifecycle/transitions.ts';
+import type { AttemptContext } from './context.ts';
+import { followRun } from './follow-run.ts';
+import { claimOperation } from './ready-workspace.ts';
+import { recordPatiently } from './record-patiently.ts';
+import type { Run } from './run.ts';
+import { setAside } from './set-aside.ts';
+
+/** How often an attempt whose evidence cannot be read is looked at again before it is set aside. */
+const FOLLOW_TRIES = 5;
+/** First and longest pause between those looks, milliseconds. */
+const FOLLOW_RETRY_MS = 500;
+const MAX_FOLLOW_RETRY_MS = 8000;
+
+export interface Carrying {
+  jobId: string;
+  run: Run;
+  /** Aborted when the server stops: then nothing more is recorded, the next start takes over. */
+  signal: AbortSignal;
+}
+
+/**
+ * Does `work` for a job; what goes wrong in it ends in a state a person can act on. Never throws: nothing is swallowed
+ * either, a fault that cannot even be recorded is logged and left to the next start.
+ */
+export async function carryRun(ctx: AttemptContext, carrying: Carrying, work: () => Promise<void>): Promise<void> {
+  try {
+    await work().catch((error: unknown) => recoverFromError(ctx, carrying, error));
+  } catch (error) {
+    if (carrying.signal.aborted) return;
+    ctx.log.error(`job ${carrying.jobId} is left for the next start: ${messageOf(error)}`, { job: carrying.jobId });
+  }
+}
+
+async function recoverFromError(ctx: AttemptContext, carrying: Carrying, error: unknown): Promise<void> {
+  const { jobId, run, signal } = carrying;
+  if (signal.aborted || isError(error, 'fenced')) return;
+  const job = await ctx.store.getJob(jobId);
+  if (job === null || !isActive(job.state)) return;
+  ctx.log.error(`job ${job.number}: ${messageOf(error)}`, { job: jobId });
+  if (job.state === 'preparing') return endPreparation(ctx, { ...carrying, job, error });
+  run.trouble = messageOf(error);
+  // A keeper may have been launched: only the evidence can say what became of it.
+  const attempt = run.attempt ?? (await ctx.store.getAttempt(jobId, job.attempts));
+  if (attempt !== null) await followPatiently(ctx, { ...carrying, job, attempt });
+}
+
+/** What was started to prepare the job is verified dead before the record says that it stopped. */
+async function endPreparation(ctx: AttemptContext, what: Carrying & { job: Job; error: unknown }): Promise<void> {
+  const { job, run, error, signal } = what;
+  const { left } = await endOperation(claimOperation(job));
+  if (left.length > 0) throw fail('internal', `processes of job ${job.number} cannot be ended`);
+  const { transition, reason } = classifyFailure(run, error);
+  const set = { reason, blocker: transition === 'cancel' ? null : messageOf(error) };
+  await recordPatiently(ctx, signal, () =>
+    ctx.store.moveJob({ id: job.id, transition, fence: job.fence, set, actor: 'attempts' }),
+  );
+}
+
+/** Follows again after a fault that may pass (no file descriptors, a busy disk); in the end the job is set aside. */
+async function followPatiently(ctx: AttemptContext, what: Carrying & { job: Job; attempt: Attempt }): Promise<void> {
+  const { job, attempt, run, signal } = what;
+  for (let tries = 1; ; tries++) {
+    try {
+      await followRun(ctx, { job, attempt, run, signal });
+      return;
+    } catch (error) {
+      if (signal.aborted || isError(error, 'fenced')) return;
+      if (tries === FOLLOW_TRIES) {
+        await recordPatiently(ctx, signal, async () => {
+          const now = await ctx.store.getJob(job.id);
+          if (now !== null) await setAside(ctx, { job: now, why: messageOf(error), actor: 'attempts' });
+        });
+        return;
+      }
+      ctx.log.warn(`job ${job.number} is looked at again: ${messageOf(error)}`, { job: job.id });
+      await delay(backoffMs(tries, FOLLOW_RETRY_MS, MAX_FOLLOW_RETRY_MS), signal);
+    }
+  }
+}
+
+function classifyFailure(run: Run, error: unknown): { transition: JobTransition; reason: Reason } {
+  if (run.cancelled) return { transition: 'cancel', reason: 'cancelled_by_client' };
+  if (isError(error, 'workspace-unsafe')) return { transition: 'quarantine', reason: 'workspace_unsafe' };
+  if (isError(error, 'record-corrupt')) return { transition: 'quarantine', reason: 'record_corrupt' };
+  if (isError(error, 'agent-missing') || isError(error, 'unknown-agent')) {
+    return { transition: 'block', reason: 'fix_config' };
+  }
+  return { transition: 'block', reason: 'workspace_failed' };
+}
