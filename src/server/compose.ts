@@ -70,7 +70,7 @@ export function composeServer(input: ComposeInput): Parts {
     host: input.host,
     identity: readHostIdentity(),
     url: () => state.url,
-    jobToken: tokens.jobToken,
+    jobToken: (jobId) => tokens.jobToken(jobId),
     failpoints,
     keeperCommand: undefined,
   };

@@ -34,10 +34,10 @@ export function createServices(input: {
     home: ctx.home,
     version: VERSION,
     bootId: ctx.boot,
-    authenticate: input.tokens.authenticate,
+    authenticate: (token) => input.tokens.authenticate(token),
     readiness: () => ({ ready: state.ready, phase: state.phase }),
     defaults: { agent: config.defaultAgent, limits: config.limits.attempt },
-    registerRepository: input.repositories.register,
+    registerRepository: (repository) => input.repositories.register(repository),
     removeRepository: (name) => removeRepository(ctx, name),
     validateJob: async (job) => validateJob(ctx, job),
     agentNames: () => ctx.agents.names(),
@@ -49,7 +49,7 @@ export function createServices(input: {
     watchOutput: (attempt, _stream, onGrowth) => watchRunDirectory(runDirectory(attempt), onGrowth),
     currentReport: () => state.report,
     doctor: (options) => runDoctor(ctx, options),
-    metrics: input.metrics.render,
+    metrics: () => input.metrics.render(),
   };
 }
 

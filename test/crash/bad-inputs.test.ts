@@ -14,7 +14,7 @@ import { checkInvariants } from './invariants.ts';
 interface Damage {
   name: string;
   /** `path` is that of the database. */
-  damage(path: string): Promise<void>;
+  damage: (path: string) => Promise<void>;
 }
 
 const DAMAGES: readonly Damage[] = [
