@@ -1,8 +1,9 @@
 /** Processes that have nothing to do with Holdfast, and what was done to them. */
 import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { isAlive, readProcess, type ProcessIdentity } from '../../src/keeper/host-identity.ts';
-import { signalProcess } from '../../src/keeper/processes.ts';
+import { scanProcesses, signalProcess } from '../../src/keeper/processes.ts';
 import { until } from './poll.ts';
 
 const LISTEN = `for signal in HUP INT QUIT TERM USR1 USR2; do trap "echo $signal >>'$1'" $signal; done
@@ -53,18 +54,23 @@ export class Zombie implements AsyncDisposable {
     this.parent = parent;
   }
 
-  /** Makes one: a shell that became a program which does not know of the shell's child. */
+  /** Makes one: its parent is a shell that became a program which does not know of the shell's children. */
   static async make(): Promise<Zombie> {
-    const child = spawn('sh', ['-c', 'true & echo $!; exec sleep 600'], {
-      detached: true,
-      stdio: ['ignore', 'pipe', 'ignore'],
-    });
-    const pid = await new Promise<number>((resolve) => child.stdout.once('data', (text) => resolve(Number(text))));
-    const found = await until('it is a zombie', () => {
-      const stat = readProcess(pid);
-      return stat?.state === 'Z' ? stat : null;
-    });
-    return new Zombie({ pid, start: found.start }, identify(child.pid ?? 0));
+    const shell = spawn('sh', ['-c', 'sleep 600 & exec sleep 600'], { detached: true, stdio: 'ignore' });
+    const parent = identify(shell.pid ?? 0);
+    try {
+      const child = await until('the shell is another program and has a child', () => {
+        if (readFileSync(`/proc/${parent.pid}/comm`, 'latin1') !== 'sleep\n') return null;
+        return scanProcesses().processes.find((one) => one.ppid === parent.pid);
+      });
+      const zombie = { pid: child.pid, start: child.start };
+      signalProcess(zombie, 'SIGKILL');
+      await until('it is a zombie', () => readProcess(zombie.pid)?.state === 'Z');
+      return new Zombie(zombie, parent);
+    } catch (error) {
+      signalProcess(parent, 'SIGKILL');
+      throw error;
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
