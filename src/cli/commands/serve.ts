@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { flushCompileCache } from 'node:module';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { Runtime } from '../command.ts';
@@ -35,6 +36,8 @@ export function registerServe(program: Command, runtime: Runtime): void {
       log: shell.stderr.isTTY === true ? 'pretty' : 'json',
       failpoints: shell.env['HOLDFAST_FAILPOINTS'],
     });
+    // Node keeps what it compiled when a process ends by itself; a server ends by a crash, so the next start would pay again.
+    flushCompileCache();
     if (!shell.interrupted.aborted) await once(shell.interrupted, 'abort');
     await server.close();
   });
