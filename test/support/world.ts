@@ -19,6 +19,8 @@ import { createRepository } from './repository.ts';
 import { findMentioning, listAttempts, type KnownAttempt } from './world-processes.ts';
 
 const CLI = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+/** Kept between runs: starting servers is most of what crash tests do. */
+const COMPILE_CACHE = fileURLToPath(new URL('../../node_modules/.cache/holdfast', import.meta.url));
 
 export interface StartOptions {
   /** HOLDFAST_FAILPOINTS of the server and its keepers. */
@@ -120,6 +122,7 @@ export class World implements AsyncDisposable {
       env: {
         PATH: process.env['PATH'] ?? '',
         HOME: this.root,
+        NODE_COMPILE_CACHE: COMPILE_CACHE,
         ...passOn('HOLDFAST_TEST_RUN', 'NODE_COMPILE_CACHE'),
         ...(options.failpoints === undefined ? {} : { HOLDFAST_FAILPOINTS: options.failpoints }),
         ...options.env,
