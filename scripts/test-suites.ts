@@ -26,8 +26,8 @@ const KEEPER: TestGlob = { pattern: 'src/keeper/program/main.test.ts', atLeast: 
 
 export const SUITES = {
   /** Unit and conformance tests: `npm test`. */
-  fast: { globs: [UNIT, HOUSE, E2E], fileTimeoutMs: 120_000, crash: 'none' },
-  /** The same and a sample of the crash tests: the last step of `npm run check`. */
+  fast: { globs: [UNIT, HOUSE], fileTimeoutMs: 120_000, crash: 'none' },
+  /** The same, the command line with whole servers, and a sample of the crash tests: the last step of `npm run check`. */
   check: { globs: [UNIT, HOUSE, E2E, CRASH], fileTimeoutMs: 240_000, crash: 'sample' },
   /** Every crash point: `npm run test:crash`. */
   crash: { globs: [CRASH, KEEPER], fileTimeoutMs: 3_600_000, crash: 'all' },
