@@ -80,6 +80,10 @@ function attemptPatch(input: EndInput): AttemptPatch {
   const { evidence } = input.judgement;
   const exit = verdict.kind === 'FINISHED' ? verdict.exit : null;
   return {
+    // An attempt that was over before it was ever seen alive has its identities from its records.
+    agent: evidence.agent ?? input.attempt.agent,
+    keeper: evidence.keeper ?? input.attempt.keeper,
+    startedAt: input.attempt.startedAt ?? (evidence.agentRecorded ? input.attempt.intendedAt : null),
     verdict: verdict.kind,
     exitCode: exit?.code ?? null,
     exitSignal: exit?.signal ?? null,

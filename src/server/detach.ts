@@ -47,15 +47,6 @@ const LEFT_OUT = ['HOLDFAST_ATTEMPT', 'HOLDFAST_OP', 'HOLDFAST_JOB', 'HOLDFAST_U
  * end of the log when it ended or did not become ready in time.
  */
 export async function startDetachedServer(options: DetachOptions): Promise<{ url: string; pid: number }> {
-  try {
-    return await startOnce(options);
-  } catch (error) {
-    if (options.port !== undefined || !isError(error, 'port-in-use')) throw error;
-    return startOnce({ ...options, port: 0 });
-  }
-}
-
-async function startOnce(options: DetachOptions): Promise<{ url: string; pid: number }> {
   const home = homeLayout(options.home);
   const before = await readServer(home.root);
   const logStart = await prepareLog(home);
@@ -99,7 +90,7 @@ async function spawnServer(home: Home, options: DetachOptions): Promise<ChildPro
   const main = fileURLToPath(new URL(`../cli/main${extname(import.meta.url)}`, import.meta.url));
   const args = [...process.execArgv.filter((flag) => PASSED_ON.test(flag)), main, 'serve', '--home', home.root];
   if (options.host !== undefined) args.push('--host', options.host);
-  if (options.port !== undefined) args.push('--port', String(options.port));
+  args.push('--port', String(options.port ?? 'auto'));
   if (typeof options.configPath === 'string') args.push('--config', options.configPath);
   const env = { ...options.env };
   for (const name of LEFT_OUT) delete env[name];

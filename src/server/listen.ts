@@ -1,3 +1,4 @@
+import type { FastifyInstance } from 'fastify';
 import { createHttpServer } from '../api/server.ts';
 import { fail } from '../kernel/errors.ts';
 import { errnoOf } from '../kernel/result.ts';
@@ -5,11 +6,19 @@ import type { Parts } from './compose.ts';
 import { writeServerFile } from './server-file.ts';
 import { VERSION } from './version.ts';
 
+export interface ListenAddress {
+  host: string;
+  /** 0 takes any free one. */
+  port: number;
+  /** Take any free port when that one is taken, instead of failing. */
+  anyPortIfTaken?: boolean;
+}
+
 /**
  * Opens the port and replaces `server.json`; no request is answered before the file names this server, so that nobody
  * can take an answer of this start for one of the last. Throws `port-in-use`.
  */
-export async function listen(parts: Parts, address: { host: string; port: number }): Promise<void> {
+export async function listen(parts: Parts, address: ListenAddress): Promise<void> {
   const { ctx, state, self } = parts;
   const { promise: published, resolve: publish } = Promise.withResolvers<void>();
   const http = await createHttpServer({
@@ -18,13 +27,19 @@ export async function listen(parts: Parts, address: { host: string; port: number
     log: ctx.log,
   });
   http.addHook('onRequest', () => published);
-  try {
-    state.url = await http.listen(address);
-  } catch (error) {
-    if (errnoOf(error) !== 'EADDRINUSE') throw error;
-    throw fail('port-in-use', `${address.host}:${address.port} is taken by another program`);
-  }
+  state.url = await bind(http, address);
   state.http = http;
   await writeServerFile(ctx.home.serverFile, { url: state.url, ...self, bootId: ctx.boot, version: VERSION });
   publish();
+}
+
+async function bind(http: FastifyInstance, address: ListenAddress): Promise<string> {
+  const { host, port } = address;
+  try {
+    return await http.listen({ host, port });
+  } catch (error) {
+    if (errnoOf(error) !== 'EADDRINUSE') throw error;
+    if (address.anyPortIfTaken === true) return await http.listen({ host, port: 0 });
+    throw fail('port-in-use', `${host}:${port} is taken by another program`);
+  }
 }

@@ -15,6 +15,7 @@ import type { HomeLock } from '../store/sqlite/home-lock.ts';
 import { composeServer, type Parts } from './compose.ts';
 import { readConfig } from './config.ts';
 import { guardHome } from './home-guard.ts';
+import type { ListenAddress } from './listen.ts';
 import { createLog } from './log.ts';
 import { prepareHome, readHostId } from './prepare-home.ts';
 import { lastSignOfServer, removeServerFile, SERVER_TOUCH_MS, touchServerFile } from './server-file.ts';
@@ -26,6 +27,8 @@ export interface ServeOptions {
   host: string;
   /** 0 takes any free one. */
   port: number;
+  /** Take any free port when that one is taken, instead of failing. */
+  anyPortIfTaken?: boolean;
   /** Null: `holdfast.config.json` in the home, if there is one. */
   configPath: string | null;
   takeover: boolean;
@@ -82,7 +85,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
 /** Runs the phases, keeps the report, and opens the gate of the API. */
 async function recover(
   parts: Parts,
-  options: { host: string; port: number; lastSignAt: number | null; guard: PhaseReport; began: number },
+  options: ListenAddress & { lastSignAt: number | null; guard: PhaseReport; began: number },
 ): Promise<void> {
   const { ctx, state } = parts;
   const { clock, log, store } = ctx;

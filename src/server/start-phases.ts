@@ -10,7 +10,7 @@ import { recoverQueue } from '../recovery/recover-queue.ts';
 import type { StoreCheck } from '../store/store.ts';
 import { sweepRemovals } from '../workspace/discard-workspace.ts';
 import type { Parts } from './compose.ts';
-import { listen } from './listen.ts';
+import { listen, type ListenAddress } from './listen.ts';
 import { removeOldTemps } from './prepare-home.ts';
 
 /** Goes on deleting what earlier servers had moved aside. */
@@ -28,7 +28,7 @@ async function sweep(removals: string, log: Log): Promise<void> {
  * The phases of a start after the guard (04 · Order of a start). Each may be tried again from its beginning; the
  * dispatcher is started by none of them.
  */
-export function startPhases(parts: Parts, options: { host: string; port: number; lastSignAt: number | null }): Phase[] {
+export function startPhases(parts: Parts, options: ListenAddress & { lastSignAt: number | null }): Phase[] {
   const { ctx, state } = parts;
   const { store, clock, log } = ctx;
   let corrupt: StoreCheck['corrupt'] = [];

@@ -21,7 +21,7 @@ test('a queued job with a damaged row is quarantined and not run; the next one r
   const blocking = await world.submitShell('echo here; while ! test -e "$WITNESS/go"; do sleep 0.05; done');
   const damaged = await world.submitShell('echo ran >> "$WITNESS/damaged"');
   const healthy = await world.submitShell('echo ran >> "$WITNESS/healthy"');
-  await world.awaitState(blocking.id, 'running');
+  await until('the blocker works', async () => (await world.getJob(blocking.id)).outputBytes > 0);
   await world.kill();
   tamper(world, `UPDATE jobs SET command = '["sh","-c","echo evil"]' WHERE number = ${damaged.number}`);
   await world.start();

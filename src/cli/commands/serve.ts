@@ -10,9 +10,14 @@ const DEFAULT_PORT = 7420;
 
 interface ServeOptions {
   host: string;
-  port: number;
+  port: number | 'auto';
   config?: string;
   takeover?: boolean;
+}
+
+/** Reads a port, or `auto`. Throws `bad-usage`. */
+function readPort(text: string): number | 'auto' {
+  return text === 'auto' ? 'auto' : wholeNumber(0, 65_535)(text);
 }
 
 /** Adds `serve`: a server in the foreground until Ctrl-C or SIGTERM. Agents outlive it either way. */
@@ -22,7 +27,7 @@ export function registerServe(program: Command, runtime: Runtime): void {
     .summary('run a server in the foreground')
     .description('Run a server in the foreground. Stopping it, in whatever way, does not touch the agents at work.')
     .option('--host <address>', 'address to listen on', '127.0.0.1')
-    .option('--port <n>', 'port to listen on, 0 for any free one', wholeNumber(0, 65_535), DEFAULT_PORT)
+    .option('--port <n>', 'port to listen on, 0 for any free one; auto: the usual one or any', readPort, DEFAULT_PORT)
     .option('--config <file>', 'configuration (default: holdfast.config.json in the home)')
     .option('--takeover', 'kill the server that holds the home, for one that hangs');
   runtime.handle<ServeOptions>(command, async ({ shell, home, options }) => {
@@ -30,7 +35,8 @@ export function registerServe(program: Command, runtime: Runtime): void {
     const server = await serve({
       home,
       host: options.host,
-      port: options.port,
+      port: options.port === 'auto' ? DEFAULT_PORT : options.port,
+      anyPortIfTaken: options.port === 'auto',
       configPath: options.config === undefined ? null : resolve(shell.cwd, options.config),
       takeover: options.takeover === true,
       log: shell.stderr.isTTY === true ? 'pretty' : 'json',
