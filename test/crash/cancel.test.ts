@@ -7,10 +7,11 @@ import { test } from 'node:test';
 import { scanProcesses, signalProcess } from '../../src/keeper/processes.ts';
 import { RUN_FILES } from '../../src/keeper/protocol.ts';
 import { until } from '../support/poll.ts';
-import { readStarts, testifying } from '../support/testimony.ts';
+import { readCopy, readStarts, testifying } from '../support/testimony.ts';
 import { World, type JobView } from '../support/world.ts';
 import { checkInvariants } from './invariants.ts';
 import { isFull } from './size.ts';
+import { readStoppedHome } from './stopped-home.ts';
 
 /** Neither the agent nor its tool in a session of its own ends when it is asked to. */
 const STUBBORN = `trap '' TERM
@@ -103,18 +104,40 @@ test('a wish to cancel recorded before a crash is carried out after it', { timeo
   await world.start();
   await world.register();
   const job = await startWorking(world, 'while :; do say working; sleep 0.1; done');
-  const [keeper] = await world.listKeepers();
-  assert.ok(keeper !== undefined);
-  // A stopped keeper carries nothing out: the wish cannot have reached the agent when the server dies.
-  signalProcess(keeper, 'SIGSTOP');
-  assert.equal((await cancel(world, job)).state, 'running');
   await world.kill();
+  await dieAtCancel(world, job);
+  const home = await readStoppedHome(world.home);
+  assert.ok(home.jobs[0]?.state === 'running' && home.jobs[0].cancelRequestedAt !== null);
+  // Nobody was told: the agent works on, as if nothing had been asked.
+  const said = (await readCopyOf(world)).length;
+  await until('the agent works on', async () => (await readCopyOf(world)).length > said);
   await world.start();
-  assert.equal((await world.getJob(job.id)).state, 'running');
-  signalProcess(keeper, 'SIGCONT');
   await awaitCancelled(world, job);
   await checkInvariants(world);
 });
+
+/**
+ * Lets a server die right after the commit of the wish, before anybody is told of it: with the first count of commits
+ * that a start does not use up, the next commit is that of the wish.
+ */
+async function dieAtCancel(world: World, job: JobView): Promise<void> {
+  for (let commits = 2; ; commits++) {
+    const server = await world.start({ failpoints: `store.after-commit:crash@${commits}`, waitReady: false });
+    const isReady = await world.awaitReady(server).then(
+      () => true,
+      () => false,
+    );
+    if (!isReady) continue;
+    await assert.rejects(cancel(world, job), /fetch failed/);
+    await world.awaitEnd();
+    return;
+  }
+}
+
+async function readCopyOf(world: World): Promise<string> {
+  const [start] = await readStarts(world);
+  return readCopy(world, start?.attempt ?? '');
+}
 
 test('a quarantined job is cancelled only once its agent is dead', { timeout: 120_000 }, async () => {
   await using world = await World.create();

@@ -74,8 +74,7 @@ async function checkReattached(world: World, job: JobView, at: { agent: Start; a
   const certain = at.atKill.trimEnd().lastIndexOf('\n') + 1;
   assert.ok(output.length >= certain, `of ${certain} bytes written before the kill ${output.length} are there`);
   const finding = (await world.readReport()).jobs.find((one) => one.id === job.id);
-  assert.equal(finding?.outcome, 'reattached');
-  assert.equal(finding.worker?.pid, at.agent.pid);
+  assert.deepEqual([finding?.verdict, finding?.outcome, finding?.worker?.pid], ['RUNNING', 'reattached', at.agent.pid]);
   const [attempt, ...others] = await world.getAttempts(job.id);
   assert.deepEqual([attempt?.id, attempt?.agent?.pid, others.length], [at.agent.attempt, at.agent.pid, 0]);
   return output.length;
