@@ -35,7 +35,7 @@ function seed(copy: string, defect: SeededDefect): void {
 /** Runs the test of the defect; returns what it failed with, or null when it did not, or did not run at all. */
 function findFailure(copy: string, defect: SeededDefect): string | null {
   const run = (args: string[]): { status: number | null; text: string } => {
-    const env = { ...process.env, TEST_DEADLINE_MS: DEADLINE_MS };
+    const env = { ...process.env, TEST_DEADLINE_MS: DEADLINE_MS, HOLDFAST_CRASH: 'all' };
     const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: copy, env, encoding: 'utf8' });
     return { status, text: stdout + stderr };
   };

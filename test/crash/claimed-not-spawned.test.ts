@@ -11,22 +11,24 @@ import { until } from '../support/poll.ts';
 import { readCopy, readStarts, testifying } from '../support/testimony.ts';
 import { World, type JobView } from '../support/world.ts';
 import { checkInvariants } from './invariants.ts';
+import { choose } from './size.ts';
 import { readStoppedHome } from './stopped-home.ts';
 
 interface Window {
   point: FailpointName;
   /** Attempts recorded in the window: each is given up without ever having run. */
   intended: 0 | 1;
+  always: boolean;
 }
 
 const WINDOWS: readonly Window[] = [
-  { point: 'attempt.after-claim', intended: 0 },
-  { point: 'attempt.after-workspace', intended: 0 },
-  { point: 'attempt.after-intent', intended: 1 },
-  { point: 'attempt.after-spec', intended: 1 },
+  { point: 'attempt.after-claim', intended: 0, always: false },
+  { point: 'attempt.after-workspace', intended: 0, always: true },
+  { point: 'attempt.after-intent', intended: 1, always: true },
+  { point: 'attempt.after-spec', intended: 1, always: false },
 ];
 
-for (const window of WINDOWS) {
+for (const window of choose(WINDOWS)) {
   test(`killed at ${window.point}: back in its old place`, { timeout: 180_000 }, async () => {
     await using world = await World.create();
     await world.configure({ limits: { agentsPerHost: 1 } });

@@ -10,7 +10,7 @@ import { checkInvariants } from './invariants.ts';
 import { isFull } from './size.ts';
 
 const LINES = 20;
-const KILLS = isFull ? LINES : 6;
+const KILLS = isFull ? LINES : 5;
 const KILL_LINES = isFull ? Array.from({ length: LINES }, (_, index) => index + 1) : [10];
 const EXIT = 7;
 

@@ -15,8 +15,8 @@ import { World, type ServerProcess } from '../support/world.ts';
 import { checkInvariants } from './invariants.ts';
 import { isFull } from './size.ts';
 
-const LOCK_ROUNDS = isFull ? 200 : 40;
-const SERVER_ROUNDS = isFull ? 10 : 3;
+const LOCK_ROUNDS = isFull ? 200 : 25;
+const SERVER_ROUNDS = isFull ? 10 : 2;
 /** Much shorter than the wait of a server, so that many rounds fit; two that collide at once retry within it. */
 const LOCK_WAIT_MS = 100;
 

@@ -11,27 +11,39 @@ import { until } from '../support/poll.ts';
 import { readCopy, readStarts, testifying, type Start } from '../support/testimony.ts';
 import { World, type JobView } from '../support/world.ts';
 import { checkInvariants } from './invariants.ts';
+import { choose } from './size.ts';
 
 const WORK = 'while [ ! -e "$WITNESS/stop" ]; do say working; sleep 0.05; done; exit 6';
 
-test('the process group of the server is killed', { timeout: 120_000 }, async () => {
-  await using world = await World.create();
-  const server = await world.start();
-  const agent = await startWork(world);
-  process.kill(-server.identity.pid, 'SIGKILL');
-  await server.ended;
-  await checkLives(world, agent);
-});
+interface Case {
+  name: string;
+  always: boolean;
+  kill(server: ProcessIdentity): void;
+}
 
-test('every process of its session is killed', { timeout: 120_000 }, async () => {
-  await using world = await World.create();
-  const server = await world.start();
-  const agent = await startWork(world);
-  const killed = killSession(server.identity.pid);
-  assert.ok(killed.some((one) => one.pid === server.identity.pid));
-  await server.ended;
-  await checkLives(world, agent);
-});
+const CASES: readonly Case[] = [
+  {
+    name: 'the process group of the server is killed',
+    always: true,
+    kill: (server) => process.kill(-server.pid, 'SIGKILL'),
+  },
+  {
+    name: 'every process of its session is killed',
+    always: false,
+    kill: (server) => assert.ok(killSession(server.pid).some((one) => one.pid === server.pid)),
+  },
+];
+
+for (const one of choose(CASES)) {
+  test(one.name, { timeout: 120_000 }, async () => {
+    await using world = await World.create();
+    const server = await world.start();
+    const agent = await startWork(world);
+    one.kill(server.identity);
+    await server.ended;
+    await checkLives(world, agent);
+  });
+}
 
 test('its terminal goes away, and everything of that session with it', { timeout: 120_000 }, async () => {
   await using world = await World.create();
