@@ -9,7 +9,7 @@ import type { AttemptContext } from './context.ts';
 import { endAttempt } from './end-attempt.ts';
 import { awaitKeeper } from './follow-attempt.ts';
 import type { Judgement } from './gather-facts.ts';
-import { killOrphan, resolveAttempt } from './resolve-attempt.ts';
+import { killOrphan, resolveAttempt, type Resolution } from './resolve-attempt.ts';
 import { cancelRun, type Run } from './run.ts';
 import { watchOrphan } from './watch-orphan.ts';
 
@@ -18,28 +18,35 @@ const STATUS_TIMEOUT_MS = 5000;
 /** How often the size of the output is recorded while it grows, milliseconds: the interval of a checkpoint (01 · E2). */
 const PROGRESS_MS = 30_000;
 
-/** Follows whatever lives of an attempt until it is over, then records its end. `signal` is the server's own end. */
-export async function followRun(
-  ctx: AttemptContext,
-  input: { job: Job; attempt: Attempt; run: Run; signal: AbortSignal },
-): Promise<void> {
+export interface FollowInput {
+  job: Job;
+  attempt: Attempt;
+  run: Run;
+  /** Aborted when the server stops. */
+  signal: AbortSignal;
+  /** What was found a moment ago, so that a start with many attempts does not look at each twice. */
+  known?: Resolution;
+}
+
+/** Follows whatever lives of an attempt until it is over, then records its end. */
+export async function followRun(ctx: AttemptContext, input: FollowInput): Promise<void> {
   const { job, run, signal } = input;
   let attempt = input.attempt;
+  let known = input.known;
   for (;;) {
-    const resolution = await resolveAttempt(ctx, { attempt, job, signal });
+    const resolution = known ?? (await resolveAttempt(ctx, { attempt, job, signal }));
+    known = undefined;
     if (resolution.kind === 'over') {
-      await endAttempt(
-        ctx,
-        { attempt, job, ...resolution, passedLimit: run.passedLimit, trouble: run.trouble },
-        signal,
-      );
+      const { passedLimit, trouble } = run;
+      await endAttempt(ctx, { attempt, job, ...resolution, passedLimit, trouble }, signal);
       return;
     }
     attempt = await attachAttempt(ctx, attempt, resolution.judgement);
     run.attempt = attempt;
     failpoint('attempt.after-attach');
-    if (resolution.by === 'keeper') await followKeeper(ctx, { attempt, run, signal, judgement: resolution.judgement });
-    else await followOrphan(ctx, { attempt, run, signal, judgement: resolution.judgement });
+    const following = { attempt, run, signal, judgement: resolution.judgement };
+    if (resolution.by === 'keeper') await followKeeper(ctx, following);
+    else await followOrphan(ctx, following);
   }
 }
 

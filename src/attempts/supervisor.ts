@@ -82,7 +82,7 @@ class AttemptSupervisor implements Supervisor {
     const attached = await attachAttempt(ctx, attempt, judgement);
     const run = openRun(job.cancelRequestedAt !== null);
     run.attempt = attached;
-    this.#carry(job.id, run, () => followRun(ctx, { job, attempt: attached, run, signal }));
+    this.#carry(job.id, run, () => followRun(ctx, { job, attempt: attached, run, signal, known: resolution }));
     return { resolution, ending: null, attempt: attached, job };
   }
 
