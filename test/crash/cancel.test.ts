@@ -42,6 +42,10 @@ test('held and queued jobs end at once and never start', { timeout: 120_000 }, a
     [blocker.id, next.id],
   );
   await retry(world, held, { attempts: 1, epoch: 2 });
+  const failed = await world.submitShell(testifying('exit 2'));
+  await world.awaitState(failed.id, 'failed');
+  await retry(world, failed, { attempts: 2, epoch: 2 });
+  await world.awaitState(failed.id, 'failed');
   await checkInvariants(world);
 });
 
@@ -96,6 +100,8 @@ test('an agent and a tool that ignore SIGTERM are dead before the record says so
   await world.start();
   for (const job of [polite, stubborn, crashed]) await checkCancelled(world, job, 1);
   await retry(world, polite, { attempts: 2, epoch: 2 });
+  await cancel(world, polite);
+  await awaitCancelled(world, polite);
   await checkInvariants(world);
 });
 
@@ -205,7 +211,7 @@ async function checkCancelled(world: World, job: JobView, attempts: number): Pro
   );
 }
 
-/** A retry is a new epoch at the end of the queue; what is retried here runs until it is cancelled again. */
+/** A retry is a new epoch with a first attempt of its own. */
 async function retry(world: World, job: JobView, expected: { attempts: number; epoch: number }): Promise<void> {
   const answer = await world.api('POST', `/v1/jobs/${job.id}/retry`);
   assert.equal((answer.body as JobView).state, 'queued');
@@ -213,8 +219,6 @@ async function retry(world: World, job: JobView, expected: { attempts: number; e
     const list = await world.getAttempts(job.id);
     return list.length === expected.attempts && list.at(-1)?.epoch === expected.epoch && list.at(-1)?.agent;
   });
-  if ((await world.getJob(job.id)).state === 'running') await world.api('POST', `/v1/jobs/${job.id}/cancel`);
-  await world.awaitState(job.id, 'cancelled', 'completed');
 }
 
 /** Makes every git that reads the source wait for ever; returns the way to undo it. */
