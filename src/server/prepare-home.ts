@@ -14,7 +14,9 @@ const TEMP_AGE_MS = 10 * 60_000;
 export async function prepareHome(home: Home): Promise<void> {
   try {
     await makeDirectory(home.root);
-    await chmod(home.root, 0o700);
+    // Takes rights from others, gives none back: a home its owner made read-only is refused, not opened again.
+    const { mode } = await stat(home.root);
+    if ((mode & 0o077) !== 0) await chmod(home.root, mode & 0o700);
     await access(home.root, constants.W_OK | constants.X_OK);
     for (const directory of [home.repos, home.jobs, home.removals]) await makeDirectory(directory);
   } catch (error) {
