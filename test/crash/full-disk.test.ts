@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { isAlive } from '../../src/keeper/host-identity.ts';
 import { errnoOf } from '../../src/kernel/result.ts';
-import { mountNamespace, whyNoNamespace } from '../support/namespace.ts';
+import { mountNamespace, whyNone } from '../support/namespace.ts';
 import { until } from '../support/poll.ts';
 import { readEnds, testifying } from '../support/testimony.ts';
 import { World, type Answer, type JobView } from '../support/world.ts';
@@ -20,7 +20,7 @@ import { checkInvariants } from './invariants.ts';
 const INSIDE = 'TEST_INSIDE_NAMESPACE';
 
 if (process.env[INSIDE] === undefined) {
-  test('a full disk, in a namespace of its own', { timeout: 300_000, skip: whyNoNamespace() }, () => {
+  test('a full disk, in a namespace of its own', { timeout: 300_000, skip: whyNone(mountNamespace()) }, () => {
     const [unshare = '', ...words] = mountNamespace() ?? [];
     const { NODE_TEST_CONTEXT: _context, ...env } = process.env;
     const result = spawnSync(unshare, [...words, process.execPath, import.meta.filename], {

@@ -556,4 +556,28 @@ export const SEEDED_DEFECTS: readonly SeededDefect[] = [
     file: 'full-disk.test.ts',
     test: 'a full disk',
   },
+  {
+    what: 'a keeper of another pid namespace counts as gone',
+    edits: [
+      {
+        file: 'src/lifecycle/verdict.ts',
+        find: 'if (facts.foreignKeeperAnswers) {',
+        replace: "if (facts.claim === 'none') {",
+      },
+    ],
+    file: 'pid-namespace.test.ts',
+    test: 'a keeper in a container',
+  },
+  {
+    what: 'a namespace that is gone is waited for',
+    edits: [
+      {
+        file: 'src/lifecycle/verdict.ts',
+        find: 'if (facts.sameNamespace && facts.keeperAlive)',
+        replace: 'if (facts.keeperAlive || !facts.sameNamespace)',
+      },
+    ],
+    file: 'pid-namespace.test.ts',
+    test: 'a container that is gone',
+  },
 ];
