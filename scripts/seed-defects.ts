@@ -7,7 +7,8 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { renderSeededDefects } from '../test/crash/render-seeded-defects.ts';
-import { SEEDED_DEFECTS, type SeededDefect } from '../test/crash/seeded-defects.ts';
+import type { SeededDefect } from '../test/crash/seeded-defect.ts';
+import { SEEDED_DEFECTS } from '../test/crash/seeded-defects.ts';
 
 const root = resolve(import.meta.dirname, '..');
 /** What is waited for in vain, because of the defect, is not waited for long. */

@@ -1,4 +1,4 @@
-import type { SeededDefect } from './seeded-defects.ts';
+import type { SeededDefect } from './seeded-defect.ts';
 
 const HEAD = `# Seeded defects
 
