@@ -52,7 +52,7 @@ function classifyRequest(error: unknown): HoldfastError | null {
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
       return fail('unsupported-media-type', 'the body is not application/json');
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
-      return fail('payload-too-large', 'the body is larger than 2 MiB');
+      return fail('payload-too-large', 'the body is larger than 7 MiB');
     default:
       return error.statusCode < 500 ? fail('bad-request', messageOf(error)) : null;
   }

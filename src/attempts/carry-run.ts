@@ -1,7 +1,7 @@
 import { endOperation } from '../keeper/processes.ts';
 import { backoffMs, delay } from '../kernel/backoff.ts';
 import { fail, isError } from '../kernel/errors.ts';
-import { messageOf } from '../kernel/result.ts';
+import { isDiskFull, messageOf } from '../kernel/result.ts';
 import type { Attempt } from '../lifecycle/attempt.ts';
 import type { Job, Reason } from '../lifecycle/job.ts';
 import { isActive, type JobTransition } from '../lifecycle/transitions.ts';
@@ -17,6 +17,8 @@ const FOLLOW_TRIES = 5;
 /** First and longest pause between those looks, milliseconds. */
 const FOLLOW_RETRY_MS = 500;
 const MAX_FOLLOW_RETRY_MS = 8000;
+/** Pause before a job that met a full disk is queued again, milliseconds. */
+const DISK_FULL_PAUSE_MS = 5000;
 
 export interface Carrying {
   jobId: string;
@@ -56,8 +58,10 @@ async function endPreparation(ctx: AttemptContext, what: Carrying & { job: Job; 
   const { job, run, error, signal } = what;
   const { left } = await endOperation(claimOperation(job));
   if (left.length > 0) throw fail('internal', `processes of job ${job.number} cannot be ended`);
+  // The job goes back to its place once the disk may have room again; the pause keeps it from turning in circles.
+  if (isDiskFull(error)) await delay(DISK_FULL_PAUSE_MS, signal);
   const { transition, reason } = classifyFailure(run, error);
-  const set = { reason, blocker: transition === 'cancel' ? null : messageOf(error) };
+  const set = { reason, blocker: transition === 'cancel' || transition === 'requeue' ? null : messageOf(error) };
   await recordPatiently(ctx, signal, () =>
     ctx.store.moveJob({ id: job.id, transition, fence: job.fence, set, actor: 'attempts' }),
   );
@@ -72,7 +76,8 @@ async function followPatiently(ctx: AttemptContext, what: Carrying & { job: Job;
       return;
     } catch (error) {
       if (signal.aborted || isError(error, 'fenced')) return;
-      if (tries === FOLLOW_TRIES) {
+      // A full disk passes when somebody makes room; nothing about the attempt is in doubt.
+      if (tries >= FOLLOW_TRIES && !isDiskFull(error)) {
         await recordPatiently(ctx, signal, async () => {
           const now = await ctx.store.getJob(job.id);
           if (now !== null) await setAside(ctx, { job: now, why: messageOf(error), actor: 'attempts' });
@@ -85,8 +90,9 @@ async function followPatiently(ctx: AttemptContext, what: Carrying & { job: Job;
   }
 }
 
-function classifyFailure(run: Run, error: unknown): { transition: JobTransition; reason: Reason } {
+function classifyFailure(run: Run, error: unknown): { transition: JobTransition; reason: Reason | null } {
   if (run.cancelled) return { transition: 'cancel', reason: 'cancelled_by_client' };
+  if (isDiskFull(error) || isError(error, 'storage-full')) return { transition: 'requeue', reason: null };
   if (isError(error, 'workspace-unsafe')) return { transition: 'quarantine', reason: 'workspace_unsafe' };
   if (isError(error, 'record-corrupt')) return { transition: 'quarantine', reason: 'record_corrupt' };
   if (isError(error, 'agent-missing') || isError(error, 'unknown-agent')) {

@@ -24,6 +24,8 @@ export interface EndFacts {
   verdict: FinalVerdict;
   /** The adapter's reading, when the agent ran. */
   outcome: AgentOutcome | null;
+  /** Why its output cannot be read, when the agent ran. */
+  unreadable: string | null;
   /** Last error the agent reported, for people. */
   agentMessage: string | null;
   /** Who ended it, as the exit record says, or the limit for which the server did. */
@@ -94,6 +96,9 @@ function decideLimit(facts: EndFacts): Ending | null {
 }
 
 function decideOutcome(facts: EndFacts): Ending {
+  if (facts.unreadable !== null) {
+    return ending('finish', 'block', { reason: 'fix_config', blocker: facts.unreadable });
+  }
   switch (facts.outcome) {
     case 'success':
       return ending('finish', 'complete');

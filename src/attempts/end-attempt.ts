@@ -4,6 +4,7 @@ import type { Job } from '../lifecycle/job.ts';
 import type { AttemptPatch, JobPatch } from '../store/store.ts';
 import type { AttemptContext } from './context.ts';
 import { CRASH_LOOP_WINDOW_MS, decideEnding, type Ending, type FinalVerdict } from './decide.ts';
+import { findAdapter } from './find-adapter.ts';
 import type { Judgement } from './gather-facts.ts';
 import { recordPatiently } from './record-patiently.ts';
 import type { PassedLimit } from './watch-orphan.ts';
@@ -53,7 +54,7 @@ export async function endAttempt(
 async function decide(ctx: AttemptContext, input: EndInput): Promise<Ending> {
   const { job, attempt, verdict } = input;
   const { summary } = input.judgement;
-  const adapter = ctx.agents.get(job.agent);
+  const adapter = findAdapter(ctx, job.agent);
   const since = ctx.clock.now() - CRASH_LOOP_WINDOW_MS;
   const attempts = await ctx.store.listAttempts(job.id);
   const before = attempts.filter((other) => other.number < attempt.number && other.boot === ctx.boot);
@@ -63,7 +64,8 @@ async function decide(ctx: AttemptContext, input: EndInput): Promise<Ending> {
   const ran = summary !== null && (verdict.kind === 'FINISHED' || verdict.kind === 'FINISHED_BY_OUTPUT');
   return decideEnding({
     verdict,
-    outcome: ran ? adapter.outcome(summary, exit) : null,
+    outcome: ran && adapter !== null ? adapter.outcome(summary, exit) : null,
+    unreadable: ran && adapter === null ? `agent ${job.agent} is not configured any more` : null,
     agentMessage: summary?.final?.reason ?? summary?.lastError?.message ?? null,
     stoppedBy: verdict.kind === 'FINISHED' ? verdict.exit.stoppedBy : input.passedLimit,
     exitCode: verdict.kind === 'FINISHED' ? verdict.exit.code : null,

@@ -23,7 +23,7 @@ export interface Judgement {
  */
 export async function judgeAttempt(
   ctx: AttemptContext,
-  what: { attempt: Attempt; adapter: AgentAdapter; scan: ProcessScan | undefined },
+  what: { attempt: Attempt; adapter: AgentAdapter | null; scan: ProcessScan | undefined },
 ): Promise<Judgement> {
   const { attempt, adapter } = what;
   const runDir = ctx.home.runDirectory(attempt.jobId, attempt.number);
@@ -32,9 +32,10 @@ export async function judgeAttempt(
 
   let evidence = await look(what.scan ?? scanProcesses());
   let verdict = judge(toFacts(evidence, false, false));
-  if (verdict.kind === 'LOOK_AGAIN') {
+  if (verdict.kind === 'LOOK_AGAIN' || findContradiction(attempt, evidence) !== null) {
     // Between two looks the keeper may have written its record and gone: the second look, with a fresh scan, decides.
     evidence = await look(scanProcesses());
+    evidence = { ...evidence, bad: evidence.bad ?? findContradiction(attempt, evidence) };
     verdict = judge(toFacts(evidence, true, false));
   }
   if (verdict.kind === 'FINISHED') {
@@ -44,6 +45,17 @@ export async function judgeAttempt(
   if (verdict.kind !== 'INTERRUPTED') return { verdict, evidence, summary: null, stderrTail: '' };
   const summary = await readSummary(runDir, adapter, evidence.outputBytes);
   return { verdict: judge(toFacts(evidence, true, summary.final !== null)), evidence, summary, stderrTail: '' };
+}
+
+/**
+ * Records can be deleted by an agent that is not confined. An attempt that was seen running, or of which something lives,
+ * must have a keeper's claim; without one it is not "never started", and a second worker must not be started on that.
+ */
+function findContradiction(attempt: Attempt, evidence: Evidence): string | null {
+  if (evidence.claim === 'keeper' || evidence.exit !== null) return null;
+  if (attempt.state === 'running' || attempt.agent !== null) return 'its claim is gone, although it was seen running';
+  const alive = evidence.keeperAlive || evidence.agentAlive || evidence.straysAlive;
+  return alive ? 'no keeper has claimed it, but something of it lives' : null;
 }
 
 function toFacts(evidence: Evidence, lookedTwice: boolean, finalResult: boolean): AttemptFacts {

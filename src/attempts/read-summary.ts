@@ -2,6 +2,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AgentAdapter, Summary } from '../agents/adapter.ts';
 import { createEventReader } from '../agents/read-events.ts';
+import { emptySummary } from '../agents/summary.ts';
 import { openPlainFile } from '../keeper/plain-file.ts';
 import { RUN_FILES } from '../keeper/protocol.ts';
 
@@ -10,8 +11,12 @@ const READ_CHUNK = 256 * 1024;
 /** Bytes at the end of stderr in which an agent says why it did not even begin. */
 const STDERR_TAIL_BYTES = 4096;
 
-/** Reads exactly the first `bytes` of the output (what the exit record vouches for) through the adapter's parser. */
-export async function readSummary(runDir: string, adapter: AgentAdapter, bytes: number): Promise<Summary> {
+/**
+ * Reads exactly the first `bytes` of the output (what the exit record vouches for) through the adapter's parser; an
+ * agent that is not configured any more has none.
+ */
+export async function readSummary(runDir: string, adapter: AgentAdapter | null, bytes: number): Promise<Summary> {
+  if (adapter === null) return emptySummary();
   const reader = createEventReader(adapter);
   // An agent that is judged by its exit code says nothing here, and its output may be a gigabyte.
   if (!adapter.capabilities.requiresFinalEvent) return reader.seen;

@@ -96,6 +96,9 @@ async function makeWorkspace(
         signal,
       });
       base = mirror.head;
+      if (repository.cloneState !== 'ready') {
+        await ctx.store.updateRepository(repository.name, { cloneState: 'ready' }, 'attempts');
+      }
     }
     job = await ctx.store.noteJob({
       id: job.id,

@@ -1,4 +1,5 @@
 import { delay } from '../kernel/backoff.ts';
+import { isError } from '../kernel/errors.ts';
 import type { Lock, Store } from '../store/store.ts';
 
 /** Pause between looks at a lock held by somebody outside this process, milliseconds. Only recovery ends such a lock. */
@@ -36,6 +37,12 @@ export function createRepositoryLocks(options: {
         jobId: request.jobId,
       });
       if (lock !== null) return lock;
+      // Callers of this process wait in line, so a lock of our own boot is one that could not be released.
+      const left = (await options.store.listLocks()).find((one) => one.key === `repo:${request.repository}`);
+      if (left !== undefined && left.boot === options.boot) {
+        await options.store.releaseLock(left.key, left.fence);
+        continue;
+      }
       await delay(FOREIGN_LOCK_POLL_MS, request.signal);
     }
   };
@@ -52,7 +59,8 @@ export function createRepositoryLocks(options: {
         try {
           return await body();
         } finally {
-          await options.store.releaseLock(lock.key, lock.fence);
+          // On a full disk the row stays; whoever comes next in this process takes it away.
+          await options.store.releaseLock(lock.key, lock.fence).catch(ignoreFullDisk);
         }
       } finally {
         release();
@@ -60,6 +68,10 @@ export function createRepositoryLocks(options: {
       }
     },
   };
+}
+
+function ignoreFullDisk(error: unknown): void {
+  if (!isError(error, 'storage-full')) throw error;
 }
 
 /** Waits for `turn`, or throws the signal's reason as soon as it is aborted: a cancelled job leaves the line. */

@@ -7,6 +7,7 @@ import type { Attempt } from '../lifecycle/attempt.ts';
 import type { Job } from '../lifecycle/job.ts';
 import type { AttemptContext } from './context.ts';
 import type { FinalVerdict } from './decide.ts';
+import { findAdapter } from './find-adapter.ts';
 import { awaitDeath } from './follow-attempt.ts';
 import { judgeAttempt, type Judgement } from './gather-facts.ts';
 
@@ -30,7 +31,7 @@ export async function resolveAttempt(
   input: { attempt: Attempt; job: Job; signal: AbortSignal; scan?: ProcessScan; wait?: boolean },
 ): Promise<Resolution> {
   const { attempt, signal } = input;
-  const adapter = ctx.agents.get(input.job.agent);
+  const adapter = findAdapter(ctx, input.job.agent);
   const runDir = ctx.home.runDirectory(attempt.jobId, attempt.number);
   let scan = input.scan;
   for (;;) {

@@ -9,6 +9,7 @@ import { prepareRunDirectory } from '../keeper/run-directory.ts';
 import { makeDirectory, writeDurable } from '../kernel/durable.ts';
 import { fail } from '../kernel/errors.ts';
 import { failpoint } from '../kernel/failpoints.ts';
+import { sha256 } from '../kernel/hash.ts';
 import type { Attempt } from '../lifecycle/attempt.ts';
 import type { Job } from '../lifecycle/job.ts';
 import type { AttemptContext } from './context.ts';
@@ -23,6 +24,7 @@ const GRACE_MS = 10_000;
  * launched at all: the attempt is then still to be judged, not assumed away.
  */
 export async function startAttempt(ctx: AttemptContext, ready: Job): Promise<{ job: Job; attempt: Attempt }> {
+  const prompt = await readPrompt(ctx, ready);
   const session = await chooseSession(ctx, ready);
   const { job, attempt } = await ctx.store.intendAttempt({
     jobId: ready.id,
@@ -41,11 +43,18 @@ export async function startAttempt(ctx: AttemptContext, ready: Job): Promise<{ j
   await prepareRunDirectory({
     runDir,
     attemptId: attempt.id,
-    spec: await buildSpec(ctx, job, attempt),
+    spec: await buildSpec(ctx, { job, attempt, prompt }),
     ...(secrets === undefined ? {} : { secrets }),
   });
   failpoint('attempt.after-spec');
   return { job, attempt };
+}
+
+/** The prompt as it was accepted; a damaged one is never run. Throws `record-corrupt`. */
+async function readPrompt(ctx: AttemptContext, job: Job): Promise<string> {
+  const prompt = await ctx.store.getPrompt(job.promptSha256);
+  if (prompt !== null && sha256(prompt) === job.promptSha256) return prompt;
+  throw fail('record-corrupt', `the prompt of job ${job.number} is missing or is not the one that was accepted`);
 }
 
 /** Launches the keeper of a started attempt. */
@@ -73,10 +82,11 @@ async function chooseSession(ctx: AttemptContext, job: Job): Promise<{ mode: 'wa
   return { mode: 'cold', id: capabilities.assignSessionId ? randomUUID() : null };
 }
 
-async function buildSpec(ctx: AttemptContext, job: Job, attempt: Attempt): Promise<Spec> {
+async function buildSpec(ctx: AttemptContext, what: { job: Job; attempt: Attempt; prompt: string }): Promise<Spec> {
+  const { job, attempt } = what;
   const home = ctx.home.agentHome(job.id);
   const cwd = ctx.home.workspace(job.id);
-  const invocation = await buildInvocation(ctx, { job, attempt, home, cwd });
+  const invocation = await buildInvocation(ctx, { ...what, home, cwd });
   await makeDirectory(home);
   for (const file of invocation.files) {
     const path = join(home, file.path);
@@ -107,12 +117,10 @@ async function buildSpec(ctx: AttemptContext, job: Job, attempt: Attempt): Promi
 
 async function buildInvocation(
   ctx: AttemptContext,
-  input: { job: Job; attempt: Attempt; home: string; cwd: string },
+  input: { job: Job; attempt: Attempt; prompt: string; home: string; cwd: string },
 ): Promise<Invocation> {
-  const { job, attempt } = input;
+  const { job, attempt, prompt } = input;
   const adapter = ctx.agents.get(job.agent);
-  const prompt = await ctx.store.getPrompt(job.promptSha256);
-  if (prompt === null) throw fail('record-corrupt', `the prompt of job ${job.number} is not in the store`);
   const repository = await ctx.store.getRepository(job.repository);
   const launch = {
     trusted: repository?.trusted ?? false,

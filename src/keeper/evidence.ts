@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { stat, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errnoOf, messageOf } from '../kernel/result.ts';
+import { errnoOf, isShortage, messageOf } from '../kernel/result.ts';
 import { connectKeeper } from './connect.ts';
 import { isAlive, type HostIdentity, type ProcessIdentity } from './host-identity.ts';
 import { openPlainFile } from './plain-file.ts';
@@ -147,6 +147,7 @@ async function probeKeeper(runDir: string): Promise<{ answers: boolean; trouble:
   } catch (error) {
     // Its queue of connections is full: somebody holds the socket.
     if (errnoOf(error) === 'EAGAIN') return { answers: true, trouble: null };
+    if (isShortage(error)) throw error;
     return { answers: false, trouble: `${join(runDir, RUN_FILES.socket)}: ${messageOf(error)}` };
   }
 }

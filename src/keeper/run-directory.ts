@@ -7,7 +7,7 @@ import { systemClock } from '../kernel/clock.ts';
 import { createDurable, makeDirectory, removeDurable, writeDurable } from '../kernel/durable.ts';
 import { fail } from '../kernel/errors.ts';
 import { sha256 } from '../kernel/hash.ts';
-import { messageOf } from '../kernel/result.ts';
+import { isShortage, messageOf } from '../kernel/result.ts';
 import { readHostIdentity, readOwnIdentity } from './host-identity.ts';
 import { readPlainFile } from './plain-file.ts';
 import {
@@ -135,6 +135,8 @@ export async function readRecord<T extends object>(path: string, attempt: string
   try {
     bytes = await readPlainFile(path);
   } catch (error) {
+    // Ours, not the file's: to call a record damaged for it would quarantine a healthy attempt.
+    if (isShortage(error)) throw error;
     return { kind: 'bad', path, why: messageOf(error), sha256: null };
   }
   if (bytes === null) return { kind: 'absent', path };

@@ -56,7 +56,7 @@ export const JOB_TRANSITIONS = {
     cause: 'a person must act first; the reason says why (crash_loop, fix_config, output_limit, …)',
   },
   quarantine: {
-    from: ['queued', 'preparing', 'running'],
+    from: ['created', 'queued', 'preparing', 'running'],
     to: 'quarantined',
     cause: 'the evidence is damaged or contradicts itself',
   },

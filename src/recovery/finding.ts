@@ -60,7 +60,7 @@ export function describeAdoption(before: Job, adoption: Adoption, context: Adopt
     worker:
       process === null
         ? null
-        : { attempt: adoption.attempt.number, ...process, alive: adoption.resolution.kind === 'alive' },
+        : { attempt: adoption.attempt.number, ...process, alive: evidence.keeperAlive || evidence.agentAlive },
     lastDurableArtifact: evidence.files.at(-1)?.path ?? null,
     outputBytesNow: evidence.outputBytes,
     workLostSeconds: outcome === 'restarted_cold' ? secondsRun(adoption, context.lastHeartbeatAt) : 0,

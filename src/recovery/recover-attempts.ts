@@ -1,4 +1,5 @@
 import type { AttemptContext } from '../attempts/context.ts';
+import { findAdapter } from '../attempts/find-adapter.ts';
 import { setAside } from '../attempts/set-aside.ts';
 import type { Adoption, Supervisor } from '../attempts/supervisor.ts';
 import { scanProcesses, type ProcessScan } from '../keeper/processes.ts';
@@ -7,7 +8,7 @@ import { failpoint } from '../kernel/failpoints.ts';
 import { messageOf } from '../kernel/result.ts';
 import type { Attempt } from '../lifecycle/attempt.ts';
 import type { Job } from '../lifecycle/job.ts';
-import type { JobFinding } from '../lifecycle/report.ts';
+import type { JobFinding, RecoveryReport } from '../lifecycle/report.ts';
 import { describeAdoption, quarantineFinding } from './finding.ts';
 
 /** Attempts judged at the same time: enough to hide waiting for disk and sockets, few enough for memory. */
@@ -52,7 +53,7 @@ async function recoverOne(
     const adoption = await supervisor.adopt(attempt, job, input.scan);
     failpoint('recovery.after-verdict');
     logAdoption(ctx, adoption);
-    const canResume = ctx.agents.get(job.agent).capabilities.resume && adoption.job.sessionId !== null;
+    const canResume = findAdapter(ctx, job.agent)?.capabilities.resume === true && adoption.job.sessionId !== null;
     return describeAdoption(job, adoption, { canResume, lastHeartbeatAt });
   } catch (error) {
     return quarantineJob(ctx, job, { why: messageOf(error), path: ctx.home.runDirectory(job.id, attempt.number) });
@@ -87,4 +88,16 @@ async function quarantineJob(
 ): Promise<JobFinding> {
   await setAside(ctx, { job, why, actor: 'recovery' });
   return quarantineFinding(job, why, path);
+}
+
+/** Returns the damage of a start with what the run directories of live attempts added to it. */
+export function countDamage(
+  before: RecoveryReport['corruption'],
+  findings: readonly JobFinding[],
+): RecoveryReport['corruption'] {
+  const damaged = findings.filter((one) => one.outcome === 'quarantined');
+  const checked = before.checked + findings.length;
+  const corrupt = before.corrupt + damaged.length;
+  const files = [...before.files, ...damaged.map((one) => `job ${one.id}: ${one.blocker ?? 'quarantined'}`)];
+  return { ...before, checked, corrupt, ok: checked - corrupt, rate: checked === 0 ? 0 : corrupt / checked, files };
 }

@@ -4,7 +4,7 @@ import { messageOf } from '../kernel/result.ts';
 import { beginBoot } from '../recovery/boot.ts';
 import type { Phase } from '../recovery/phases.ts';
 import { quarantineDamaged } from '../recovery/quarantine-damaged.ts';
-import { recoverAttempts } from '../recovery/recover-attempts.ts';
+import { countDamage, recoverAttempts } from '../recovery/recover-attempts.ts';
 import { recoverLocks } from '../recovery/recover-locks.ts';
 import { recoverQueue } from '../recovery/recover-queue.ts';
 import type { StoreCheck } from '../store/store.ts';
@@ -64,7 +64,9 @@ export function startPhases(parts: Parts, options: ListenAddress & { lastSignAt:
 
   const attempts = async (): Promise<Record<string, number>> => {
     await parts.supervisor.start();
-    state.report.jobs.push(...(await recoverAttempts(ctx, parts.supervisor)));
+    const findings = await recoverAttempts(ctx, parts.supervisor);
+    state.report.jobs.push(...findings);
+    state.report.corruption = countDamage(state.report.corruption, findings);
     state.report.locks = await recoverLocks(ctx);
     return { jobs: state.report.jobs.length, locks: state.report.locks.length };
   };

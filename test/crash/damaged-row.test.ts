@@ -2,17 +2,10 @@
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { until } from '../support/poll.ts';
+import { tamper } from '../support/tamper.ts';
 import { World } from '../support/world.ts';
-
-/** Changes a row behind the store's back, as a flipped bit or a careless hand would. */
-function tamper(world: World, sql: string): void {
-  const database = new DatabaseSync(world.home.database);
-  database.exec(sql);
-  database.close();
-}
 
 test('a queued job with a damaged row is quarantined and not run; the next one runs', async () => {
   await using world = await World.create();
