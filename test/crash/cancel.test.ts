@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { describe, it } from 'node:test';
 import { scanProcesses, signalProcess } from '../../src/keeper/processes.ts';
 import { RUN_FILES } from '../../src/keeper/protocol.ts';
 import { until } from '../support/poll.ts';
@@ -21,105 +21,144 @@ while :; do say working; sleep 0.1; done`;
 const WITH_TOOL = `setsid sleep 600 &
 while :; do say working; sleep 0.1; done`;
 
-test('held and queued jobs end at once and never start', { timeout: 120_000 }, async () => {
-  await using world = await World.create();
-  await world.configure({ limits: { agentsPerHost: 1 } });
-  await world.start();
-  await world.register();
-  const blocker = await world.submitShell(testifying('while [ ! -e "$WITNESS/go" ]; do sleep 0.05; done'));
-  await until('the blocker runs', async () => (await readStarts(world)).length === 1);
-  const held = await world.submitShell(testifying('say held'), { start: false });
-  const queued = await world.submitShell(testifying('say queued'));
-  const next = await world.submitShell(testifying('say next'));
-  for (const job of [held, queued]) assert.equal((await cancel(world, job)).state, 'cancelled');
-  await world.kill();
-  await world.start();
-  await writeFile(join(world.witness, 'go'), '');
-  await world.awaitState(next.id, 'completed');
-  for (const job of [held, queued]) await checkCancelled(world, job, 0);
-  assert.deepEqual(
-    (await readStarts(world)).map((one) => one.job),
-    [blocker.id, next.id],
-  );
-  await retry(world, held, { attempts: 1, epoch: 2 });
-  const failed = await world.submitShell(testifying('exit 2'));
-  await world.awaitState(failed.id, 'failed');
-  await retry(world, failed, { attempts: 2, epoch: 2 });
-  await world.awaitState(failed.id, 'failed');
-  await checkInvariants(world);
-});
+// Beside each other, because some of it is waiting for those who do not want to end.
+describe('cancelling', { concurrency: 2 }, () => {
+  it('held and queued jobs end at once and never start', { timeout: 120_000 }, async () => {
+    await using world = await World.create();
+    await world.configure({ limits: { agentsPerHost: 1 } });
+    await world.start();
+    await world.register();
+    const blocker = await world.submitShell(testifying('while [ ! -e "$WITNESS/go" ]; do sleep 0.05; done'));
+    await until('the blocker runs', async () => (await readStarts(world)).length === 1);
+    const held = await world.submitShell(testifying('say held'), { start: false });
+    const queued = await world.submitShell(testifying('say queued'));
+    const next = await world.submitShell(testifying('say next'));
+    for (const job of [held, queued]) assert.equal((await cancel(world, job)).state, 'cancelled');
+    await world.kill();
+    await world.start();
+    await writeFile(join(world.witness, 'go'), '');
+    await world.awaitState(next.id, 'completed');
+    for (const job of [held, queued]) await checkCancelled(world, job, 0);
+    assert.deepEqual(
+      (await readStarts(world)).map((one) => one.job),
+      [blocker.id, next.id],
+    );
+    await retry(world, held, { attempts: 1, epoch: 2 });
+    const failed = await world.submitShell(testifying('exit 2'));
+    await world.awaitState(failed.id, 'failed');
+    await retry(world, failed, { attempts: 2, epoch: 2 });
+    await world.awaitState(failed.id, 'failed');
+    await checkInvariants(world);
+  });
 
-test(
-  'a job whose git hangs is cancelled, also across a crash, and frees the repository',
-  { timeout: 120_000 },
-  async () => {
+  it(
+    'a job whose git hangs is cancelled, also across a crash, and frees the repository',
+    { timeout: 120_000 },
+    async () => {
+      await using world = await World.create();
+      await world.start();
+      await world.register();
+      await world.awaitState((await world.submitShell(testifying('say first'))).id, 'completed');
+      const unhang = hangRepository(world);
+      const one = await world.submitShell(testifying('say one'));
+      await awaitGit(world, one);
+      const two = await world.submitShell(testifying('say two'));
+      await cancel(world, one);
+      await awaitCancelled(world, one);
+      // The next in line hangs in its turn; its server dies with the wish recorded and not carried out.
+      await awaitGit(world, two);
+      const left = findOperation(two);
+      assert.ok(world.server !== null);
+      signalProcess(world.server.identity, 'SIGSTOP');
+      await world.kill();
+      assert.ok(left.length > 0);
+      await world.start({ failpoints: 'recovery.before-report:crash', waitReady: false });
+      await world.awaitEnd();
+      assert.deepEqual(findOperation(two), [], 'git of the dead server lives on');
+      await unhang();
+      await world.start();
+      await world.awaitState(two.id, 'completed');
+      await checkCancelled(world, one, 0);
+      await checkInvariants(world);
+    },
+  );
+
+  it('an agent and a tool that ignore SIGTERM are dead before the record says so', { timeout: 120_000 }, async () => {
+    await using world = await World.create();
+    await world.configure({ limits: { agentsPerHost: 3 } });
+    await world.start();
+    await world.register();
+    const polite = await startWorking(world, 'while :; do say working; sleep 0.1; done');
+    const stubborn = await startWorking(world, STUBBORN);
+    const crashed = await startWorking(world, STUBBORN);
+    for (const job of [polite, stubborn, crashed]) assert.equal((await cancel(world, job)).state, 'running');
+    await awaitCancelled(world, polite);
+    // Within the grace: the wish is recorded, the agent still works.
+    assert.equal((await world.getJob(crashed.id)).state, 'running');
+    await world.kill();
+    await world.start();
+    for (const job of [stubborn, crashed]) await awaitCancelled(world, job);
+    await world.kill();
+    await world.start();
+    for (const job of [polite, stubborn, crashed]) await checkCancelled(world, job, 1);
+    await retry(world, polite, { attempts: 2, epoch: 2 });
+    await cancel(world, polite);
+    await awaitCancelled(world, polite);
+    await checkInvariants(world);
+  });
+
+  it('a wish to cancel recorded before a crash is carried out after it', { timeout: 120_000 }, async () => {
     await using world = await World.create();
     await world.start();
     await world.register();
-    await world.awaitState((await world.submitShell(testifying('say first'))).id, 'completed');
-    const unhang = hangRepository(world);
-    const one = await world.submitShell(testifying('say one'));
-    await awaitGit(world, one);
-    const two = await world.submitShell(testifying('say two'));
-    await cancel(world, one);
-    await awaitCancelled(world, one);
-    // The next in line hangs in its turn; its server dies with the wish recorded and not carried out.
-    await awaitGit(world, two);
-    const left = findOperation(two);
-    assert.ok(world.server !== null);
-    signalProcess(world.server.identity, 'SIGSTOP');
+    const job = await startWorking(world, 'while :; do say working; sleep 0.1; done');
     await world.kill();
-    assert.ok(left.length > 0);
-    await world.start({ failpoints: 'recovery.before-report:crash', waitReady: false });
-    await world.awaitEnd();
-    assert.deepEqual(findOperation(two), [], 'git of the dead server lives on');
-    await unhang();
+    await dieAtCancel(world, job);
+    const home = await readStoppedHome(world.home);
+    assert.ok(home.jobs[0]?.state === 'running' && home.jobs[0].cancelRequestedAt !== null);
+    // Nobody was told: the agent works on, as if nothing had been asked.
+    const said = (await readCopyOf(world)).length;
+    await until('the agent works on', async () => (await readCopyOf(world)).length > said);
     await world.start();
-    await world.awaitState(two.id, 'completed');
-    await checkCancelled(world, one, 0);
+    await awaitCancelled(world, job);
     await checkInvariants(world);
-  },
-);
+  });
 
-test('an agent and a tool that ignore SIGTERM are dead before the record says so', { timeout: 120_000 }, async () => {
-  await using world = await World.create();
-  await world.configure({ limits: { agentsPerHost: 3 } });
-  await world.start();
-  await world.register();
-  const polite = await startWorking(world, 'while :; do say working; sleep 0.1; done');
-  const stubborn = await startWorking(world, STUBBORN);
-  const crashed = await startWorking(world, STUBBORN);
-  for (const job of [polite, stubborn, crashed]) assert.equal((await cancel(world, job)).state, 'running');
-  await awaitCancelled(world, polite);
-  // Within the grace: the wish is recorded, the agent still works.
-  assert.equal((await world.getJob(crashed.id)).state, 'running');
-  await world.kill();
-  await world.start();
-  for (const job of [stubborn, crashed]) await awaitCancelled(world, job);
-  await world.kill();
-  await world.start();
-  for (const job of [polite, stubborn, crashed]) await checkCancelled(world, job, 1);
-  await retry(world, polite, { attempts: 2, epoch: 2 });
-  await cancel(world, polite);
-  await awaitCancelled(world, polite);
-  await checkInvariants(world);
-});
+  it('a quarantined job is cancelled only once its agent is dead', { timeout: 120_000 }, async () => {
+    await using world = await World.create();
+    await world.start();
+    await world.register();
+    const job = await startWorking(world, WITH_TOOL);
+    await world.kill();
+    await truncate(join(world.home.runDirectory(job.id, 1), RUN_FILES.claim), 10);
+    await world.start();
+    assert.equal((await world.getJob(job.id)).state, 'quarantined');
+    await cancel(world, job);
+    await awaitCancelled(world, job);
+    const again = await world.api('POST', `/v1/jobs/${job.id}/retry`);
+    assert.equal(again.status, 200);
+    await until('it works again', async () => (await readStarts(world, job.id)).length === 2);
+    await cancel(world, job);
+    await awaitCancelled(world, job);
+    await checkInvariants(world);
+  });
 
-test('a wish to cancel recorded before a crash is carried out after it', { timeout: 120_000 }, async () => {
-  await using world = await World.create();
-  await world.start();
-  await world.register();
-  const job = await startWorking(world, 'while :; do say working; sleep 0.1; done');
-  await world.kill();
-  await dieAtCancel(world, job);
-  const home = await readStoppedHome(world.home);
-  assert.ok(home.jobs[0]?.state === 'running' && home.jobs[0].cancelRequestedAt !== null);
-  // Nobody was told: the agent works on, as if nothing had been asked.
-  const said = (await readCopyOf(world)).length;
-  await until('the agent works on', async () => (await readCopyOf(world)).length > said);
-  await world.start();
-  await awaitCancelled(world, job);
-  await checkInvariants(world);
+  it('jobs cancelled the moment they are claimed end all the same', { timeout: 180_000 }, async () => {
+    const count = isFull ? 200 : 24;
+    await using world = await World.create();
+    await world.configure({ limits: { agentsPerHost: count } });
+    await world.start();
+    await world.register({ limits: { concurrency: count } });
+    const one = async (): Promise<JobView> => {
+      const job = await world.submitShell(testifying('sleep 600'));
+      await cancel(world, job);
+      return job;
+    };
+    const jobs: JobView[] = [];
+    while (jobs.length < count) jobs.push(...(await Promise.all(Array.from({ length: 8 }, one))));
+    for (const job of jobs) await awaitCancelled(world, job);
+    await checkInvariants(world);
+  });
 });
 
 /**
@@ -144,42 +183,6 @@ async function readCopyOf(world: World): Promise<string> {
   const [start] = await readStarts(world);
   return readCopy(world, start?.attempt ?? '');
 }
-
-test('a quarantined job is cancelled only once its agent is dead', { timeout: 120_000 }, async () => {
-  await using world = await World.create();
-  await world.start();
-  await world.register();
-  const job = await startWorking(world, WITH_TOOL);
-  await world.kill();
-  await truncate(join(world.home.runDirectory(job.id, 1), RUN_FILES.claim), 10);
-  await world.start();
-  assert.equal((await world.getJob(job.id)).state, 'quarantined');
-  await cancel(world, job);
-  await awaitCancelled(world, job);
-  const again = await world.api('POST', `/v1/jobs/${job.id}/retry`);
-  assert.equal(again.status, 200);
-  await until('it works again', async () => (await readStarts(world, job.id)).length === 2);
-  await cancel(world, job);
-  await awaitCancelled(world, job);
-  await checkInvariants(world);
-});
-
-test('jobs cancelled the moment they are claimed end all the same', { timeout: 180_000 }, async () => {
-  const count = isFull ? 200 : 24;
-  await using world = await World.create();
-  await world.configure({ limits: { agentsPerHost: count } });
-  await world.start();
-  await world.register({ limits: { concurrency: count } });
-  const one = async (): Promise<JobView> => {
-    const job = await world.submitShell(testifying('sleep 600'));
-    await cancel(world, job);
-    return job;
-  };
-  const jobs: JobView[] = [];
-  while (jobs.length < count) jobs.push(...(await Promise.all(Array.from({ length: 8 }, one))));
-  for (const job of jobs) await awaitCancelled(world, job);
-  await checkInvariants(world);
-});
 
 async function cancel(world: World, job: JobView): Promise<JobView> {
   const answer = await world.api('POST', `/v1/jobs/${job.id}/cancel`);

@@ -24,7 +24,7 @@ interface Window {
 const WINDOWS: readonly Window[] = [
   { point: 'attempt.after-claim', intended: 0, always: false },
   { point: 'attempt.after-workspace', intended: 0, always: true },
-  { point: 'attempt.after-intent', intended: 1, always: true },
+  { point: 'attempt.after-intent', intended: 1, always: false },
   { point: 'attempt.after-spec', intended: 1, always: false },
 ];
 

@@ -24,7 +24,7 @@ while [ ! -e "$WITNESS/stop" ]; do say first; sleep 0.05; done
 exit 4`;
 
 /** Long enough for a server that wrongly gives an attempt up to have started the next one. */
-const OBSERVED_MS = 1500;
+const OBSERVED_MS = 1000;
 
 test('a pid that was given to a stranger is neither adopted nor signalled', { timeout: 120_000 }, async () => {
   await using world = await World.create();
