@@ -102,7 +102,7 @@ test('a prompt has 1 byte to 1 MiB, no NUL, and is kept byte for byte', async ()
   for (const bad of ['', 'a\0b', 'x'.repeat(2 ** 20 + 1), 'é'.repeat(2 ** 19 + 1), '\ud800']) {
     asProblem(await send(bad), 400, 'bad-prompt');
   }
-  for (const good of ['x', ' ', 'x'.repeat(2 ** 20), 'é'.repeat(2 ** 19), '\r\n\u2028\ufeff🤖']) {
+  for (const good of ['x', ' ', 'x'.repeat(2 ** 20), '"'.repeat(2 ** 20), 'é'.repeat(2 ** 19), '\r\n\u2028\ufeff🤖']) {
     const answer = await send(good);
     assert.equal(answer.status, 201);
     const { id, prompt } = answer.json<JobView>();
@@ -114,7 +114,7 @@ test('a prompt has 1 byte to 1 MiB, no NUL, and is kept byte for byte', async ()
   const broken = Buffer.concat([head, Buffer.from([0xc3, 0x28]), Buffer.from('"}')]);
   const utf8 = asProblem(await running.call('POST', '/v1/jobs', { raw: { body: broken, type } }), 400, 'bad-request');
   assert.match(utf8.detail, /UTF-8/);
-  const large = { ...accept, prompt: 'x'.repeat(2 * 2 ** 20) };
+  const large = { ...accept, prompt: 'x'.repeat(7 * 2 ** 20) };
   asProblem(await running.call('POST', '/v1/jobs', { body: large }), 413, 'payload-too-large');
 });
 
