@@ -132,7 +132,7 @@ export const ERRORS = {
     'A durable record is damaged',
     409,
     8,
-    'See `holdfast recovery report`; the job is quarantined, others go on.',
+    'See `holdfast show JOB`; when you know why, cancel it and retry it. Other jobs go on.',
   ),
   quarantined: row('The job is quarantined', 409, 8, 'See `holdfast show JOB` for the evidence.'),
   'not-ready': row('The server is still recovering', 503, 6, 'Try again shortly; GET /readyz tells the phase.'),

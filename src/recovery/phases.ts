@@ -97,7 +97,7 @@ async function tryPhase(
 
 /** Errors a repetition cannot mend: somebody must act. */
 function isFinal(error: unknown): boolean {
-  return (['home-held', 'home-unusable', 'store-corrupt', 'store-too-new', 'port-in-use', 'bad-config'] as const).some(
-    (code) => isError(error, code),
-  );
+  return (
+    ['home-held', 'home-unusable', 'store-corrupt', 'store-too-new', 'port-in-use', 'bad-config', 'bad-usage'] as const
+  ).some((code) => isError(error, code));
 }

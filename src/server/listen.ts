@@ -38,6 +38,11 @@ async function bind(http: FastifyInstance, address: ListenAddress): Promise<stri
   try {
     return await http.listen({ host, port });
   } catch (error) {
+    if (errnoOf(error) === 'EACCES' || errnoOf(error) === 'EADDRNOTAVAIL') {
+      throw fail('bad-usage', `${host}:${port} cannot be listened on (${errnoOf(error)})`, {
+        hint: 'Choose an address of this machine and a port above 1023.',
+      });
+    }
     if (errnoOf(error) !== 'EADDRINUSE') throw error;
     if (address.anyPortIfTaken === true) return await http.listen({ host, port: 0 });
     throw fail('port-in-use', `${host}:${port} is taken by another program`);

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { createDurableSync, makeDirectory, readIfExists, TEMP_PREFIX } from '../kernel/durable.ts';
 import { fail } from '../kernel/errors.ts';
 import { newId } from '../kernel/ids.ts';
-import { errnoOf, messageOf } from '../kernel/result.ts';
+import { errnoOf, isDiskFull, messageOf } from '../kernel/result.ts';
 import type { Home } from '../lifecycle/home.ts';
 import { describeFileSystem } from '../workspace/file-system.ts';
 
@@ -22,6 +22,7 @@ export async function prepareHome(home: Home): Promise<void> {
   } catch (error) {
     const errno = errnoOf(error);
     if (errno === null) throw error;
+    if (isDiskFull(error)) throw fail('storage-full', `${home.root}: ${messageOf(error)}`, { cause: error });
     throw fail('home-unusable', `${home.root}: ${messageOf(error)}`, { cause: error });
   }
   const fileSystem = await describeFileSystem(home.root);

@@ -52,11 +52,11 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   const began = clock.monotonic();
   const log = createLog(options.log);
   const home = homeLayout(resolve(options.home));
+  await prepareHome(home);
   const config = await readConfig(options.configPath ?? home.configFile, options.configPath !== null);
   if (!LOOPBACK.has(options.host) && config.http.allowedHosts.length === 0) {
     throw fail('unsafe-bind', `--host ${options.host} is not a loopback address and no allowed hosts are configured`);
   }
-  await prepareHome(home);
   const lock = await guardHome(home, { takeover: options.takeover, log });
   failpoint('recovery.after-guard');
   const guard: PhaseReport = { name: 'guard', ms: Math.round(clock.monotonic() - began), ok: true, retries: 0 };
