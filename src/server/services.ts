@@ -5,6 +5,7 @@ import { endLeftovers } from '../attempts/end-leftovers.ts';
 import { RUN_FILES } from '../keeper/protocol.ts';
 import { fail } from '../kernel/errors.ts';
 import type { Job } from '../lifecycle/job.ts';
+import { checkWorkspace } from '../workspace/check-workspace.ts';
 import { discardWorkspace } from '../workspace/discard-workspace.ts';
 import { diffWorkspace } from '../workspace/observe.ts';
 import type { Config } from './config.ts';
@@ -87,9 +88,14 @@ async function diffJob(ctx: AttemptContext, job: Job): Promise<string> {
   const repository = await ctx.store.getRepository(job.repository);
   if (repository === null) throw fail('repository-not-found', `"${job.repository}" is not registered any more`);
   if (job.workspaceState !== 'ready' || job.baseCommit === null) return '';
+  const mirrorDir = ctx.home.mirror(repository.id);
+  const workspaceDir = ctx.home.workspace(job.id);
+  // An agent may have put a link in its place: what lies behind that is not for a diff to show.
+  const unsafe = await checkWorkspace(workspaceDir, mirrorDir);
+  if (unsafe !== null) throw fail('workspace-unsafe', unsafe);
   return diffWorkspace({
-    mirrorDir: ctx.home.mirror(repository.id),
-    workspaceDir: ctx.home.workspace(job.id),
+    mirrorDir,
+    workspaceDir,
     baseCommit: job.baseCommit,
     op: `${job.id}.diff`,
   });

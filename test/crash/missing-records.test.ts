@@ -1,5 +1,7 @@
 /** An agent that deletes the records of its own attempt must not make a second worker start beside it. */
 import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { until } from '../support/poll.ts';
 import { tamper } from '../support/tamper.ts';
@@ -34,6 +36,18 @@ for (const files of ['claim agent.json', 'claim']) {
     });
   });
 }
+
+test('a workspace that became a link is not shown by diff', async () => {
+  await using world = await World.create();
+  await world.start();
+  await world.register();
+  await writeFile(join(world.witness, 'secret'), 'not yours');
+  const job = await world.submitShell('mv ../workspace ../elsewhere; ln -s "$WITNESS" ../workspace');
+  await world.awaitState(job.id, 'completed');
+  const answer = await world.api('GET', `/v1/jobs/${job.id}/diff`);
+  assert.equal(answer.status, 409);
+  assert.doesNotMatch(JSON.stringify(answer.body), /not yours/);
+});
 
 test('a prompt that was changed in the store is never run', async () => {
   await using world = await World.create();
