@@ -1,6 +1,6 @@
 import { endOperation } from '../keeper/processes.ts';
 import { backoffMs, delay } from '../kernel/backoff.ts';
-import { fail, isError } from '../kernel/errors.ts';
+import { isError } from '../kernel/errors.ts';
 import { isDiskFull, messageOf } from '../kernel/result.ts';
 import type { Attempt } from '../lifecycle/attempt.ts';
 import type { Job, Reason } from '../lifecycle/job.ts';
@@ -57,7 +57,11 @@ async function recoverFromError(ctx: AttemptContext, carrying: Carrying, error: 
 async function endPreparation(ctx: AttemptContext, what: Carrying & { job: Job; error: unknown }): Promise<void> {
   const { job, run, error, signal } = what;
   const { left } = await endOperation(claimOperation(job));
-  if (left.length > 0) throw fail('internal', `processes of job ${job.number} cannot be ended`);
+  if (left.length > 0) {
+    const why = `processes that prepared it cannot be ended: ${left.map((one) => one.pid).join(', ')}`;
+    await recordPatiently(ctx, signal, () => setAside(ctx, { job, why, actor: 'attempts' }));
+    return;
+  }
   // The job goes back to its place once the disk may have room again; the pause keeps it from turning in circles.
   if (isDiskFull(error)) await delay(DISK_FULL_PAUSE_MS, signal);
   const { transition, reason } = classifyFailure(run, error);

@@ -1,9 +1,9 @@
 import type { AttemptContext } from '../attempts/context.ts';
+import { setAside } from '../attempts/set-aside.ts';
 import { endOperation } from '../keeper/processes.ts';
 import type { Clock } from '../kernel/clock.ts';
-import { fail } from '../kernel/errors.ts';
 import type { JobFinding } from '../lifecycle/report.ts';
-import { startFinding } from './finding.ts';
+import { quarantineFinding, startFinding } from './finding.ts';
 
 /** How long leftover children of the last server may take to die, milliseconds. */
 const LEFTOVER_DEADLINE_MS = 10_000;
@@ -19,10 +19,11 @@ export async function recoverQueue(ctx: AttemptContext, clock: Clock): Promise<J
   for (const job of claimed) {
     const { left } = await endOperation(`${job.id}.`, LEFTOVER_DEADLINE_MS);
     if (left.length > 0) {
-      throw fail(
-        'internal',
-        `processes of job ${job.number} cannot be ended: ${left.map((one) => one.pid).join(', ')}`,
-      );
+      // They may still write into its workspace: this job waits for a person, the others go on.
+      const why = `processes that prepared it cannot be ended: ${left.map((one) => one.pid).join(', ')}`;
+      await setAside(ctx, { job, why, actor: 'recovery' });
+      findings.push(quarantineFinding(job, why, ctx.home.job(job.id)));
+      continue;
     }
     const transition = job.cancelRequestedAt === null ? 'requeue' : 'cancel';
     await ctx.store.moveJob({ id: job.id, transition, fence: job.fence, actor: 'recovery' });
