@@ -67,6 +67,8 @@ test('writes that the log has lost are told', { timeout: 120_000 }, async () => 
   await using world = await World.create();
   await world.start();
   await world.register();
+  // Nothing else is at work any more: the last commit is the one that was answered last.
+  await world.awaitState((await world.submitShell(testifying('say kept'))).id, 'completed');
   await world.submitShell(testifying('say lost'), { start: false });
   await world.kill();
   const log = `${world.home.database}-wal`;
