@@ -16,6 +16,7 @@ import { isActive, isTerminal } from '../../src/lifecycle/transitions.ts';
 import { readServerFile } from '../../src/server/server-file.ts';
 import { readEnds, readStarts } from '../support/testimony.ts';
 import type { World } from '../support/world.ts';
+import { checkGit } from './check-git.ts';
 import { checkHistory } from './history.ts';
 import { isFull } from './size.ts';
 import { readStoppedHome, type StoppedHome } from './stopped-home.ts';
@@ -36,6 +37,7 @@ export async function checkInvariants(world: World, options: InvariantOptions = 
   checkStore(before);
   for (const list of before.attempts.values()) await checkAttempts(world, list);
   await checkTestimony(world, before);
+  if (!before.jobs.some((job) => isActive(job.state))) await checkGit(world, before);
   if (options.startAgain ?? isFull) await checkStartAgain(world, before);
 }
 
