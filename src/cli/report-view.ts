@@ -127,7 +127,9 @@ function rest(report: ReportView, colours: Colours): string {
   }
   const { checked, corrupt, files, complete } = report.corruption;
   const damage = corrupt === 0 ? 'none damaged' : colours.red(`${corrupt} damaged: ${files.map(cleanLine).join(', ')}`);
-  lines.push(`records checked: ${checked}, ${damage}${complete ? '' : ' (`holdfast doctor --deep` checks the older ones)'}`);
+  lines.push(
+    `records checked: ${checked}, ${damage}${complete ? '' : ' (`holdfast doctor --deep` checks the older ones)'}`,
+  );
   for (const name of report.degraded) lines.push(colours.yellow(`degraded: ${cleanLine(name)}`));
   for (const warning of report.warnings) lines.push(`${colours.yellow('warning:')} ${cleanLine(warning)}`);
   return `${lines.join('\n')}\n`;
