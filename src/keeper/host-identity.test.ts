@@ -19,6 +19,7 @@ test('a command with brackets and spaces does not shift the fields of a stat lin
     pid: 42,
     start: '987654',
     state: 'S',
+    dead: false,
     ppid: 1,
     session: 43,
     cpuTicks: 110,

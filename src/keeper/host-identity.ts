@@ -1,6 +1,6 @@
 /**
  * Who a process is: a pid alone means nothing, because pids are reused and differ between namespaces. Alive means same
- * boot, same pid, same start time, and neither zombie nor dead (03 · Identity and life).
+ * boot, same pid, same start time, and a thread left that can run: a zombie is dead once it is alone.
  */
 import { readFileSync, readlinkSync } from 'node:fs';
 import { fail } from '../kernel/errors.ts';
@@ -25,8 +25,10 @@ export interface ProcessIdentity {
 
 /** One look at a process. */
 export interface ProcessStat extends ProcessIdentity {
-  /** One letter; Z and X are dead. */
+  /** One letter, of its first thread: Z when that has ended, T when a signal stopped it. */
   state: string;
+  /** It has ended, although /proc may still show it: no thread of it can run. */
+  dead: boolean;
   ppid: number;
   session: number;
   /** CPU time used by it and by the children it has waited for, in clock ticks. */
@@ -50,7 +52,7 @@ export const TICKS_PER_SECOND = 100;
 
 const KERNEL_THREAD_FLAG = 0x0020_0000;
 const EXITING_FLAG = 0x0000_0004;
-const DEAD_STATES = new Set(['Z', 'X', 'x']);
+const GONE_STATES = new Set(['X', 'x']);
 
 /**
  * Returns the identity of this host. Throws `home-unusable` when /proc does not show process 1 (hidepid): there
@@ -83,6 +85,8 @@ export function parseStat(text: string): ProcessStat {
     pid: Number.parseInt(text, 10),
     start,
     state,
+    // A zombie counts itself: more threads than one means that others of it still run, hold files and write.
+    dead: GONE_STATES.has(state) || (state === 'Z' && at(20) <= 1),
     ppid: at(4),
     session: at(6),
     cpuTicks: at(14) + at(15) + at(16) + at(17),
@@ -106,15 +110,10 @@ export function readProcess(pid: number): ProcessStat | null {
   return parseStat(text);
 }
 
-/** Whether a process in this state has ended, although /proc may still show it. */
-export function isDeadState(state: string): boolean {
-  return DEAD_STATES.has(state);
-}
-
-/** Whether this very process of this boot and namespace lives: same pid, same start time, not a zombie. */
+/** Whether this very process of this boot and namespace lives: same pid, same start time, a thread left that can run. */
 export function isAlive(identity: ProcessIdentity): boolean {
   const found = readProcess(identity.pid);
-  return found !== null && found.start === identity.start && !isDeadState(found.state);
+  return found !== null && found.start === identity.start && !found.dead;
 }
 
 /** Returns the identity of the calling process. */

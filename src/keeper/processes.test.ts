@@ -56,6 +56,19 @@ test('members of the session of a living agent count without the token', async (
   await until('the session is empty', () => scanProcesses().processes.every((one) => one.session !== agent.pid));
 });
 
+test('a process whose first thread has ended lives on in the others, and is found and ended', async () => {
+  const attempt = newId('att', 8);
+  // 60 and 93: exit of this one thread, on x86-64 and on arm64.
+  const call = process.arch === 'arm64' ? 93 : 60;
+  const script = `exec perl -Mthreads -e 'threads->create(sub { sleep 60 })->detach; syscall(${call}, 0)'`;
+  const headless = start(script, { HOLDFAST_ATTEMPT: attempt });
+  await until('its first thread has ended', () => readProcess(headless.pid)?.state === 'Z');
+  assert.equal(isAlive(headless), true);
+  assert.deepEqual(sortPids(scanProcesses().attempts.get(attempt) ?? []), [headless.pid]);
+  assert.deepEqual(await endStrays({ attempt }), { ended: 1, left: [] });
+  assert.equal(isAlive(headless), false);
+});
+
 test('a fork bomb of a stray is ended: the scan is repeated until it finds none', async () => {
   const attempt = newId('att', 4);
   // Every process starts its successor and ends: whoever is killed may already have one.

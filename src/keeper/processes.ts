@@ -7,7 +7,8 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '../kernel/clock.ts';
 import { errnoOf } from '../kernel/result.ts';
-import { isAlive, isDeadState, readProcess, type ProcessIdentity, type ProcessStat } from './host-identity.ts';
+import { isAlive, readProcess, type ProcessIdentity, type ProcessStat } from './host-identity.ts';
+import { readEnvironment, readVariable } from './process-environment.ts';
 import { ATTEMPT_VARIABLE, OPERATION_VARIABLE } from './protocol.ts';
 
 /** A living process as one scan saw it. */
@@ -103,10 +104,10 @@ function settle(processes: ScannedProcess[]): ScannedProcess[] {
 }
 
 function scanProcess(pid: number): ScannedProcess | null {
-  const text = readEnviron(pid);
+  const text = readEnvironment(pid);
   // Read after the environment, so that "it has none" is younger than the text it is said of.
   const stat = readProcess(pid);
-  if (stat === null || stat.kernelThread || isDeadState(stat.state)) return null;
+  if (stat === null || stat.kernelThread || stat.dead) return null;
   if (text === null) return { ...stat, attempt: null, operation: null, environment: 'unreadable' };
   return {
     ...stat,
@@ -114,27 +115,6 @@ function scanProcess(pid: number): ScannedProcess | null {
     operation: readVariable(text, OPERATION_VARIABLE),
     environment: text === '' ? 'empty' : text.includes('=') ? 'read' : 'overwritten',
   };
-}
-
-/** Returns what /proc shows of an environment, empty when the process is gone, null when we may not read it. */
-function readEnviron(pid: number): string | null {
-  try {
-    return readFileSync(`/proc/${pid}/environ`, 'latin1');
-  } catch (error) {
-    const errno = errnoOf(error);
-    if (errno === 'ENOENT' || errno === 'ESRCH') return '';
-    if (errno === 'EACCES' || errno === 'EPERM') return null;
-    throw error;
-  }
-}
-
-function readVariable(environ: string, name: string): string | null {
-  const block = `\0${environ}`;
-  const at = block.indexOf(`\0${name}=`);
-  if (at === -1) return null;
-  const from = at + name.length + 2;
-  const to = block.indexOf('\0', from);
-  return block.slice(from, to === -1 ? undefined : to);
 }
 
 function belongsTo(one: ProcessIdentity, uid: number): boolean {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { git } from '../support/repository.ts';
@@ -16,8 +17,9 @@ const SAMPLE = 3;
 export async function checkGit(world: World, home: StoppedHome): Promise<void> {
   const ready = home.jobs.filter((job) => job.workspaceState === 'ready').map((job) => world.home.workspace(job.id));
   const workspaces = isFull ? ready : ready.slice(0, SAMPLE);
-  const names = await readdir(world.home.repos);
-  const mirrors = names.map((id) => world.home.mirror(id));
+  // A job that was cancelled while its mirror was made for the first time leaves none.
+  const ids = await readdir(world.home.repos);
+  const mirrors = ids.map((id) => world.home.mirror(id)).filter((path) => existsSync(path));
   for (const [directory, gitDirectory] of [
     ...workspaces.map((path) => [path, join(path, '.git')] as const),
     ...mirrors.map((path) => [path, path] as const),

@@ -43,8 +43,8 @@ export const KEEPER_DEFECTS: readonly SeededDefect[] = [
     edits: [
       {
         file: 'src/keeper/host-identity.ts',
-        find: 'return found !== null && found.start === identity.start && !isDeadState(found.state);',
-        replace: 'return found !== null && !isDeadState(found.state);',
+        find: 'return found !== null && found.start === identity.start && !found.dead;',
+        replace: 'return found !== null && !found.dead;',
       },
     ],
     file: 'identity.test.ts',

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isDeadState, readProcess, type ProcessIdentity } from '../../src/keeper/host-identity.ts';
+import { readProcess, type ProcessIdentity } from '../../src/keeper/host-identity.ts';
 import { RUN_FILES } from '../../src/keeper/protocol.ts';
 import type { Home } from '../../src/lifecycle/home.ts';
 
@@ -55,7 +55,7 @@ export function findMentioning(path: string): ProcessIdentity[] {
     const pid = Number(name);
     if (!Number.isInteger(pid) || pid === process.pid || !mentions(pid, path)) continue;
     const stat = readProcess(pid);
-    if (stat !== null && !isDeadState(stat.state)) found.push({ pid, start: stat.start });
+    if (stat !== null && !stat.dead) found.push({ pid, start: stat.start });
   }
   return found;
 }
