@@ -43,7 +43,7 @@ function findFailure(copy: string, defect: SeededDefect): string | null {
   const built = run(['scripts/build-keeper.ts']);
   if (built.status !== 0) throw new Error(built.text);
   const pattern = `^${defect.test.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')}`;
-  const tested = run(['--test', `--test-name-pattern=${pattern}`, join('test/crash', defect.file)]);
+  const tested = run(['--test', `--test-name-pattern=${pattern}`, defect.file]);
   const isBroken = /SyntaxError|ERR_MODULE_NOT_FOUND|ReferenceError|tests 0$/m.test(tested.text);
   if (tested.status !== 0 && !isBroken) return /^ +(\w*Error.*)$/m.exec(tested.text)?.[1] ?? 'failed';
   process.stdout.write(tested.text);

@@ -11,7 +11,7 @@ export const ATTEMPT_DEFECTS: readonly SeededDefect[] = [
         replace: 'filter((job) => job.number < 0)',
       },
     ],
-    file: 'claimed-not-spawned.test.ts',
+    file: 'test/crash/claimed-not-spawned.test.ts',
     test: 'killed at attempt.after-claim',
   },
   {
@@ -23,7 +23,7 @@ export const ATTEMPT_DEFECTS: readonly SeededDefect[] = [
         replace: "return ending('seal', 'fail', { reason: 'exit_code', blocker: 'lost' });",
       },
     ],
-    file: 'claimed-not-spawned.test.ts',
+    file: 'test/crash/claimed-not-spawned.test.ts',
     test: 'killed at attempt.after-intent',
   },
   {
@@ -35,7 +35,7 @@ export const ATTEMPT_DEFECTS: readonly SeededDefect[] = [
         replace: '',
       },
     ],
-    file: 'identity.test.ts',
+    file: 'test/crash/identity.test.ts',
     test: 'an agent whose keeper was killed is adopted',
   },
   {
@@ -47,7 +47,7 @@ export const ATTEMPT_DEFECTS: readonly SeededDefect[] = [
         replace: "return { kind: 'INTERRUPTED', row: 17 };",
       },
     ],
-    file: 'identity.test.ts',
+    file: 'test/crash/identity.test.ts',
     test: 'an agent that says it is done',
   },
   {
@@ -59,7 +59,7 @@ export const ATTEMPT_DEFECTS: readonly SeededDefect[] = [
         replace: '',
       },
     ],
-    file: 'strays.test.ts',
+    file: 'test/crash/strays.test.ts',
     test: 'the keeper and the agent are killed while the server is down',
   },
   {
@@ -71,7 +71,7 @@ export const ATTEMPT_DEFECTS: readonly SeededDefect[] = [
         replace: '',
       },
     ],
-    file: 'strays.test.ts',
+    file: 'test/crash/strays.test.ts',
     test: 'a keeper dies between its record',
   },
   {
@@ -83,7 +83,7 @@ export const ATTEMPT_DEFECTS: readonly SeededDefect[] = [
         replace: 'signal, scan }',
       },
     ],
-    file: 'stopped-ending.test.ts',
+    file: 'test/crash/stopped-ending.test.ts',
     test: 'a keeper stopped after its exit record',
   },
   {
@@ -100,7 +100,7 @@ export const ATTEMPT_DEFECTS: readonly SeededDefect[] = [
         replace: 'const left: { pid: number }[] = [];',
       },
     ],
-    file: 'cancel.test.ts',
+    file: 'test/crash/cancel.test.ts',
     test: 'a job whose git hangs',
   },
   {
@@ -112,7 +112,7 @@ export const ATTEMPT_DEFECTS: readonly SeededDefect[] = [
         replace: 'run.attempt = attached;\n    run.cancelled = false;',
       },
     ],
-    file: 'cancel.test.ts',
+    file: 'test/crash/cancel.test.ts',
     test: 'a wish to cancel recorded before a crash',
   },
   {
@@ -124,7 +124,7 @@ export const ATTEMPT_DEFECTS: readonly SeededDefect[] = [
         replace: '',
       },
     ],
-    file: 'cancel-race.test.ts',
+    file: 'test/crash/cancel-race.test.ts',
     test: 'a wish to cancel in the same commit',
   },
   {
@@ -136,7 +136,7 @@ export const ATTEMPT_DEFECTS: readonly SeededDefect[] = [
         replace: 'if (facts.recentInterrupts + 1 >= 1000) {',
       },
     ],
-    file: 'stranger-signals.test.ts',
+    file: 'test/crash/stranger-signals.test.ts',
     test: 'an agent that is killed every time',
   },
   {
@@ -148,7 +148,7 @@ export const ATTEMPT_DEFECTS: readonly SeededDefect[] = [
         replace: '',
       },
     ],
-    file: 'reboot.test.ts',
+    file: 'test/crash/reboot.test.ts',
     test: 'attempts of the old boot',
   },
   {
@@ -160,7 +160,7 @@ export const ATTEMPT_DEFECTS: readonly SeededDefect[] = [
         replace: 'const attempts = (await ctx.store.listLiveAttempts()).slice(0, 5);',
       },
     ],
-    file: 'hundred-agents.test.ts',
+    file: 'test/crash/hundred-agents.test.ts',
     test: '',
   },
   {
@@ -172,7 +172,7 @@ export const ATTEMPT_DEFECTS: readonly SeededDefect[] = [
         replace: "if (execErrno === 'never') {",
       },
     ],
-    file: 'bad-inputs.test.ts',
+    file: 'test/crash/bad-inputs.test.ts',
     test: 'a command that is not installed',
   },
   {
@@ -184,7 +184,7 @@ export const ATTEMPT_DEFECTS: readonly SeededDefect[] = [
         replace: "if (facts.claim === 'none') {",
       },
     ],
-    file: 'pid-namespace.test.ts',
+    file: 'test/crash/pid-namespace.test.ts',
     test: 'a keeper in a container',
   },
   {
@@ -196,7 +196,7 @@ export const ATTEMPT_DEFECTS: readonly SeededDefect[] = [
         replace: 'if (facts.keeperAlive || !facts.sameNamespace)',
       },
     ],
-    file: 'pid-namespace.test.ts',
+    file: 'test/crash/pid-namespace.test.ts',
     test: 'a container that is gone',
   },
 ];

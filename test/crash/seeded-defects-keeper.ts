@@ -11,7 +11,7 @@ export const KEEPER_DEFECTS: readonly SeededDefect[] = [
         replace: 'const keeperAlive = keeper === null;',
       },
     ],
-    file: 'kill-between-lines.test.ts',
+    file: 'test/crash/kill-between-lines.test.ts',
     test: 'one agent, its server killed',
   },
   {
@@ -23,7 +23,7 @@ export const KEEPER_DEFECTS: readonly SeededDefect[] = [
         replace: "return 'success';",
       },
     ],
-    file: 'finish-while-down.test.ts',
+    file: 'test/crash/finish-while-down.test.ts',
     test: 'agents end while the server is down',
   },
   {
@@ -35,7 +35,7 @@ export const KEEPER_DEFECTS: readonly SeededDefect[] = [
         replace: 'if (cause !== null || cause === null) return;',
       },
     ],
-    file: 'finish-while-down.test.ts',
+    file: 'test/crash/finish-while-down.test.ts',
     test: 'agents end while the server is down',
   },
   {
@@ -47,19 +47,25 @@ export const KEEPER_DEFECTS: readonly SeededDefect[] = [
         replace: 'return found !== null && !found.dead;',
       },
     ],
-    file: 'identity.test.ts',
+    file: 'test/crash/identity.test.ts',
     test: 'a pid that was given to a stranger',
+  },
+  {
+    what: 'a process is dead when its first thread is',
+    edits: [{ file: 'src/keeper/host-identity.ts', find: "(state === 'Z' && at(20) <= 1)", replace: "state === 'Z'" }],
+    file: 'src/keeper/processes.test.ts',
+    test: 'a process whose first thread has ended',
   },
   {
     what: 'a zombie counts as alive',
     edits: [
       {
         file: 'src/keeper/host-identity.ts',
-        find: "const DEAD_STATES = new Set(['Z', 'X', 'x']);",
-        replace: "const DEAD_STATES = new Set(['X', 'x']);",
+        find: "(state === 'Z' && at(20) <= 1)",
+        replace: 'false',
       },
     ],
-    file: 'identity.test.ts',
+    file: 'test/crash/identity.test.ts',
     test: 'a zombie is dead',
   },
   {
@@ -76,7 +82,7 @@ export const KEEPER_DEFECTS: readonly SeededDefect[] = [
         replace: "const DEAD_STATES = new Set(['Z', 'X', 'x', 'T']);",
       },
     ],
-    file: 'identity.test.ts',
+    file: 'test/crash/identity.test.ts',
     test: 'a stopped keeper keeps its attempt',
   },
   {
@@ -93,7 +99,7 @@ export const KEEPER_DEFECTS: readonly SeededDefect[] = [
         replace: '',
       },
     ],
-    file: 'strays.test.ts',
+    file: 'test/crash/strays.test.ts',
     test: 'the agent is killed: its tool',
   },
   {
@@ -105,7 +111,7 @@ export const KEEPER_DEFECTS: readonly SeededDefect[] = [
         replace: "if (exit === 'unknown') return 'interrupted';",
       },
     ],
-    file: 'stranger-signals.test.ts',
+    file: 'test/crash/stranger-signals.test.ts',
     test: 'signals of strangers while the server is up',
   },
   {
@@ -117,7 +123,7 @@ export const KEEPER_DEFECTS: readonly SeededDefect[] = [
         replace: "if (sum === 'never') throw new Error(`${sha256(canonicalJson(record))}`);",
       },
     ],
-    file: 'damaged-records.test.ts',
+    file: 'test/crash/damaged-records.test.ts',
     test: 'jobs with damaged records',
   },
   {
@@ -129,7 +135,7 @@ export const KEEPER_DEFECTS: readonly SeededDefect[] = [
         replace: "if (reading.kind === 'bad' && reading !== exit) return",
       },
     ],
-    file: 'damaged-records.test.ts',
+    file: 'test/crash/damaged-records.test.ts',
     test: 'jobs with damaged records',
   },
   {
@@ -141,7 +147,7 @@ export const KEEPER_DEFECTS: readonly SeededDefect[] = [
         replace: "env, detached: false, stdio: ['ignore', log, log]",
       },
     ],
-    file: 'session-kill.test.ts',
+    file: 'test/crash/session-kill.test.ts',
     test: 'the process group of the server',
   },
   {
@@ -158,7 +164,7 @@ export const KEEPER_DEFECTS: readonly SeededDefect[] = [
         replace: 'detached: false,',
       },
     ],
-    file: 'session-kill.test.ts',
+    file: 'test/crash/session-kill.test.ts',
     test: 'its terminal goes away',
   },
   {
@@ -170,7 +176,7 @@ export const KEEPER_DEFECTS: readonly SeededDefect[] = [
         replace: 'sameBoot: claim.boot !== identity.boot || claim.boot === identity.boot,',
       },
     ],
-    file: 'reboot.test.ts',
+    file: 'test/crash/reboot.test.ts',
     test: 'a stranger of the new boot',
   },
   {
@@ -183,7 +189,7 @@ export const KEEPER_DEFECTS: readonly SeededDefect[] = [
   const keeperAlive = Math.abs(Date.now() - last) > 600_000 ? false : probe.answers ||`,
       },
     ],
-    file: 'clock.test.ts',
+    file: 'test/crash/clock.test.ts',
     test: 'a clock that jumps',
   },
   {
@@ -195,7 +201,7 @@ export const KEEPER_DEFECTS: readonly SeededDefect[] = [
         replace: 'reserveExitRecord();',
       },
     ],
-    file: 'full-disk.test.ts',
+    file: 'test/crash/full-disk.test.ts',
     test: 'a full disk',
   },
 ];

@@ -11,7 +11,7 @@ export const SERVER_DEFECTS: readonly SeededDefect[] = [
         replace: "const { start, end } = range === 'whole' ? { start: 1, end: size - 1 } : range;",
       },
     ],
-    file: 'kill-between-lines.test.ts',
+    file: 'test/crash/kill-between-lines.test.ts',
     test: 'an agent of 20 lines',
   },
   {
@@ -23,7 +23,7 @@ export const SERVER_DEFECTS: readonly SeededDefect[] = [
         replace: 'ORDER BY priority DESC, queue_seq DESC LIMIT',
       },
     ],
-    file: 'queue-order.test.ts',
+    file: 'test/crash/queue-order.test.ts',
     test: 'eight jobs wait',
   },
   {
@@ -35,7 +35,7 @@ export const SERVER_DEFECTS: readonly SeededDefect[] = [
         replace: 'Math.min(claim.max, claim.hostLimit)',
       },
     ],
-    file: 'queue-order.test.ts',
+    file: 'test/crash/queue-order.test.ts',
     test: 'eight jobs wait',
   },
   {
@@ -47,7 +47,7 @@ export const SERVER_DEFECTS: readonly SeededDefect[] = [
         replace: "if (transition === 'start' || transition === 'requeue')",
       },
     ],
-    file: 'claimed-not-spawned.test.ts',
+    file: 'test/crash/claimed-not-spawned.test.ts',
     test: 'killed at attempt.after-workspace',
   },
   {
@@ -64,7 +64,7 @@ export const SERVER_DEFECTS: readonly SeededDefect[] = [
         replace: 'const states = from;',
       },
     ],
-    file: 'cancel.test.ts',
+    file: 'test/crash/cancel.test.ts',
     test: 'an agent and a tool that ignore SIGTERM',
   },
   {
@@ -76,7 +76,7 @@ export const SERVER_DEFECTS: readonly SeededDefect[] = [
         replace: '',
       },
     ],
-    file: 'cancel.test.ts',
+    file: 'test/crash/cancel.test.ts',
     test: 'a quarantined job is cancelled only',
   },
   {
@@ -88,7 +88,7 @@ export const SERVER_DEFECTS: readonly SeededDefect[] = [
         replace: '',
       },
     ],
-    file: 'cancel.test.ts',
+    file: 'test/crash/cancel.test.ts',
     test: 'held and queued jobs',
   },
   {
@@ -100,7 +100,7 @@ export const SERVER_DEFECTS: readonly SeededDefect[] = [
         replace: "database.exec('BEGIN');",
       },
     ],
-    file: 'races.test.ts',
+    file: 'test/crash/races.test.ts',
     test: 'two processes race',
   },
   {
@@ -112,7 +112,7 @@ export const SERVER_DEFECTS: readonly SeededDefect[] = [
         replace: 'return lock ?? { release: () => undefined };',
       },
     ],
-    file: 'races.test.ts',
+    file: 'test/crash/races.test.ts',
     test: 'two servers race',
   },
   {
@@ -124,7 +124,7 @@ export const SERVER_DEFECTS: readonly SeededDefect[] = [
         replace: 'if (named !== null) return named;',
       },
     ],
-    file: 'races.test.ts',
+    file: 'test/crash/races.test.ts',
     test: 'a server that is dead is not named',
   },
   {
@@ -136,7 +136,7 @@ export const SERVER_DEFECTS: readonly SeededDefect[] = [
         replace: 'offset: 0',
       },
     ],
-    file: 'stream-through-restarts.test.ts',
+    file: 'test/crash/stream-through-restarts.test.ts',
     test: 'streams and logs -f',
   },
   {
@@ -148,7 +148,7 @@ export const SERVER_DEFECTS: readonly SeededDefect[] = [
         replace: 'if (seq > 1e9) throw',
       },
     ],
-    file: 'bad-inputs.test.ts',
+    file: 'test/crash/bad-inputs.test.ts',
     test: 'a database that is gone',
   },
   {
@@ -160,7 +160,7 @@ export const SERVER_DEFECTS: readonly SeededDefect[] = [
         replace: 'if (mark.seq > last.seq) continue;\n    if (mark.seq > last.seq) {',
       },
     ],
-    file: 'bad-inputs.test.ts',
+    file: 'test/crash/bad-inputs.test.ts',
     test: 'writes that the log has lost',
   },
   {
@@ -172,7 +172,7 @@ export const SERVER_DEFECTS: readonly SeededDefect[] = [
         replace: "if (code === PRIMARY.FULL) return 'io';",
       },
     ],
-    file: 'full-disk.test.ts',
+    file: 'test/crash/full-disk.test.ts',
     test: 'a full disk',
   },
 ];
