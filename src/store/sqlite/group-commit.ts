@@ -1,6 +1,7 @@
 /**
- * Group commit: up to `MAX_GROUP` requests in one transaction, each in its own savepoint, so that one fsync serves them
- * all and one refusal spoils none. What cannot be told apart from success is never answered.
+ * Group commit: up to `MAX_GROUP` requests in one transaction, so that one fsync serves them all, and one refusal spoils
+ * none. Hardly a group has a refusal that comes after a write, so a group is first tried without savepoints; where one
+ * has, it starts over with each request in its own. What cannot be told apart from success is never answered.
  */
 import { fail } from '../../kernel/errors.ts';
 import { failpoint } from '../../kernel/failpoints.ts';
@@ -35,7 +36,7 @@ export function commitGroup(store: ReadContext, requests: Request[]): { answers:
   const session: Session = { sql, counters, jobs, attempts, at: 0, events: [] };
   try {
     begin(store);
-    const answers = requests.map((request) => runInSavepoint(store, session, request));
+    const answers = tryWithoutSavepoints(store, session, requests) ?? startOver(store, session, requests);
     if (session.events.length === 0) store.sql.run('ROLLBACK');
     else commit(store, session);
     return { answers, events: session.events };
@@ -74,27 +75,63 @@ function begin(store: ReadContext): void {
   }
 }
 
+/** Returns the answers, or null when a refusal has to be undone. */
+function tryWithoutSavepoints(store: ReadContext, session: Session, requests: Request[]): Answer[] | null {
+  const answers: Answer[] = [];
+  for (const request of requests) {
+    const writesBefore = session.sql.writes;
+    try {
+      answers.push(carryOut(session, request));
+    } catch (error) {
+      checkRefusal(store, error);
+      if (session.sql.writes !== writesBefore) return null;
+      answers.push(refuse(session, request, { error, events: session.events.length }));
+    }
+  }
+  return answers;
+}
+
+function startOver(store: ReadContext, session: Session, requests: Request[]): Answer[] {
+  rollBack(store);
+  session.events.length = 0;
+  begin(store);
+  return requests.map((request) => runInSavepoint(store, session, request));
+}
+
 function runInSavepoint(store: ReadContext, session: Session, request: Request): Answer {
-  const [id, operation, at, args] = request;
-  const { sql, counters } = session;
-  const eventsBefore = session.events.length;
-  session.at = at;
-  for (const memory of [counters, session.jobs, session.attempts]) memory.mark();
+  const { sql } = session;
+  const events = session.events.length;
   try {
     sql.run('SAVEPOINT request');
-    const result = carryOutWrite(session, operation, args);
+    const answer = carryOut(session, request);
     sql.run('RELEASE request');
-    return [id, true, result ?? null];
+    return answer;
   } catch (error) {
-    const failure = classify(error);
-    // A full disk rolls back the whole transaction; the next savepoint would commit on its own.
-    if (!sql.database.isTransaction && failure === 'request') throw new FatalError(messageOf(error), { cause: error });
-    if (failure !== 'request') escalate(error, failure);
+    checkRefusal(store, error);
     undo(store, error);
-    for (const memory of [counters, session.jobs, session.attempts]) memory.rollback();
-    session.events.length = eventsBefore;
-    return [id, false, toWire(error)];
+    return refuse(session, request, { error, events });
   }
+}
+
+function carryOut(session: Session, [id, operation, at, args]: Request): Answer {
+  session.at = at;
+  for (const memory of [session.counters, session.jobs, session.attempts]) memory.mark();
+  return [id, true, carryOutWrite(session, operation, args) ?? null];
+}
+
+/** Returns when the error concerns this request alone, with the transaction still open. */
+function checkRefusal(store: ReadContext, error: unknown): void {
+  const failure = classify(error);
+  if (failure !== 'request') escalate(error, failure);
+  // A full disk rolls back the whole transaction; the next statement would commit on its own.
+  if (!store.sql.database.isTransaction) throw new FatalError(messageOf(error), { cause: error });
+}
+
+/** Forgets what memory kept of a request, and the events since it began. */
+function refuse(session: Session, [id]: Request, { error, events }: { error: unknown; events: number }): Answer {
+  for (const memory of [session.counters, session.jobs, session.attempts]) memory.rollback();
+  session.events.length = events;
+  return [id, false, toWire(error)];
 }
 
 function undo(store: ReadContext, cause: unknown): void {

@@ -10,6 +10,8 @@ const MAX_STATEMENTS = 500;
 export class Sql {
   readonly database: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
+  /** Statements run so far that may have changed something. */
+  writes = 0;
 
   constructor(database: DatabaseSync) {
     this.database = database;
@@ -17,6 +19,7 @@ export class Sql {
 
   /** Runs a statement; returns how many rows it changed. */
   run(text: string, ...values: Value[]): number {
+    this.writes++;
     return Number(this.#prepare(text).run(...values).changes);
   }
 
