@@ -19,6 +19,10 @@ export const FAILPOINTS = [
   'workspace.after-rename',
   'workspace.before-save-ref',
   'workspace.after-save-ref',
+  // whatever is deleted
+  'removal.before-rename',
+  'removal.after-rename',
+  'removal.after-delete',
   // the server's side of an attempt
   'attempt.after-claim',
   'attempt.after-workspace',

@@ -5,8 +5,8 @@ import { endLeftovers } from '../attempts/end-leftovers.ts';
 import { RUN_FILES } from '../keeper/protocol.ts';
 import { fail } from '../kernel/errors.ts';
 import type { Job } from '../lifecycle/job.ts';
+import { finishRemovals } from '../recovery/finish-removals.ts';
 import { checkWorkspace } from '../workspace/check-workspace.ts';
-import { discardWorkspace } from '../workspace/discard-workspace.ts';
 import { diffWorkspace } from '../workspace/observe.ts';
 import type { Config } from './config.ts';
 import { runDoctor } from './doctor.ts';
@@ -54,16 +54,11 @@ export function createServices(input: {
   };
 }
 
-/** The row goes first, refused while jobs are unfinished; then the mirror, moved aside before it is deleted. */
+/** The row goes first, refused while jobs are unfinished, and says that the files are due; then the files. */
 async function removeRepository(ctx: AttemptContext, name: string): Promise<void> {
   const repository = await ctx.store.getRepository(name);
-  if (repository === null) throw fail('repository-not-found', `"${name}" is not registered`);
   await ctx.store.removeRepository(name, 'client');
-  await discardWorkspace({
-    workspaceDir: ctx.home.mirror(repository.id),
-    removalsDir: ctx.home.removals,
-    op: `${repository.id}.remove`,
-  });
+  if (repository !== null) await finishRemovals(ctx, [repository.id]);
 }
 
 /** Refuses at submission what could only fail later: an unknown agent, a bad scenario, a command that is not installed. */

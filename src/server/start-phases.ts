@@ -1,7 +1,8 @@
+import type { AttemptContext } from '../attempts/context.ts';
 import { failpoint } from '../kernel/failpoints.ts';
-import type { Log } from '../kernel/log.ts';
 import { messageOf } from '../kernel/result.ts';
 import { beginBoot } from '../recovery/boot.ts';
+import { finishRemovals } from '../recovery/finish-removals.ts';
 import type { Phase } from '../recovery/phases.ts';
 import { quarantineDamaged } from '../recovery/quarantine-damaged.ts';
 import { countDamage, recoverAttempts } from '../recovery/recover-attempts.ts';
@@ -13,9 +14,12 @@ import type { Parts } from './compose.ts';
 import { listen, type ListenAddress } from './listen.ts';
 import { removeOldTemps } from './prepare-home.ts';
 
-/** Goes on deleting what earlier servers had moved aside. */
-async function sweep(removals: string, log: Log): Promise<void> {
+/** Goes on deleting what earlier servers were told to delete, and what they had moved aside. */
+async function sweep(ctx: AttemptContext, due: readonly string[]): Promise<void> {
+  const { log } = ctx;
+  const { removals } = ctx.home;
   try {
+    await finishRemovals(ctx, due);
     const { removed, failed } = await sweepRemovals(removals);
     if (removed.length > 0) log.info(`removed ${removed.length} discarded directories`);
     for (const { name, why } of failed) log.warn(`${name} in ${removals} cannot be removed: ${why}`);
@@ -73,8 +77,9 @@ export function startPhases(parts: Parts, options: ListenAddress & { lastSignAt:
 
   const accept = async (): Promise<Record<string, number>> => {
     await parts.repositories.resumeClones();
-    // Deleting what was moved aside may take long and nobody waits for it.
-    void sweep(ctx.home.removals, log);
+    const due = await store.listRemovals();
+    // Deleting may take long and nobody waits for it.
+    void sweep(ctx, due);
     return {};
   };
 

@@ -198,6 +198,10 @@ export interface Store extends Service {
   updateRepository(name: string, patch: RepositoryPatch, actor: string): Promise<Repository>;
   /** Refused with `repository-busy` while a job of it is not terminal. */
   removeRepository(name: string, actor: string): Promise<void>;
+  /** Ids whose row is removed and whose files may still be there: a removal goes on from here after a crash. */
+  listRemovals(): Promise<string[]>;
+  /** Records that nothing of a removed id is left on disk; throws `not-found` when it was not removed. */
+  finishRemoval(id: string): Promise<void>;
 
   // jobs
   acceptJob(input: NewJob): Promise<{ job: Job; replayed: boolean }>;

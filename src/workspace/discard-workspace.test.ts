@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { isError } from '../kernel/errors.ts';
+import { crashAt } from './crash.fixture.ts';
 import { discardWorkspace, sweepRemovals } from './discard-workspace.ts';
 import { makePlace, writeFiles } from './repository.fixture.ts';
 
@@ -47,6 +48,19 @@ describe('discardWorkspace', () => {
     await discardWorkspace({ workspaceDir: place.path('ws'), removalsDir: place.path('removals'), op: 'op_1' });
     assert.deepEqual(readdirSync(place.path('removals')), []);
   });
+
+  for (const point of ['removal.before-rename', 'removal.after-rename', 'removal.after-delete'] as const) {
+    it(`killed at ${point}: never half of it under its name, and done when repeated`, async () => {
+      await using place = makePlace();
+      writeFiles(place.root, { 'ws/a': 'x', 'ws/b/c': 'x' });
+      const request = { workspaceDir: place.path('ws'), removalsDir: place.path('removals'), op: 'op_1' };
+      crashAt(point, { do: 'discardWorkspace', with: request });
+      assert.equal(existsSync(place.path('ws/b/c')), point === 'removal.before-rename');
+      assert.equal(existsSync(place.path('ws')), point === 'removal.before-rename');
+      await discardWorkspace(request);
+      assert.deepEqual([existsSync(place.path('ws')), readdirSync(place.path('removals'))], [false, []]);
+    });
+  }
 
   it('goes on where an earlier try was killed', async () => {
     await using place = makePlace();

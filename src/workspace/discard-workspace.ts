@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { makeDirectory, renameDurable, syncDirectory } from '../kernel/durable.ts';
+import { failpoint } from '../kernel/failpoints.ts';
 import { errnoOf, messageOf } from '../kernel/result.ts';
 import { checkOperation, exists, listNames, removeTree } from './remove-tree.ts';
 
@@ -19,13 +20,16 @@ export async function discardWorkspace(request: {
   await makeDirectory(removalsDir);
   if (await exists(workspaceDir)) {
     const target = join(removalsDir, `${op}~${randomBytes(6).toString('hex')}`);
+    failpoint('removal.before-rename');
     await renameDurable(workspaceDir, target);
   }
+  failpoint('removal.after-rename');
   // Earlier tries of this operation may have left more than one.
   for (const name of await listNames(removalsDir)) {
     if (name.startsWith(`${op}~`)) await removeTree(join(removalsDir, name), op);
   }
   await syncDirectory(removalsDir);
+  failpoint('removal.after-delete');
 }
 
 /**

@@ -6,9 +6,10 @@ import { FAILPOINTS, type FailpointName } from '../../src/kernel/failpoints.ts';
  * - `start`: by the second server, while it recovers a running job;
  * - `seal`: by the second server, after the first one died between an intent and its launch;
  * - `continue`: by the server, when an interrupted attempt is followed by the next;
+ * - `remove`: by the server, while it removes a repository nothing works on any more;
  * - `keeper`: by a keeper, whose server died as it launched it.
  */
-export type Occasion = 'serve' | 'start' | 'seal' | 'continue' | 'keeper';
+export type Occasion = 'serve' | 'start' | 'seal' | 'continue' | 'remove' | 'keeper';
 
 export interface Plan {
   point: FailpointName;
@@ -42,6 +43,7 @@ const SAMPLE: readonly FailpointName[] = [
   'attempt.after-launch',
   'attempt.before-settle',
   'attempt.before-seal',
+  'removal.before-rename',
   'workspace.after-save-ref',
   'keeper.after-agent-record',
   'keeper.after-exit-record',
@@ -62,6 +64,7 @@ export function listPlans(size: 'sample' | 'all'): Plan[] {
 function occasionOf(point: FailpointName): Occasion {
   const special = OCCASIONS[point];
   if (special !== undefined) return special;
+  if (point.startsWith('removal.')) return 'remove';
   if (point.startsWith('keeper.')) return 'keeper';
   return point.startsWith('recovery.') ? 'start' : 'serve';
 }

@@ -4,6 +4,7 @@
  * acknowledged, which must work too. What agents did is witnessed outside the home.
  */
 import assert from 'node:assert/strict';
+import { readdir } from 'node:fs/promises';
 import { test } from 'node:test';
 import { scanProcesses, signalProcess } from '../../src/keeper/processes.ts';
 import { until, within } from '../support/poll.ts';
@@ -24,6 +25,7 @@ for (const plan of listPlans(size)) {
     await crashAt(world, plan, known);
     await world.start();
     await checkAcknowledged(world, known);
+    if (plan.occasion === 'remove') await checkRemoved(world);
     await submitMissing(world, known);
     for (const job of known) await checkCompleted(world, job, plan);
     await checkInvariants(world);
@@ -64,6 +66,12 @@ async function crashAt(world: World, plan: Plan, known: Acknowledged): Promise<v
       await submitAll(world, known);
       await awaitOutput(world, known, 'a');
       await killAgent(world, 'a');
+      break;
+    case 'remove':
+      await world.start({ failpoints: fatal });
+      await submitAll(world, known);
+      for (const job of known.values()) await world.awaitState(job.id, 'completed');
+      await assert.rejects(world.api('DELETE', '/v1/repositories/demo'));
       break;
     case 'keeper':
       // The server dies as it has launched its first keeper; the keeper goes on alone to its own point.
@@ -121,6 +129,15 @@ async function checkAcknowledged(world: World, known: Acknowledged): Promise<voi
   for (const job of known.values()) assert.equal((await world.getJob(job.id)).number, job.number);
   const listed = (await world.api('GET', '/v1/jobs')).body as { items: JobView[] };
   assert.ok(listed.items.length <= JOBS.length, `there are ${listed.items.length} jobs`);
+}
+
+/** The repository is gone with all its files, and may be registered anew. */
+async function checkRemoved(world: World): Promise<void> {
+  assert.equal((await world.api('GET', '/v1/repositories/demo')).status, 404);
+  const { repos, removals } = world.home;
+  await until('its files are gone', async () => [...(await readdir(repos)), ...(await readdir(removals))].length === 0);
+  await world.register();
+  await world.awaitState((await world.submitShell('true')).id, 'completed');
 }
 
 async function submitMissing(world: World, known: Acknowledged): Promise<void> {

@@ -178,7 +178,7 @@ CREATE TABLE tombstones (
   subject TEXT PRIMARY KEY,
   head TEXT NOT NULL,
   removed_at INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
+, cleared_at INTEGER) STRICT, WITHOUT ROWID;
 
 CREATE INDEX attempts_interrupted ON attempts (job_id, ended_at) WHERE state = 'interrupted';
 
@@ -201,3 +201,5 @@ CREATE INDEX jobs_live ON jobs (number) WHERE finished_at IS NULL;
 CREATE INDEX jobs_queue ON jobs (priority DESC, queue_seq) WHERE state = 'queued';
 
 CREATE INDEX jobs_repository ON jobs (repository, number);
+
+CREATE INDEX tombstones_uncleared ON tombstones (subject) WHERE cleared_at IS NULL;

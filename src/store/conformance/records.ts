@@ -29,6 +29,11 @@ export function testRecords(open: OpenHarness): void {
       await store.removeRepository('lib', 'local');
       assert.equal(await store.getRepository('lib'), null);
       await rejectsWith('repository-not-found', store.removeRepository('lib', 'local'));
+      assert.deepEqual(await store.listRemovals(), [added.id], 'its files are due');
+      await store.finishRemoval(added.id);
+      await store.finishRemoval(added.id);
+      assert.deepEqual(await store.listRemovals(), []);
+      await rejectsWith('not-found', store.finishRemoval('repo_none'));
       const again = await store.addRepository(input);
       assert.notEqual(again.id, added.id);
     }));

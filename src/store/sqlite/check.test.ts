@@ -18,6 +18,7 @@ async function fillAt(path: string): Promise<Subjects> {
   await store.addRepository(newRepository());
   await store.addRepository(newRepository({ name: 'gone' }));
   await store.removeRepository('gone', 'local');
+  for (const id of await store.listRemovals()) await store.finishRemoval(id);
   await store.recordBoot(newBoot('boot_1'));
   const ended = await accept(store, { prompt: 'first' });
   await completeNext(store);

@@ -21,6 +21,7 @@ import type { OpenDatabase } from './open.ts';
 import { addRepository, getRepository, listRepositories, removeRepository, updateRepository } from './repositories.ts';
 import type { Session } from './session.ts';
 import { addToken, listTokens, revokeToken } from './tokens.ts';
+import { finishRemoval, listRemovals } from './tombstones.ts';
 import type { Operation } from './wire.ts';
 import { readStats, type Timings } from './stats.ts';
 
@@ -33,6 +34,7 @@ type WriteOperation =
   | 'addRepository'
   | 'updateRepository'
   | 'removeRepository'
+  | 'finishRemoval'
   | 'acceptJob'
   | 'moveJob'
   | 'noteJob'
@@ -54,6 +56,7 @@ const writes: { [K in WriteOperation]: Carry<K, Session> } = {
   addRepository,
   updateRepository,
   removeRepository,
+  finishRemoval,
   acceptJob,
   moveJob,
   noteJob,
@@ -78,6 +81,7 @@ export interface ReadContext extends OpenDatabase {
 const reads: { [K in ReadOperation]: Carry<K, ReadContext> } = {
   getRepository,
   listRepositories,
+  listRemovals,
   getJob,
   findJob,
   getPrompt,

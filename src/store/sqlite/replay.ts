@@ -70,6 +70,8 @@ export function foldEvent(fold: Fold, event: StoredEvent): void {
   const key = keyOf(noun, event, data);
   const name = `${noun} ${key}`;
   const before = fold.rows.get(name)?.record ?? null;
+  // Its files are gone as well: nothing of the row.
+  if (verb === 'clear') return;
   if (verb === 'remove' || verb === 'release') {
     fold.rows.delete(name);
     if (verb === 'remove') fold.removed = true;

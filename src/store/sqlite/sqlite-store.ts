@@ -50,6 +50,8 @@ export function openSqliteStore(options: SqliteStoreOptions): Store {
     listRepositories: call('listRepositories'),
     updateRepository: call('updateRepository'),
     removeRepository: call('removeRepository'),
+    listRemovals: call('listRemovals'),
+    finishRemoval: call('finishRemoval'),
     acceptJob: call('acceptJob'),
     getJob: call('getJob'),
     findJob: call('findJob'),
