@@ -2,6 +2,7 @@ import { backoffMs, delay } from '../kernel/backoff.ts';
 import { ERRORS, fail, HoldfastError, isError, type ErrorCode } from '../kernel/errors.ts';
 import { messageOf } from '../kernel/result.ts';
 import type { ServerAddress } from './address.ts';
+import { watchHealth } from './health-watch.ts';
 
 /** One call to the server. */
 export interface Call {
@@ -111,7 +112,8 @@ async function fetchOrFail(request: { url: URL; call: Call; address: ServerAddre
   if (call.idempotencyKey !== undefined) headers.set('idempotency-key', call.idempotencyKey);
   if (call.body !== undefined) headers.set('content-type', 'application/json');
   const timeoutMs = call.timeoutMs === undefined ? TIMEOUT_MS : call.timeoutMs;
-  const signals = [call.signal, timeoutMs === null ? undefined : AbortSignal.timeout(timeoutMs)];
+  const health = watchHealth(address.url);
+  const signals = [call.signal, health.signal, timeoutMs === null ? undefined : AbortSignal.timeout(timeoutMs)];
   try {
     return await fetch(url, {
       method: call.method ?? 'GET',
@@ -123,15 +125,21 @@ async function fetchOrFail(request: { url: URL; call: Call; address: ServerAddre
     });
   } catch (error) {
     if (call.signal?.aborted === true) throw call.signal.reason;
-    throw unreachable({ url: address.url, error, timeoutMs });
+    throw unreachable(address.url, error);
+  } finally {
+    health.stop();
   }
 }
 
-function unreachable(what: { url: string; error: unknown; timeoutMs: number | null }): HoldfastError {
-  const { url, error, timeoutMs } = what;
-  if (error instanceof Error && error.name === 'TimeoutError') {
-    return fail('server-unreachable', `${url} took the call but did not answer within ${(timeoutMs ?? 0) / 1000} s`, {
-      hint: 'Look at the server log; a server that hangs is replaced with `holdfast serve --takeover`.',
+/** Whether an answer, or its cause, was waited for in vain. */
+export function isTimeout(error: unknown): boolean {
+  return error instanceof Error && error.name === 'TimeoutError';
+}
+
+function unreachable(url: string, error: unknown): HoldfastError {
+  if (isTimeout(error)) {
+    return fail('server-unreachable', `${url} took the call but does not answer: it hangs, or was stopped`, {
+      hint: '`holdfast server status` says which; `holdfast serve --takeover` replaces a server that hangs.',
       cause: error,
     });
   }
@@ -187,6 +195,8 @@ function mayRepeat(input: { call: Call; error: unknown; attempt: number; started
   const { call, error, attempt, started } = input;
   if (isError(error, 'not-ready')) return performance.now() - started < RECOVERING_MS;
   if (!isError(error, 'server-unreachable') || attempt >= TRIES) return false;
+  // What hangs would only be waited for once more.
+  if (isTimeout(error.cause)) return false;
   // Without a cause nothing was tried: the home names no server, and asking again would not change that.
   if (error.cause === undefined) return false;
   return (call.method ?? 'GET') === 'GET' || call.idempotencyKey !== undefined;

@@ -1,5 +1,6 @@
 import { isError } from '../kernel/errors.ts';
 import { readServerFile } from './address.ts';
+import { isTimeout } from './client.ts';
 import type { Context } from './shell.ts';
 
 /**
@@ -14,7 +15,7 @@ export async function ensureServer(context: Context): Promise<void> {
       return;
     } catch (error) {
       // A server that hangs took the call: starting another would only meet its lock. Its own message says what to do.
-      if (!isError(error, 'server-unreachable') || isTimeout(error)) throw error;
+      if (!isError(error, 'server-unreachable') || isTimeout(error.cause)) throw error;
     }
   }
   const { startDetachedServer } = await import('../server/detach.ts');
@@ -23,8 +24,4 @@ export async function ensureServer(context: Context): Promise<void> {
   const { url, pid } = await startDetachedServer({ home, env: shell.env, signal: shell.interrupted });
   terminal.live(null);
   terminal.message(`started a server at ${url} (pid ${pid}); it stays: stop it with \`holdfast server stop\``);
-}
-
-function isTimeout(error: Error): boolean {
-  return error.cause instanceof Error && error.cause.name === 'TimeoutError';
 }

@@ -116,6 +116,12 @@ export function isAlive(identity: ProcessIdentity): boolean {
   return found !== null && found.start === identity.start && !found.dead;
 }
 
+/** Whether this very process lives and is held by a signal or a debugger. */
+export function isStopped(identity: ProcessIdentity): boolean {
+  const found = readProcess(identity.pid);
+  return found !== null && found.start === identity.start && /^[Tt]$/.test(found.state);
+}
+
 /** Returns the identity of the calling process. */
 export function readOwnIdentity(): ProcessIdentity {
   const own = readProcess(process.pid);

@@ -4,7 +4,7 @@
  */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isAlive, type ProcessIdentity } from '../keeper/host-identity.ts';
+import { isAlive, isStopped, type ProcessIdentity } from '../keeper/host-identity.ts';
 import { endStrays, signalProcess } from '../keeper/processes.ts';
 import { RUN_FILES, type Claim, type Sealed } from '../keeper/protocol.ts';
 import { delay } from '../kernel/backoff.ts';
@@ -20,12 +20,16 @@ const POLL_MS = 25;
 /** A server named by its home, and whether that very process lives. */
 export interface FoundServer extends ServerInfo {
   alive: boolean;
+  /** A signal (SIGSTOP, a terminal's Ctrl-Z) holds it: it takes calls and answers none. */
+  stopped: boolean;
 }
 
 /** Returns the server the home names, or null when it names none. `alive` is about the process, not its port. */
 export async function findServerProcess(home: string): Promise<FoundServer | null> {
   const info = await readServer(home);
-  return info === null ? null : { ...info, alive: isAlive(info) };
+  if (info === null) return null;
+  const alive = isAlive(info);
+  return { ...info, alive, stopped: alive && isStopped(info) };
 }
 
 /** Returns what the home says of its server, or null when it names none. Throws `home-unusable` when it cannot be read. */

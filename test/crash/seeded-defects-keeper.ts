@@ -78,8 +78,8 @@ export const KEEPER_DEFECTS: readonly SeededDefect[] = [
       },
       {
         file: 'src/keeper/host-identity.ts',
-        find: "const DEAD_STATES = new Set(['Z', 'X', 'x']);",
-        replace: "const DEAD_STATES = new Set(['Z', 'X', 'x', 'T']);",
+        find: "const GONE_STATES = new Set(['X', 'x']);",
+        replace: "const GONE_STATES = new Set(['X', 'x', 'T']);",
       },
     ],
     file: 'test/crash/identity.test.ts',

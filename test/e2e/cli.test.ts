@@ -5,6 +5,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { isAlive } from '../../src/keeper/host-identity.ts';
+import { signalProcess } from '../../src/keeper/processes.ts';
 import { readServerFile } from '../../src/server/server-file.ts';
 import { until } from '../support/poll.ts';
 import { git } from '../support/repository.ts';
@@ -72,6 +73,31 @@ test('a follower goes on through two kills of the server without losing or repea
   assert.equal(await readFile(String(job['outputFile']), 'utf8'), lines(40));
   const report = await run(world, ['recovery', 'report']);
   assert.match(report.stdout, /previous stop: crash[^]*job 1 reattached[^]*RUNNING/);
+});
+
+test('a stopped server is told of within seconds by every command, and goes on where it was', async () => {
+  await using world = await World.create();
+  await world.start();
+  await world.register();
+  assert.ok(world.server !== null);
+  signalProcess(world.server.identity, 'SIGSTOP');
+  const [status, jobs, submit, begin] = await Promise.all([
+    run(world, ['server', 'status']),
+    run(world, ['jobs']),
+    run(world, ['run', '--repo', 'demo', '--', 'true']),
+    run(world, ['server', 'start']),
+  ]);
+  assert.equal(status.code, 6);
+  assert.match(status.stdout, /stopped by a signal; `kill -CONT \d+` lets it go on/);
+  for (const result of [jobs, submit]) {
+    assert.equal(result.code, 6, result.stderr);
+    assert.match(result.stderr, /does not answer: it hangs, or was stopped[^]*--takeover/);
+    assert.doesNotMatch(result.stderr, /trying again/);
+  }
+  assert.match(begin.stderr, /a server runs already at .*: stopped by a signal/);
+  signalProcess(world.server.identity, 'SIGCONT');
+  const after = await run(world, ['jobs', '--json']);
+  assert.deepEqual([after.code, parse(after)['items']], [0, []], 'what was refused was not accepted');
 });
 
 test('Ctrl-C detaches from a job and says how to come back; the job goes on', async () => {

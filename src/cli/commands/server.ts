@@ -3,6 +3,8 @@ import type { Command } from 'commander';
 import type { VersionView } from '../../api/contract.ts';
 import { fail, isError } from '../../kernel/errors.ts';
 import { messageOf } from '../../kernel/result.ts';
+import type { FoundServer } from '../../server/control.ts';
+import { isTimeout } from '../client.ts';
 import type { Call, Runtime } from '../command.ts';
 import type { Context } from '../shell.ts';
 import { renderFields } from '../table.ts';
@@ -62,7 +64,8 @@ async function startServer(call: Call<StartOptions>): Promise<void> {
   if (found?.alive === true) {
     const status = await readStatus(call);
     if (terminal.json) return terminal.document(status);
-    return terminal.message(`a server runs already at ${found.url} (pid ${found.pid})`);
+    const state = status.ready ? '' : `: ${status.phase}`;
+    return terminal.message(`a server runs already at ${found.url} (pid ${found.pid})${state}`);
   }
   const { startDetachedServer } = await import('../../server/detach.ts');
   terminal.live('starting a server…');
@@ -129,6 +132,8 @@ async function readStatus(context: Context): Promise<Status> {
   };
   if (known !== null && !known.alive) return { ...status, pid: null };
   if (known === null && !remote) return status;
+  if (known?.stopped === true)
+    return { ...status, phase: `stopped by a signal; \`kill -CONT ${known.pid}\` lets it go on` };
   try {
     const version = await client.get<VersionView>('/v1/version');
     const { url } = await client.address();
@@ -143,13 +148,12 @@ async function readStatus(context: Context): Promise<Status> {
     }
   } catch (error) {
     if (!isError(error, 'server-unreachable')) throw error;
-    return { ...status, phase: `not answering (${messageOf(error)})` };
+    const why = isTimeout(error.cause) ? 'it hangs' : messageOf(error);
+    return { ...status, phase: `not answering (${why})` };
   }
 }
 
-async function findLocal(
-  home: string,
-): Promise<{ url: string; pid: number; bootId: string; version: string; alive: boolean } | null> {
+async function findLocal(home: string): Promise<FoundServer | null> {
   const { findServerProcess } = await import('../../server/control.ts');
   return findServerProcess(home);
 }
