@@ -161,6 +161,7 @@ function makeServices(store: Store, home: Home, options: StartOptions): Services
     diffJob: (job) => readFile(join(home.job(job.id), 'diff'), 'utf8').catch(() => ''),
     outputPath: (attempt, stream) => join(run(attempt), stream === 'stdout' ? 'output' : 'stderr'),
     sentinelPath: (attempt) => join(run(attempt), 'sentinel.json'),
+    isStalled: async () => false,
     watchOutput(attempt, _stream, onGrowth) {
       const watcher = watch(run(attempt), onGrowth);
       return () => watcher.close();

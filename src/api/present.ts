@@ -31,8 +31,8 @@ export function presentRepository(repository: Repository): RepositoryView {
   };
 }
 
-/** Returns the view of an attempt whose output lies at `outputFile`. */
-export function presentAttempt(attempt: Attempt, outputFile: string): AttemptView {
+/** Returns the view of an attempt, with what its row does not hold. */
+export function presentAttempt(attempt: Attempt, facts: { outputFile: string; stalled: boolean }): AttemptView {
   return {
     id: attempt.id,
     jobId: attempt.jobId,
@@ -52,7 +52,8 @@ export function presentAttempt(attempt: Attempt, outputFile: string): AttemptVie
     exitSignal: attempt.exitSignal,
     stoppedBy: attempt.stoppedBy,
     outputBytes: attempt.outputBytes,
-    outputFile,
+    outputFile: facts.outputFile,
+    stalled: facts.stalled,
     evidenceLevel: attempt.evidenceLevel,
     note: attempt.note,
     intendedAt: showTime(attempt.intendedAt),

@@ -57,6 +57,8 @@ export interface Services {
   outputPath(attempt: AttemptRef, stream: 'stdout' | 'stderr'): string;
   /** Absolute path of the heartbeat file of an attempt; it may not exist yet. */
   sentinelPath(attempt: AttemptRef): string;
+  /** Whether the keeper of a running attempt lives and gives no sign of it. */
+  isStalled(attempt: Attempt): Promise<boolean>;
   /** Calls back whenever the file of this attempt's stream may have grown; returns the way to stop. */
   watchOutput(attempt: Attempt, stream: 'stdout' | 'stderr', onGrowth: () => void): () => void;
   /** The report of this start while it runs and after. */

@@ -11,23 +11,27 @@ const PATIENCE_MS = 3000;
 export function watchHealth(url: string, patienceMs = PATIENCE_MS): { signal: AbortSignal; stop: () => void } {
   const hung = new AbortController();
   const stopped = new AbortController();
-  void watch({ url, patienceMs, stopped: stopped.signal }).then((isHealthy) => {
-    if (!isHealthy) hung.abort(new DOMException(`no answer within ${(2 * patienceMs) / 1000} s`, 'TimeoutError'));
-  });
+  void watch({ url, patienceMs, stopped: stopped.signal, hung });
   return { signal: hung.signal, stop: () => stopped.abort() };
 }
 
-/** Returns true once stopped, false when the server hangs. */
-async function watch(what: { url: string; patienceMs: number; stopped: AbortSignal }): Promise<boolean> {
-  const { url, patienceMs, stopped } = what;
-  for (;;) {
+async function watch(what: {
+  url: string;
+  patienceMs: number;
+  stopped: AbortSignal;
+  hung: AbortController;
+}): Promise<void> {
+  const { url, patienceMs, stopped, hung } = what;
+  while (!stopped.aborted) {
     try {
       await delay(patienceMs, stopped);
       const signal = AbortSignal.any([stopped, AbortSignal.timeout(patienceMs)]);
       const answer = await fetch(`${url}/healthz`, { signal, redirect: 'error' });
       await answer.body?.cancel();
     } catch {
-      return stopped.aborted;
+      if (stopped.aborted) return;
+      hung.abort(new DOMException(`no answer within ${(2 * patienceMs) / 1000} s`, 'TimeoutError'));
+      return;
     }
   }
 }

@@ -63,6 +63,7 @@ const attempt: AttemptView = {
   stoppedBy: null,
   outputBytes: 2048,
   outputFile: '/h/jobs/job_1/attempts/1/output',
+  stalled: false,
   evidenceLevel: 'token',
   note: HOSTILE,
   intendedAt: '2026-03-01T11:51:00.000Z',

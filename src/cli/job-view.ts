@@ -190,7 +190,12 @@ function renderAttempts(attempts: readonly AttemptView[], view: View): string {
     exitText(attempt),
     formatBytes(attempt.outputBytes),
     attempt.evidenceLevel ?? '–',
-    [attempt.verdict, attempt.stoppedBy === null ? null : `stopped by ${attempt.stoppedBy}`, attempt.note]
+    [
+      attempt.stalled ? 'stalled: its keeper gives no sign of life' : null,
+      attempt.verdict,
+      attempt.stoppedBy === null ? null : `stopped by ${attempt.stoppedBy}`,
+      attempt.note,
+    ]
       .filter((part) => part !== null)
       .map(cleanLine)
       .join(', '),

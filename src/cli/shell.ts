@@ -1,3 +1,4 @@
+import { fail } from '../kernel/errors.ts';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
@@ -72,4 +73,12 @@ export function makeContext(input: { shell: Shell; options: GlobalOptions; tail:
 
 function given(value: string | undefined): string | undefined {
   return value === '' ? undefined : value;
+}
+
+/** Throws `bad-usage` when the user pointed at a server by address: that one is not managed from here. */
+export function refuseRemote(context: Context): void {
+  if (!context.remote) return;
+  throw fail('bad-usage', 'a server at a given address is not managed from here', {
+    hint: 'Leave out --url and HOLDFAST_URL to mean the server of the home.',
+  });
 }

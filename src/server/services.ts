@@ -11,6 +11,7 @@ import { diffWorkspace } from '../workspace/observe.ts';
 import type { Config } from './config.ts';
 import { runDoctor } from './doctor.ts';
 import { findProgram } from './find-program.ts';
+import { isStalled } from './is-stalled.ts';
 import type { Metrics } from './metrics.ts';
 import type { RepositoryKeeper } from './repositories.ts';
 import type { ServerState } from './state.ts';
@@ -47,6 +48,7 @@ export function createServices(input: {
     outputPath: (attempt, stream) =>
       join(runDirectory(attempt), stream === 'stdout' ? RUN_FILES.output : RUN_FILES.stderr),
     sentinelPath: (attempt) => join(runDirectory(attempt), RUN_FILES.sentinel),
+    isStalled: (attempt) => isStalled(ctx, attempt),
     watchOutput: (attempt, _stream, onGrowth) => watchRunDirectory(runDirectory(attempt), onGrowth),
     currentReport: () => state.report,
     doctor: (options) => runDoctor(ctx, options),

@@ -60,7 +60,10 @@ test(
     await using world = await World.create();
     const { job, attempt } = await startTwice(world);
     const keeper = keeperOf(attempt);
+    const isStalled = async (): Promise<unknown> => (await world.getAttempts(job.id))[0]?.stalled;
+    assert.equal(await isStalled(), false);
     signalProcess(keeper, 'SIGSTOP');
+    await until('it is shown as stalled', isStalled);
     await world.kill();
     await world.start();
     const finding = (await world.readReport()).jobs[0];
@@ -69,6 +72,7 @@ test(
     await until('the agent has ended', async () => (await readEnds(world)).length === 1);
     await sleep(OBSERVED_MS);
     assert.deepEqual([(await world.getJob(job.id)).state, (await readStarts(world)).length], ['running', 1]);
+    assert.equal(await isStalled(), true);
     signalProcess(keeper, 'SIGCONT');
     const ended = await world.awaitState(job.id, 'failed', 'completed');
     assert.deepEqual([ended.state, ended.exitCode, ended.attempts], ['failed', 4, 1]);

@@ -27,6 +27,9 @@ export const attemptSchema = z
     stoppedBy: z.string().nullable(),
     outputBytes: z.int(),
     outputFile: z.string(),
+    stalled: z
+      .boolean()
+      .meta({ description: 'Its keeper lives and gives no sign of it: stopped, or its heartbeat is overdue.' }),
     evidenceLevel: z.enum(['cgroup', 'token']).nullable(),
     note: z.string().nullable(),
     intendedAt: timeSchema,

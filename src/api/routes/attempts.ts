@@ -1,10 +1,12 @@
 import { fail } from '../../kernel/errors.ts';
+import type { Attempt } from '../../lifecycle/attempt.ts';
 import { jobOf, type Api, type RouteContext } from '../api.ts';
-import { attemptPageSchema, attemptParamsSchema, attemptSchema } from '../contract/attempt.ts';
+import { attemptPageSchema, attemptParamsSchema, attemptSchema, type AttemptView } from '../contract/attempt.ts';
 import { DEFAULT_PAGE, jobParamsSchema, noQuerySchema } from '../contract/common.ts';
 import { eventPageSchema, timelineQuerySchema } from '../contract/event.ts';
 import { decodeCursor, encodeCursor } from '../cursor.ts';
 import { presentAttempt, presentEvent } from '../present.ts';
+import type { Services } from '../services.ts';
 
 const tags = ['jobs'];
 
@@ -25,8 +27,7 @@ export function addAttemptRoutes(app: Api, { services }: RouteContext): void {
     },
     async (request) => {
       const attempts = await store.listAttempts(jobOf(request).id);
-      const items = attempts.map((attempt) => presentAttempt(attempt, services.outputPath(attempt, 'stdout')));
-      return { items, nextCursor: null };
+      return { items: await Promise.all(attempts.map((attempt) => viewAttempt(services, attempt))), nextCursor: null };
     },
   );
 
@@ -45,7 +46,7 @@ export function addAttemptRoutes(app: Api, { services }: RouteContext): void {
       const job = jobOf(request);
       const attempt = await store.getAttempt(job.id, request.params.number);
       if (attempt === null) throw fail('not-found', `job ${job.number} has no attempt ${request.params.number}`);
-      return presentAttempt(attempt, services.outputPath(attempt, 'stdout'));
+      return viewAttempt(services, attempt);
     },
   );
 
@@ -69,4 +70,9 @@ export function addAttemptRoutes(app: Api, { services }: RouteContext): void {
       return { items, nextCursor: events.length > limit && last ? encodeCursor('timeline', last.seq) : null };
     },
   );
+}
+
+async function viewAttempt(services: Services, attempt: Attempt): Promise<AttemptView> {
+  const stalled = await services.isStalled(attempt);
+  return presentAttempt(attempt, { outputFile: services.outputPath(attempt, 'stdout'), stalled });
 }

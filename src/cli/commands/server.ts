@@ -1,12 +1,13 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { VersionView } from '../../api/contract.ts';
-import { fail, isError } from '../../kernel/errors.ts';
+import { isError } from '../../kernel/errors.ts';
 import { messageOf } from '../../kernel/result.ts';
 import type { FoundServer } from '../../server/control.ts';
 import { isTimeout } from '../client.ts';
 import type { Call, Runtime } from '../command.ts';
-import type { Context } from '../shell.ts';
+import { refuseRemote, type Context } from '../shell.ts';
+import { registerInstallService } from './install-service.ts';
 import { renderFields } from '../table.ts';
 import { wholeNumber } from '../words.ts';
 
@@ -28,7 +29,7 @@ interface Status {
   home: string;
 }
 
-/** Adds `server start|stop|status`: the detached server of this home. */
+/** Adds `server start|stop|status|install-service`: the detached server of this home. */
 export function registerServer(program: Command, runtime: Runtime): void {
   const server = program
     .command('server')
@@ -47,13 +48,7 @@ export function registerServer(program: Command, runtime: Runtime): void {
     .command('status')
     .description('Tell whether a server runs here and accepts work; exit code 6 if not.');
   runtime.handle(status, printStatus);
-}
-
-function refuseRemote(context: Context): void {
-  if (!context.remote) return;
-  throw fail('bad-usage', 'a server at a given address is not managed from here', {
-    hint: 'Leave out --url and HOLDFAST_URL to mean the server of the home.',
-  });
+  registerInstallService(server, runtime);
 }
 
 async function startServer(call: Call<StartOptions>): Promise<void> {
