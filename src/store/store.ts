@@ -181,6 +181,20 @@ export interface TokenRow {
   sha256: string;
   createdAt: number;
   revokedAt: number | null;
+  /** Account whose login made it; null for a token made by hand. */
+  accountId: string | null;
+  /** When it stops to count; null for one that does not. */
+  expiresAt: number | null;
+}
+
+/** A person or program that logs in with a name and a password. */
+export interface Account {
+  id: string;
+  name: string;
+  /** Of the password's salted hash, which nothing but `findAccount` gives away. */
+  secretSha256: string;
+  createdAt: number;
+  revokedAt: number | null;
 }
 
 export interface StoreCheck {
@@ -279,6 +293,20 @@ export interface Store extends Service {
   addToken(token: { name: string; sha256: string }): Promise<TokenRow>;
   listTokens(): Promise<TokenRow[]>;
   revokeToken(id: string): Promise<TokenRow>;
+  /** By the hash of the token, whether or not it still counts; null when there is none. */
+  findToken(sha256: string): Promise<TokenRow | null>;
+
+  // accounts
+  /** Throws `already-exists` while an account of this name is not revoked. */
+  addAccount(account: { name: string; secret: string; actor: string }): Promise<Account>;
+  /** All of them, oldest first, revoked ones too. */
+  listAccounts(): Promise<Account[]>;
+  /** The account that may log in under this name, with its secret; null when there is none. */
+  findAccount(name: string): Promise<{ account: Account; secret: string } | null>;
+  /** Revokes it with all its tokens and forgets its secret; a revoked one keeps its time. Throws `not-found`. */
+  revokeAccount(id: string, actor: string): Promise<Account>;
+  /** Adds the token of a login and drops tokens that have expired. Throws `unauthorised` for a revoked account. */
+  addLogin(login: { accountId: string; sha256: string; expiresAt: number }): Promise<TokenRow>;
 
   // integrity
   /**

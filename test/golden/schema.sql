@@ -1,3 +1,17 @@
+CREATE TABLE account_secrets (
+  account_id TEXT PRIMARY KEY REFERENCES accounts (id),
+  secret TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE accounts (
+  id TEXT PRIMARY KEY,
+  name TEXT NOT NULL,
+  secret_sha256 TEXT NOT NULL CHECK (length(secret_sha256) = 64),
+  created_at INTEGER NOT NULL,
+  revoked_at INTEGER,
+  head TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE attempts (
   job_id TEXT NOT NULL REFERENCES jobs (id),
   number INTEGER NOT NULL CHECK (number >= 1),
@@ -172,13 +186,15 @@ CREATE TABLE tokens (
   created_at INTEGER NOT NULL,
   revoked_at INTEGER,
   head TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
+, account_id TEXT REFERENCES accounts (id), expires_at INTEGER) STRICT, WITHOUT ROWID;
 
 CREATE TABLE tombstones (
   subject TEXT PRIMARY KEY,
   head TEXT NOT NULL,
   removed_at INTEGER NOT NULL
 , cleared_at INTEGER) STRICT, WITHOUT ROWID;
+
+CREATE UNIQUE INDEX accounts_name ON accounts (name) WHERE revoked_at IS NULL;
 
 CREATE INDEX attempts_interrupted ON attempts (job_id, ended_at) WHERE state = 'interrupted';
 
@@ -201,5 +217,9 @@ CREATE INDEX jobs_live ON jobs (number) WHERE finished_at IS NULL;
 CREATE INDEX jobs_queue ON jobs (priority DESC, queue_seq) WHERE state = 'queued';
 
 CREATE INDEX jobs_repository ON jobs (repository, number);
+
+CREATE INDEX tokens_account ON tokens (account_id) WHERE account_id IS NOT NULL;
+
+CREATE INDEX tokens_expiry ON tokens (expires_at) WHERE expires_at IS NOT NULL;
 
 CREATE INDEX tombstones_uncleared ON tombstones (subject) WHERE cleared_at IS NULL;

@@ -4,6 +4,9 @@ import { KEPT_BOOTS, type RecoveryReport } from '../../lifecycle/report.ts';
 import { accept, completeNext, newBoot, newRepository, withStore, type OpenHarness } from './fixtures.ts';
 import { rejectsWith } from './rejects.ts';
 
+/** A moment no test reaches. */
+const FAR = 8_000_000_000_000;
+
 /** Repositories, locks, starts and tokens. */
 export function testRecords(open: OpenHarness): void {
   it('registers, changes and removes a repository', () =>
@@ -130,6 +133,41 @@ export function testRecords(open: OpenHarness): void {
       assert.deepEqual(await store.revokeToken(token.id), revoked);
       assert.deepEqual(await store.listTokens(), [revoked]);
       await rejectsWith('not-found', store.revokeToken('tok_none'));
+      assert.deepEqual(await store.findToken('c'.repeat(64)), revoked);
+      assert.equal(await store.findToken('d'.repeat(64)), null);
+    }));
+
+  it('keeps accounts whose secret no event tells, and ends their logins with them', () =>
+    withStore(open, async ({ store }) => {
+      const account = await store.addAccount({ name: 'ann', secret: 'SECRET-1', actor: 'local' });
+      await rejectsWith('already-exists', store.addAccount({ name: 'ann', secret: 'x', actor: 'local' }));
+      assert.deepEqual(await store.findAccount('ann'), { account, secret: 'SECRET-1' });
+      assert.equal(await store.findAccount('Ann'), null);
+      const login = { accountId: account.id, sha256: 'e'.repeat(64), expiresAt: FAR };
+      const token = await store.addLogin(login);
+      assert.deepEqual([token.name, token.accountId, token.expiresAt], ['ann', account.id, login.expiresAt]);
+      const revoked = await store.revokeAccount(account.id, 'local');
+      assert.deepEqual(await store.revokeAccount(account.id, 'local'), revoked);
+      assert.ok((await store.findToken(token.sha256))?.revokedAt !== null, 'its login ended with it');
+      assert.equal(await store.findAccount('ann'), null);
+      await rejectsWith('unauthorised', store.addLogin({ ...login, sha256: 'f'.repeat(64) }));
+      await rejectsWith('not-found', store.revokeAccount('acc_none', 'local'));
+      const second = await store.addAccount({ name: 'ann', secret: 'SECRET-2', actor: 'local' });
+      assert.deepEqual(await store.listAccounts(), [revoked, second], 'the name is free again');
+      assert.doesNotMatch(JSON.stringify(await store.listEvents({ after: 0, limit: 100 })), /SECRET/);
+      assert.deepEqual((await store.checkLive()).corrupt, []);
+      assert.deepEqual((await store.checkDeep()).corrupt, []);
+    }));
+
+  it('drops expired logins at the next one', () =>
+    withStore(open, async ({ store }) => {
+      const { id: accountId } = await store.addAccount({ name: 'ann', secret: 's', actor: 'local' });
+      const hand = await store.addToken({ name: 'ci', sha256: 'a'.repeat(64) });
+      await store.addLogin({ accountId, sha256: 'b'.repeat(64), expiresAt: 1 });
+      const kept = await store.addLogin({ accountId, sha256: 'c'.repeat(64), expiresAt: FAR });
+      assert.deepEqual(await store.listTokens(), [hand, kept]);
+      assert.deepEqual(await store.listRemovals(), [], 'nothing of them is due');
+      assert.deepEqual((await store.checkDeep()).corrupt, []);
     }));
 
   it('tells sizes and timings', () =>

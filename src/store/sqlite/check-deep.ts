@@ -4,6 +4,7 @@ import { sha256 } from '../../kernel/hash.ts';
 import { messageOf } from '../../kernel/result.ts';
 import { JOB_STATES } from '../../lifecycle/transitions.ts';
 import type { StoreCheck } from '../store.ts';
+import { verifySecret } from './accounts.ts';
 import { iterateChains, readEventHash, readLastEvent } from './journal.ts';
 import { beginFold, compareWithRows, foldEvent, listEntities, type Fold } from './replay.ts';
 import { Sql } from './sql.ts';
@@ -26,6 +27,7 @@ export function checkDatabase(path: string, complaint: string | null): StoreChec
     checkChains(sql, check, report);
     checkCounters(sql, report);
     checkPrompts(sql, report);
+    checkSecrets(sql, report);
   } catch (error) {
     report('database', path, messageOf(error));
   } finally {
@@ -88,5 +90,12 @@ function checkPrompts(sql: Sql, report: Report): void {
   for (const row of sql.iterate('SELECT sha256, body FROM prompts')) {
     const hash = String(row['sha256']);
     if (sha256(String(row['body'])) !== hash) report('prompt', hash, 'its text does not match its hash');
+  }
+}
+
+function checkSecrets(sql: Sql, report: Report): void {
+  for (const row of sql.all('SELECT id FROM accounts')) {
+    const id = String(row['id']);
+    for (const why of verifySecret(sql, id)) report('account', id, why);
   }
 }

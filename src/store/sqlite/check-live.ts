@@ -2,12 +2,13 @@
 import { messageOf } from '../../kernel/result.ts';
 import { sha256 } from '../../kernel/hash.ts';
 import type { StoreCheck } from '../store.ts';
+import { verifySecret } from './accounts.ts';
 import { readChain } from './journal.ts';
 import type { OpenDatabase } from './open.ts';
 import { beginFold, compareWithRows, foldEvent } from './replay.ts';
 import type { Sql } from './sql.ts';
 
-/** Verifies live jobs, repositories, starts and tokens, and tells what the witness found at open. */
+/** Verifies live jobs, repositories, starts, tokens and accounts, and tells what the witness found at open. */
 export function checkLive(store: OpenDatabase): StoreCheck {
   const { sql } = store;
   const check: StoreCheck = { checked: 0, corrupt: [], witness: store.complaint };
@@ -17,6 +18,7 @@ export function checkLive(store: OpenDatabase): StoreCheck {
         const id = String(row['id']);
         check.checked++;
         const faults = verifyChain(sql, id);
+        if (kind === 'account') faults.push(...verifySecret(sql, id));
         if (kind === 'job') faults.push(...verifyPrompt(sql, String(row['prompt'])));
         if (faults.length > 0) check.corrupt.push({ kind, id, why: faults.join('; ') });
       }
@@ -32,6 +34,7 @@ const SUBJECTS = [
   { kind: 'repository', text: 'SELECT id FROM repositories ORDER BY id' },
   { kind: 'boot', text: 'SELECT id FROM boots ORDER BY number' },
   { kind: 'token', text: 'SELECT id FROM tokens ORDER BY id' },
+  { kind: 'account', text: 'SELECT id FROM accounts ORDER BY id' },
 ];
 
 function verifyChain(sql: Sql, subject: string): string[] {

@@ -20,6 +20,7 @@ async function fillAt(path: string): Promise<Subjects> {
   await store.removeRepository('gone', 'local');
   for (const id of await store.listRemovals()) await store.finishRemoval(id);
   await store.recordBoot(newBoot('boot_1'));
+  await store.addAccount({ name: 'ann', secret: 'secret', actor: 'local' });
   const ended = await accept(store, { prompt: 'first' });
   await completeNext(store);
   const live = await accept(store, { prompt: 'second' });
@@ -104,7 +105,7 @@ const TAMPERINGS: {
   },
   {
     name: 'a row nobody wrote',
-    sql: () => `INSERT INTO tokens VALUES ('tok_x', 'x', '${'f'.repeat(64)}', 1, NULL, 'h')`,
+    sql: () => `INSERT INTO tokens VALUES ('tok_x', 'x', '${'f'.repeat(64)}', 1, NULL, 'h', NULL, NULL)`,
     of: () => 'tokens',
     why: /holds 1 rows, the journal accounts for 0/,
     live: false,
@@ -114,6 +115,13 @@ const TAMPERINGS: {
     sql: () => `UPDATE prompts SET body = 'sec0nd' WHERE body = 'second'`,
     of: ({ live }) => live,
     why: /prompt does not match its hash/,
+    live: true,
+  },
+  {
+    name: 'the secret of an account',
+    sql: () => `UPDATE account_secrets SET secret = 'another'`,
+    of: () => 'acc_',
+    why: /its secret does not match its checksum/,
     live: true,
   },
   {
@@ -157,8 +165,8 @@ describe('checks of the sqlite store', () => {
 
   it('find nothing where nothing is wrong', async () => {
     const { live, deep } = await lookAfter(() => 'SELECT 1');
-    assert.deepEqual(live, { checked: 3, corrupt: [], witness: null });
-    assert.deepEqual(deep, { checked: 5, corrupt: [], witness: null });
+    assert.deepEqual(live, { checked: 4, corrupt: [], witness: null });
+    assert.deepEqual(deep, { checked: 6, corrupt: [], witness: null });
   });
 
   it('find a transition the table does not know, however well it is hashed', async () => {

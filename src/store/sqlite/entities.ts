@@ -6,7 +6,7 @@ import type { AttemptCore } from '../../lifecycle/attempt.ts';
 import type { JobCore, Outcome } from '../../lifecycle/job.ts';
 import type { Repository } from '../../lifecycle/repository.ts';
 import type { AttemptState, JobState } from '../../lifecycle/transitions.ts';
-import type { Boot, Lock, TokenRow } from '../store.ts';
+import type { Account, Boot, Lock, TokenRow } from '../store.ts';
 
 export type FieldKind = 'text' | 'int' | 'bool' | 'json';
 
@@ -224,5 +224,21 @@ export const TOKENS = define<TokenRow>({
   table: 'tokens',
   key: 'id',
   chained: true,
-  kinds: { id: 'text', name: 'text', sha256: 'text', createdAt: 'int', revokedAt: 'int' },
+  kinds: {
+    id: 'text',
+    name: 'text',
+    sha256: 'text',
+    createdAt: 'int',
+    revokedAt: 'int',
+    accountId: 'text',
+    expiresAt: 'int',
+  },
+});
+
+export const ACCOUNTS = define<Account>({
+  noun: 'account',
+  table: 'accounts',
+  key: 'id',
+  chained: true,
+  kinds: { id: 'text', name: 'text', secretSha256: 'text', createdAt: 'int', revokedAt: 'int' },
 });

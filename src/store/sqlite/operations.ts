@@ -1,6 +1,7 @@
 /** Which method of the contract is carried out by which function, and which of them need the transaction. */
 import type { Store } from '../store.ts';
 import { acceptJob } from './accept.ts';
+import { addAccount, addLogin, findAccount, listAccounts, revokeAccount } from './accounts.ts';
 import {
   countInterrupted,
   getAttempt,
@@ -20,7 +21,7 @@ import { acquireLock, listLocks, releaseLock } from './locks.ts';
 import type { OpenDatabase } from './open.ts';
 import { addRepository, getRepository, listRepositories, removeRepository, updateRepository } from './repositories.ts';
 import type { Session } from './session.ts';
-import { addToken, listTokens, revokeToken } from './tokens.ts';
+import { addToken, findToken, listTokens, revokeToken } from './tokens.ts';
 import { finishRemoval, listRemovals } from './tombstones.ts';
 import type { Operation } from './wire.ts';
 import { readStats, type Timings } from './stats.ts';
@@ -48,7 +49,10 @@ type WriteOperation =
   | 'recordBoot'
   | 'updateBoot'
   | 'addToken'
-  | 'revokeToken';
+  | 'revokeToken'
+  | 'addAccount'
+  | 'revokeAccount'
+  | 'addLogin';
 
 type ReadOperation = Exclude<Operation, WriteOperation>;
 
@@ -71,6 +75,9 @@ const writes: { [K in WriteOperation]: Carry<K, Session> } = {
   updateBoot,
   addToken,
   revokeToken,
+  addAccount,
+  revokeAccount,
+  addLogin,
 };
 
 /** What a read may look at: the database outside any transaction, and the timings of the commits. */
@@ -99,6 +106,9 @@ const reads: { [K in ReadOperation]: Carry<K, ReadContext> } = {
   getLastSeq: (store) => store.counters.last('seq'),
   listBoots,
   listTokens,
+  findToken,
+  listAccounts,
+  findAccount,
   checkLive,
   stats: readStats,
 };

@@ -11,7 +11,7 @@ import {
   type JobState,
   type JobTransition,
 } from '../../lifecycle/transitions.ts';
-import { ATTEMPTS, STORED_BOOTS, LOCKS, REPOSITORIES, STORED_JOBS, TOKENS, type Entity } from './entities.ts';
+import { ACCOUNTS, ATTEMPTS, STORED_BOOTS, LOCKS, REPOSITORIES, STORED_JOBS, TOKENS, type Entity } from './entities.ts';
 import { toRecord } from './records.ts';
 import { GENESIS, hashEvent, type StoredEvent } from './journal.ts';
 import type { Row, Sql } from './sql.ts';
@@ -20,7 +20,7 @@ type Fields = Record<string, unknown>;
 type AnyEntity = Entity<Fields>;
 
 const ENTITIES = new Map<string, AnyEntity>(
-  [STORED_JOBS, ATTEMPTS, REPOSITORIES, LOCKS, STORED_BOOTS, TOKENS].map((entity) => [
+  [STORED_JOBS, ATTEMPTS, REPOSITORIES, LOCKS, STORED_BOOTS, TOKENS, ACCOUNTS].map((entity) => [
     entity.noun,
     entity as unknown as AnyEntity,
   ]),
@@ -109,7 +109,7 @@ function checkTransition(
 /** Compares a folded chain with the rows in the tables; returns what differs, in words. */
 export function compareWithRows(sql: Sql, fold: Fold): string[] {
   const faults = [...fold.faults];
-  const owner = [STORED_JOBS, REPOSITORIES, STORED_BOOTS, TOKENS].find((entity) =>
+  const owner = [STORED_JOBS, REPOSITORIES, STORED_BOOTS, TOKENS, ACCOUNTS].find((entity) =>
     fold.rows.has(`${entity.noun} ${fold.subject}`),
   );
   if (fold.removed) {

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
 import { ATTEMPT_STATES, JOB_STATES } from '../../lifecycle/transitions.ts';
-import { ATTEMPTS, STORED_BOOTS, LOCKS, REPOSITORIES, STORED_JOBS, TOKENS } from './entities.ts';
+import { ACCOUNTS, ATTEMPTS, STORED_BOOTS, LOCKS, REPOSITORIES, STORED_JOBS, TOKENS } from './entities.ts';
 import { loadMigrations, migrate, readSchemaVersion } from './migrate.ts';
 import { Sql } from './sql.ts';
 
@@ -55,7 +55,7 @@ describe('sqlite schema', () => {
 
   it('has a column for every field, and no other', () => {
     const sql = freshSchema();
-    for (const entity of [STORED_JOBS, ATTEMPTS, REPOSITORIES, LOCKS, STORED_BOOTS, TOKENS]) {
+    for (const entity of [STORED_JOBS, ATTEMPTS, REPOSITORIES, LOCKS, STORED_BOOTS, TOKENS, ACCOUNTS]) {
       const columns = sql
         .all(`SELECT name FROM pragma_table_info('${entity.table}')`)
         .map((row) => String(row['name']));

@@ -83,6 +83,12 @@ export function openSqliteStore(options: SqliteStoreOptions): Store {
     addToken: call('addToken'),
     listTokens: call('listTokens'),
     revokeToken: call('revokeToken'),
+    findToken: call('findToken'),
+    addAccount: call('addAccount'),
+    listAccounts: call('listAccounts'),
+    findAccount: call('findAccount'),
+    revokeAccount: call('revokeAccount'),
+    addLogin: call('addLogin'),
     checkLive: call('checkLive'),
     stats: call('stats'),
   };

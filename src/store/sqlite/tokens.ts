@@ -22,7 +22,15 @@ export function addToken(session: Session, input: { name: string; sha256: string
     throw fail('already-exists', 'this token was added before');
   }
   const { name, sha256 } = input;
-  const token: TokenRow = { id: makeId('tok', session.at), name, sha256, createdAt: session.at, revokedAt: null };
+  return insertToken(session, { name, sha256, accountId: null, expiresAt: null });
+}
+
+/** Writes a token and the event that makes it. */
+export function insertToken(
+  session: Session,
+  input: Pick<TokenRow, 'name' | 'sha256' | 'accountId' | 'expiresAt'>,
+): TokenRow {
+  const token: TokenRow = { id: makeId('tok', session.at), ...input, createdAt: session.at, revokedAt: null };
   const event = { ...chainOf(token.id), kind: 'token.add', data: withoutNulls(token) };
   insertRecord(session.sql, TOKENS, { record: token, head: appendEvent(session, event, GENESIS) });
   return token;
@@ -39,4 +47,33 @@ export function revokeToken(session: Session, id: string): TokenRow {
   const update = { key: id, changes, head: appendEvent(session, event, head), guard: '', fence: null };
   if (!updateRecord(session.sql, TOKENS, update)) throw fail('internal', `token ${id} did not change`);
   return { ...record, ...changes };
+}
+
+/** Returns the token with this hash, or null. */
+export function findToken(reader: Reader, sha256: string): TokenRow | null {
+  const row = reader.sql.get(`SELECT ${TOKENS.select} FROM tokens WHERE sha256 = $1`, sha256);
+  return row === null ? null : toRecord(TOKENS, row);
+}
+
+/** Most expired tokens one login drops: a login costs the same after a year of them. */
+const MAX_DROPPED = 20;
+
+/** Drops tokens whose time has passed; nothing of one is left on disk, so its tombstone is cleared at once. */
+export function dropExpired(session: Session): void {
+  const { sql, at } = session;
+  const rows = sql.all(
+    `SELECT ${TOKENS.select} FROM tokens WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2`,
+    at,
+    MAX_DROPPED,
+  );
+  for (const { record, head } of rows.map((row) => toChained(TOKENS, row))) {
+    const end = appendEvent(session, { ...chainOf(record.id), kind: 'token.remove', data: {} }, head);
+    sql.run(
+      'INSERT INTO tombstones (subject, head, removed_at, cleared_at) VALUES ($1, $2, $3, $3)',
+      record.id,
+      end,
+      at,
+    );
+    sql.run('DELETE FROM tokens WHERE id = $1', record.id);
+  }
 }
