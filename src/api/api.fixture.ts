@@ -40,7 +40,7 @@ export interface StartOptions {
   log?: Log;
   maxStreams?: number;
   clock?: Clock;
-  readiness?: { ready: boolean; phase: string };
+  readiness?: { ready: boolean; phase: string; degraded: string[] };
   report?: RecoveryReport | null;
 }
 
@@ -144,7 +144,7 @@ function makeServices(store: Store, home: Home, options: StartOptions): Services
     version: '0.0.0-test',
     bootId: newId('boot', clock.now()),
     authenticate: (token) => authenticate(store, token),
-    readiness: () => options.readiness ?? { ready: true, phase: 'accept' },
+    readiness: () => options.readiness ?? { ready: true, phase: 'accept', degraded: [] },
     defaults: { agent: 'scripted', limits: DEFAULT_LIMITS },
     async registerRepository(input) {
       if (!(await stat(input.source).catch(() => null))?.isDirectory()) throw fail('not-a-repository', input.source);

@@ -41,7 +41,8 @@ export interface Services {
   bootId: string;
   /** Principal of a bearer token, or null. `job:<id>` for an agent's own-job token. */
   authenticate(token: string): Promise<{ principal: string; jobId: string | null } | null>;
-  readiness(): { ready: boolean; phase: string };
+  /** `degraded` names the resources this start could not make available. */
+  readiness(): { ready: boolean; phase: string; degraded: string[] };
   defaults: { agent: string; limits: AttemptLimits };
   /** Checks the source with git, registers it, and starts the first clone in the background. */
   registerRepository(input: RegisterRepository): Promise<Repository>;

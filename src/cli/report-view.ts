@@ -130,6 +130,10 @@ function rest(report: ReportView, colours: Colours): string {
   lines.push(
     `records checked: ${checked}, ${damage}${complete ? '' : ' (`holdfast doctor --deep` checks the older ones)'}`,
   );
+  for (const { bootId, phase, error } of report.abortedStarts ?? []) {
+    const how = error === null ? 'was ended in the middle of it' : `gave up: ${cleanLine(error)}`;
+    lines.push(`${colours.yellow('aborted start')} ${cleanLine(bootId)} in phase ${cleanLine(phase)}: ${how}`);
+  }
   for (const name of report.degraded) lines.push(colours.yellow(`degraded: ${cleanLine(name)}`));
   for (const warning of report.warnings) lines.push(`${colours.yellow('warning:')} ${cleanLine(warning)}`);
   return `${lines.join('\n')}\n`;

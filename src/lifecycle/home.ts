@@ -12,6 +12,8 @@ export interface Home {
   /** Random id of this home's host, written once. */
   readonly hostFile: string;
   readonly serverLog: string;
+  /** Which phase the start that is under way is in; gone once it is ready. */
+  readonly startMarker: string;
   readonly repos: string;
   readonly jobs: string;
   readonly removals: string;
@@ -35,6 +37,7 @@ export function homeLayout(root: string): Home {
     configFile: join(root, 'holdfast.config.json'),
     hostFile: join(root, 'host'),
     serverLog: join(root, 'server.log'),
+    startMarker: join(root, 'starting.json'),
     repos: join(root, 'repos'),
     jobs,
     removals: join(root, 'removals'),

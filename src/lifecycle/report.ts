@@ -59,6 +59,19 @@ export interface PhaseReport {
   ms: number;
   ok: boolean;
   retries: number;
+  /** What it found and did, by name. Absent in reports of versions that did not count. */
+  counts?: Record<string, number>;
+}
+
+/** A start that never became ready. */
+export interface AbortedStart {
+  bootId: string;
+  /** Phase it was in. */
+  phase: string;
+  /** When that phase began, milliseconds since 1970. */
+  at: number;
+  /** What ended it, or null when it was killed. */
+  error: string | null;
 }
 
 export interface RecoveryReport {
@@ -75,7 +88,10 @@ export interface RecoveryReport {
   removals: never[];
   orphans: { kind: string; path: string; note: string }[];
   corruption: { checked: number; ok: number; corrupt: number; rate: number; files: string[]; complete: boolean };
+  /** `<resource>: why` for each resource that is not available, like `lock:repo-b` or `phase:callbacks`. */
   degraded: string[];
+  /** Starts between the last ready one and this. Absent in reports of versions that did not look. */
+  abortedStarts?: AbortedStart[];
   warnings: string[];
 }
 

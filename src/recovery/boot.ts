@@ -63,7 +63,9 @@ export async function beginBoot(input: BeginBoot): Promise<{ report: RecoveryRep
   const check = await store.checkLive();
   const warnings: string[] = [];
   if (previous !== null && previous.readyAt === null && previous.stoppedAt === null) {
-    warnings.push(`the previous start ${previous.id} did not finish its recovery`);
+    const aborted = input.report.abortedStarts?.find((one) => one.bootId === previous.id);
+    const where = aborted === undefined ? '' : `: it ended in phase ${aborted.phase}`;
+    warnings.push(`the previous start ${previous.id} did not finish its recovery${where}`);
   }
   if (check.witness !== null) warnings.push(check.witness);
   for (const one of check.corrupt) warnings.push(`${one.kind} ${one.id}: ${one.why}`);

@@ -74,5 +74,41 @@ test('another phase that fails only degrades the start, and the next ones run', 
   });
   const result = await runPhases([bad, good], options);
   assert.deepEqual(ran, ['good']);
-  assert.deepEqual(result.degraded, ['phase bad: broken']);
+  assert.deepEqual(result.degraded, [{ resource: 'phase:bad', why: 'broken' }]);
+});
+
+test('a degraded phase names resources, once each, and what fails whole is named itself; the others run', async () => {
+  let tries = 0;
+  const flaky: Phase = {
+    name: 'locks',
+    after: [],
+    critical: true,
+    run: async (degrade) => {
+      degrade('lock:repo-b', 'its record is damaged');
+      tries += 1;
+      if (tries < 3) throw new Error('not yet');
+      return { valid: 2 };
+    },
+  };
+  const failing: Phase = {
+    name: 'callbacks',
+    after: ['locks'],
+    critical: false,
+    run: async () => {
+      throw new Error('no');
+    },
+  };
+  const done = await runPhases([flaky, failing, phase('accept', ['callbacks'])], options);
+  assert.deepEqual(done.degraded, [
+    { resource: 'lock:repo-b', why: 'its record is damaged' },
+    { resource: 'phase:callbacks', why: 'no' },
+  ]);
+  assert.deepEqual(
+    done.phases.map(({ name, ok, retries, counts }) => ({ name, ok, retries, counts })),
+    [
+      { name: 'locks', ok: true, retries: 2, counts: { valid: 2 } },
+      { name: 'callbacks', ok: false, retries: 0, counts: {} },
+      { name: 'accept', ok: true, retries: 0, counts: {} },
+    ],
+  );
 });

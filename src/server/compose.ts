@@ -56,7 +56,14 @@ export function composeServer(input: ComposeInput): Parts {
   const clock = systemClock;
   const boot = newId('boot', clock.now());
   const self = readOwnIdentity();
-  const state: ServerState = { url: '', phase: 'guard', ready: false, http: null, report: emptyReport(boot) };
+  const state: ServerState = {
+    url: '',
+    phase: 'guard',
+    ready: false,
+    degraded: [],
+    http: null,
+    report: emptyReport(boot),
+  };
   const closing = new AbortController();
   const store = openSqliteStore({ path: home.database, clock, ...(failpoints === undefined ? {} : { failpoints }) });
   const tokens = createTokens(input.token, store);

@@ -19,6 +19,7 @@ import type { ListenAddress } from './listen.ts';
 import { createLog } from './log.ts';
 import { prepareHome, readHostId } from './prepare-home.ts';
 import { lastSignOfServer, removeServerFile, SERVER_TOUCH_MS, touchServerFile } from './server-file.ts';
+import { openStartMarker, type StartMarker } from './start-marker.ts';
 import { startPhases } from './start-phases.ts';
 import { readOrCreateToken } from './tokens.ts';
 
@@ -61,6 +62,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   failpoint('recovery.after-guard');
   const guard: PhaseReport = { name: 'guard', ms: Math.round(clock.monotonic() - began), ok: true, retries: 0 };
   const lastSignAt = await lastSignOfServer(home.serverFile);
+  const marker = await openStartMarker(home.startMarker);
   const parts = composeServer({
     home,
     config,
@@ -71,8 +73,9 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   });
   const close = closer(parts, lock);
   try {
-    await recover(parts, { ...options, lastSignAt, guard, began });
+    await recover(parts, { ...options, lastSignAt, guard, began, marker });
   } catch (error) {
+    await marker.note(messageOf(error));
     log.error(`the start failed in phase ${parts.state.phase}: ${messageOf(error)}`);
     await close({ clean: false });
     throw error;
@@ -85,11 +88,24 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
 /** Runs the phases, keeps the report, and opens the gate of the API. */
 async function recover(
   parts: Parts,
-  options: ListenAddress & { lastSignAt: number | null; guard: PhaseReport; began: number },
+  options: ListenAddress & { lastSignAt: number | null; guard: PhaseReport; began: number; marker: StartMarker },
 ): Promise<void> {
   const { ctx, state } = parts;
   const { clock, log, store } = ctx;
-  const done = await runPhases(startPhases(parts, options), { clock, log, onBegin: (name) => (state.phase = name) });
+  const { marker } = options;
+  state.report.abortedStarts = marker.aborted;
+  for (const one of marker.aborted) {
+    log.warn(`start ${one.bootId} ended in phase ${one.phase}: ${one.error ?? 'it was killed'}`);
+  }
+  const done = await runPhases(startPhases(parts, options), {
+    clock,
+    log,
+    onBegin: (name) => {
+      state.phase = name;
+      return marker.enter({ bootId: ctx.boot, phase: name, at: clock.now() });
+    },
+  });
+  state.degraded = done.degraded.map((one) => one.resource);
   failpoint('recovery.before-report');
   state.report = await finishReport({
     store,
@@ -97,11 +113,12 @@ async function recover(
     report: state.report,
     recoveryMs: Math.round(clock.monotonic() - options.began),
     phases: [options.guard, ...done.phases],
-    degraded: done.degraded,
+    degraded: done.degraded.map((one) => `${one.resource}: ${one.why}`),
   });
   failpoint('recovery.after-report');
   const reattached = state.report.jobs.filter((job) => job.outcome === 'reattached').length;
   parts.metrics.observeRecovery(state.report.recoveryMs, reattached);
+  await marker.remove();
   state.ready = true;
   state.phase = 'ready';
 }

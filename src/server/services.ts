@@ -37,7 +37,7 @@ export function createServices(input: {
     version: VERSION,
     bootId: ctx.boot,
     authenticate: (token) => input.tokens.authenticate(token),
-    readiness: () => ({ ready: state.ready, phase: state.phase }),
+    readiness: () => ({ ready: state.ready, phase: state.phase, degraded: state.degraded }),
     defaults: { agent: config.defaultAgent, limits: config.limits.attempt },
     registerRepository: (repository) => input.repositories.register(repository),
     removeRepository: (name) => removeRepository(ctx, name),

@@ -3,7 +3,7 @@ import { failpoint } from '../kernel/failpoints.ts';
 import { messageOf } from '../kernel/result.ts';
 import { beginBoot } from '../recovery/boot.ts';
 import { finishRemovals } from '../recovery/finish-removals.ts';
-import type { Phase } from '../recovery/phases.ts';
+import type { Degrade, Phase } from '../recovery/phases.ts';
 import { quarantineDamaged } from '../recovery/quarantine-damaged.ts';
 import { countDamage, recoverAttempts } from '../recovery/recover-attempts.ts';
 import { recoverLocks } from '../recovery/recover-locks.ts';
@@ -75,18 +75,27 @@ export function startPhases(parts: Parts, options: ListenAddress & { lastSignAt:
     return { jobs: state.report.jobs.length, locks: state.report.locks.length };
   };
 
-  const accept = async (): Promise<Record<string, number>> => {
-    await parts.repositories.resumeClones();
+  const cleanUp = async (): Promise<Record<string, number>> => {
     const due = await store.listRemovals();
     // Deleting may take long and nobody waits for it.
     void sweep(ctx, due);
-    return {};
+    return { due: due.length };
+  };
+
+  const accept = async (degrade: Degrade): Promise<Record<string, number>> => {
+    await parts.repositories.resumeClones();
+    const repositories = await store.listRepositories();
+    for (const { name, unavailable } of repositories) {
+      if (unavailable !== null) degrade(`repository:${name}`, unavailable);
+    }
+    return { repositories: repositories.length };
   };
 
   return [
     { name: 'store', after: [], critical: true, run: openStore },
     { name: 'queue', after: ['store'], critical: true, run: queue },
     { name: 'attempts', after: ['queue'], critical: true, run: attempts },
-    { name: 'accept', after: ['attempts'], critical: true, run: accept },
+    { name: 'clean-up', after: ['attempts'], critical: false, run: cleanUp },
+    { name: 'accept', after: ['attempts', 'clean-up'], critical: true, run: accept },
   ];
 }

@@ -8,6 +8,8 @@ export interface ServerState {
   /** Phase of the start, then `ready`, then `stopping`. */
   phase: string;
   ready: boolean;
+  /** Resources this start could not make available. */
+  degraded: string[];
   http: FastifyInstance | null;
   report: RecoveryReport;
 }

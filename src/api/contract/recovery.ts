@@ -48,7 +48,15 @@ export const recoveryReportSchema = z
     previousStop: previousStopSchema,
     downSeconds: z.number().nullable(),
     recoveryMs: z.number(),
-    phases: z.array(z.strictObject({ name: z.string(), ms: z.number(), ok: z.boolean(), retries: z.int() })),
+    phases: z.array(
+      z.strictObject({
+        name: z.string(),
+        ms: z.number(),
+        ok: z.boolean(),
+        retries: z.int(),
+        counts: z.record(z.string(), z.number()).optional(),
+      }),
+    ),
     jobs: z.array(findingSchema),
     locks: z.array(z.strictObject({ key: z.string(), decision: z.enum(['kept', 'removed']), why: z.string() })),
     leases: z.array(z.never()),
@@ -63,7 +71,11 @@ export const recoveryReportSchema = z
       files: z.array(z.string()),
       complete: z.boolean(),
     }),
-    degraded: z.array(z.string()),
+    degraded: z.array(z.string()).meta({ description: '`<resource>: why` of each that is not available.' }),
+    abortedStarts: z
+      .array(z.strictObject({ bootId: z.string(), phase: z.string(), at: z.int(), error: z.string().nullable() }))
+      .optional()
+      .meta({ description: 'Starts between the last ready one and this, with the phase each ended in.' }),
     warnings: z.array(z.string()),
   })
   .meta({ id: 'RecoveryReport' });

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { problemSchema } from './common.ts';
 
 export const versionSchema = z
   .strictObject({
@@ -33,4 +34,13 @@ export type DoctorView = z.infer<typeof doctorSchema>;
 
 export const healthSchema = z.strictObject({ status: z.literal('ok') }).meta({ id: 'Health' });
 
-export const readySchema = z.strictObject({ ready: z.literal(true), phase: z.string() }).meta({ id: 'Ready' });
+const degradedSchema = z.array(z.string()).meta({ description: 'Resources this start could not make available.' });
+
+export const readySchema = z
+  .strictObject({ ready: z.literal(true), phase: z.string(), degraded: degradedSchema })
+  .meta({ id: 'Ready' });
+
+/** A problem document with two members more: the phase of the start, and what it has found missing so far. */
+export const notReadySchema = problemSchema
+  .extend({ ready: z.literal(false), phase: z.string(), degraded: degradedSchema })
+  .meta({ id: 'NotReady' });

@@ -26,7 +26,7 @@ function makeReport(bootId: string): RecoveryReport {
 }
 
 test('before recovery has ended only what tells about it answers', async () => {
-  const readiness = { ready: false, phase: 'attempts' };
+  const readiness = { ready: false, phase: 'attempts', degraded: ['repository:app'] };
   await using running = await makeServer({ readiness, report: makeReport('boot_now') });
   const document = await running.call('GET', '/v1/jobs');
   assert.match(asProblem(document, 503, 'not-ready').detail, /phase attempts/);
@@ -48,11 +48,15 @@ test('before recovery has ended only what tells about it answers', async () => {
     assert.equal((await running.call('GET', path)).status, 200, path);
   }
   const ready = await running.call('GET', '/readyz', { token: null });
-  assert.match(asProblem(ready, 503, 'not-ready').detail, /phase attempts/);
+  assert.equal(ready.status, 503);
   assert.equal(ready.headers.get('retry-after'), '1');
+  assert.match(ready.headers.get('content-type') ?? '', /^application\/problem\+json/);
+  const { code, phase, degraded } = ready.json<{ code: string; phase: string; degraded: string[] }>();
+  assert.deepEqual({ code, phase, degraded }, { code: 'not-ready', phase: 'attempts', degraded: ['repository:app'] });
 
   readiness.ready = true;
-  assert.deepEqual((await running.call('GET', '/readyz', { token: null })).json(), { ready: true, phase: 'attempts' });
+  const answer = (await running.call('GET', '/readyz', { token: null })).json();
+  assert.deepEqual(answer, { ready: true, phase: 'attempts', degraded: ['repository:app'] });
   assert.equal((await running.call('POST', '/v1/jobs', { body })).status, 201);
 });
 

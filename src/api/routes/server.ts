@@ -1,8 +1,16 @@
 import { fail } from '../../kernel/errors.ts';
 import type { Api, RouteContext } from '../api.ts';
 import { noQuerySchema } from '../contract/common.ts';
-import { doctorQuerySchema, doctorSchema, healthSchema, readySchema, versionSchema } from '../contract/server.ts';
+import {
+  doctorQuerySchema,
+  doctorSchema,
+  healthSchema,
+  notReadySchema,
+  readySchema,
+  versionSchema,
+} from '../contract/server.ts';
 import { describeApi, textOf } from '../openapi.ts';
+import { PROBLEM_TYPE, toProblem } from '../problem.ts';
 
 const tags = ['server'];
 
@@ -30,14 +38,16 @@ function addHealth(app: Api, { services, stopping }: RouteContext): void {
         tags,
         security: [],
         summary: 'Recovery has ended; 503 with the phase before',
-        response: { 200: readySchema },
+        response: { 200: readySchema, 503: notReadySchema },
       },
     },
     async (_request, reply) => {
-      const { ready, phase } = services.readiness();
-      if (ready && !stopping.aborted) return { ready: true as const, phase };
-      reply.header('retry-after', 1);
-      throw fail('not-ready', stopping.aborted ? 'the server is stopping' : `recovering, in phase ${phase}`);
+      const { ready, phase, degraded } = services.readiness();
+      if (ready && !stopping.aborted) return { ready: true as const, phase, degraded };
+      const detail = stopping.aborted ? 'the server is stopping' : `recovering, in phase ${phase}`;
+      const problem = toProblem(fail('not-ready', detail), '/readyz');
+      reply.code(503).header('retry-after', 1).type(PROBLEM_TYPE);
+      return { ...problem, ready: false as const, phase, degraded };
     },
   );
 }
