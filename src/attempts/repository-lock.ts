@@ -25,6 +25,8 @@ export function createRepositoryLocks(options: {
   holder: { pid: number; start: string };
 }): RepositoryLocks {
   const tails = new Map<string, Promise<void>>();
+  /** Fences of the locks somebody in this process is using. */
+  const held = new Set<number>();
 
   const acquire = async (request: LockRequest): Promise<Lock> => {
     for (;;) {
@@ -37,14 +39,20 @@ export function createRepositoryLocks(options: {
         jobId: request.jobId,
       });
       if (lock !== null) return lock;
-      // Callers of this process wait in line, so a lock of our own boot is one that could not be released.
+      // A lock of our own boot that nobody here uses is one that could not be released.
       const left = (await options.store.listLocks()).find((one) => one.key === `repo:${request.repository}`);
-      if (left !== undefined && left.boot === options.boot) {
+      if (left !== undefined && left.boot === options.boot && !held.has(left.fence)) {
         await options.store.releaseLock(left.key, left.fence);
         continue;
       }
       await delay(FOREIGN_LOCK_POLL_MS, request.signal);
     }
+  };
+
+  /** Not when its last caller leaves: it may leave the line while others before it are still at work. */
+  const forgetLine = async (repository: string, tail: Promise<void>): Promise<void> => {
+    await tail;
+    if (tails.get(repository) === tail) tails.delete(repository);
   };
 
   return {
@@ -53,18 +61,20 @@ export function createRepositoryLocks(options: {
       const { promise: done, resolve: release } = Promise.withResolvers<void>();
       const tail = before.then(() => done);
       tails.set(request.repository, tail);
+      void forgetLine(request.repository, tail);
       try {
         await orAborted(before, request.signal);
         const lock = await acquire(request);
+        held.add(lock.fence);
         try {
           return await body();
         } finally {
+          held.delete(lock.fence);
           // On a full disk the row stays; whoever comes next in this process takes it away.
           await options.store.releaseLock(lock.key, lock.fence).catch(ignoreFullDisk);
         }
       } finally {
         release();
-        if (tails.get(request.repository) === tail) tails.delete(request.repository);
       }
     },
   };

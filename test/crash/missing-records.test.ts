@@ -13,9 +13,16 @@ for (const files of ['claim agent.json', 'claim']) {
     await world.start();
     await world.register();
     const paths = files.split(' ').map((file) => `../attempts/1/${file}`);
-    const job = await world.submitShell(`rm ${paths.join(' ')}; echo $$ >> "$WITNESS/starts"; sleep 600`);
+    const job = await world.submitShell(`echo $$ >> "$WITNESS/starts"
+until [ -e "$WITNESS/go" ]; do sleep 0.05; done
+rm ${paths.join(' ')} && echo gone >> "$WITNESS/gone"
+sleep 600`);
     await until('the agent has started', async () => (await world.readWitness('starts')).length === 1);
+    await world.awaitState(job.id, 'running');
+    // Nobody sees it go: a server that did would set the job aside before the next start could tell of it.
     await world.kill();
+    await writeFile(join(world.witness, 'go'), '');
+    await until('the records are gone', async () => (await world.readWitness('gone')).length === 1);
     await world.start();
     const after = await world.getJob(job.id);
     assert.equal(after.state, 'quarantined', await world.readLog());

@@ -3,6 +3,19 @@ import type { SeededDefect } from './seeded-defect.ts';
 /** Defects put into carrying out, judging and recovering attempts. */
 export const ATTEMPT_DEFECTS: readonly SeededDefect[] = [
   {
+    what: 'whoever leaves the line for a repository lets the next one past the holder',
+    edits: [
+      { file: 'src/attempts/repository-lock.ts', find: '!held.has(left.fence)', replace: 'true' },
+      {
+        file: 'src/attempts/repository-lock.ts',
+        find: 'await tail;',
+        replace: '',
+      },
+    ],
+    file: 'src/attempts/repository-lock.test.ts',
+    test: 'whoever leaves the line',
+  },
+  {
     what: 'claimed jobs without an attempt are forgotten',
     edits: [
       {
