@@ -9,6 +9,7 @@ import {
   JOB_TRANSITIONS,
   TERMINAL_STATES,
 } from '../src/lifecycle/transitions.ts';
+import { DELIVERY_STATES, DELIVERY_TRANSITIONS } from '../src/lifecycle/delivery.ts';
 import { CAPABILITY_OWNERS, ROOM_IMPORTS, ROOM_PACKAGES, type Room } from '../test/architecture/rules.ts';
 
 /** Documents with generated blocks, relative to the project. */
@@ -39,12 +40,21 @@ const ATTEMPT: Machine = {
   final: ATTEMPT_STATES.filter((state) => state !== 'intended' && state !== 'running'),
 };
 
+const DELIVERY: Machine = {
+  states: DELIVERY_STATES,
+  transitions: DELIVERY_TRANSITIONS,
+  initial: [{ state: 'pending', by: 'the event it tells of' }],
+  final: ['sent', 'failed'],
+};
+
 /** Content of every block, by the name in its marker. */
 export const BLOCKS: Readonly<Record<string, () => string>> = {
   'job states': () => renderDiagram(JOB),
   'job transitions': () => renderTransitions(JOB),
   'attempt states': () => renderDiagram(ATTEMPT),
   'attempt transitions': () => renderTransitions(ATTEMPT),
+  'delivery states': () => renderDiagram(DELIVERY),
+  'delivery transitions': () => renderTransitions(DELIVERY),
   'import table': renderImports,
   'capability owners': renderOwners,
   errors: renderErrors,

@@ -82,6 +82,13 @@ export const ERRORS = {
     'Use a new key, or repeat the first request unchanged.',
   ),
   'repository-busy': row('The repository has unfinished jobs', 409, 5, 'Wait for them or cancel them first.'),
+  'callback-refused': row(
+    'The callback URL is refused',
+    422,
+    2,
+    'Give a public http(s) URL; the operator may allow others by `callbacks.allow` in holdfast.config.json.',
+  ),
+  'delivery-not-found': row('No such delivery', 404, 3, '`holdfast callbacks` lists them.'),
   'payload-too-large': row('The body is too large', 413, 2, 'Send less; prompts are limited to 1 MiB.'),
   'unsupported-media-type': row('Only JSON is accepted', 415, 2, 'Send Content-Type: application/json.'),
   'rate-limited': row('Too many requests', 429, 1, 'Wait for the time in Retry-After.'),

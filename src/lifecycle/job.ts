@@ -1,3 +1,4 @@
+import type { JobCallback } from './delivery.ts';
 import type { JobState } from './transitions.ts';
 
 /** The pipeline a job walks. This version knows the single stage `implement`. */
@@ -71,6 +72,8 @@ export interface JobCore {
   finishedAt: number | null;
   /** Boot that claimed it last. */
   claimedBy: string | null;
+  /** Who is told of its ways; null for nobody. */
+  callbacks: JobCallback[] | null;
   version: number;
 }
 

@@ -1,6 +1,7 @@
 /** The conformance suite of the store contract: every implementation passes all of it. */
 import { describe } from 'node:test';
 import { testAttempts } from './conformance/attempts.ts';
+import { testDeliveries } from './conformance/deliveries.ts';
 import type { OpenHarness } from './conformance/fixtures.ts';
 import { testJobs } from './conformance/jobs.ts';
 import { testJournal } from './conformance/journal.ts';
@@ -15,5 +16,6 @@ export function runStoreSuite(name: string, open: OpenHarness): void {
   describe(`${name}: transitions`, () => testTransitions(open));
   describe(`${name}: attempts`, () => testAttempts(open));
   describe(`${name}: journal`, () => testJournal(open));
+  describe(`${name}: deliveries`, () => testDeliveries(open));
   describe(`${name}: records`, () => testRecords(open));
 }

@@ -9,6 +9,7 @@
  */
 import type { Service } from '../kernel/service.ts';
 import type { Attempt, AttemptCore } from '../lifecycle/attempt.ts';
+import type { Delivery, DeliveryState, JobCallback } from '../lifecycle/delivery.ts';
 import type { AttemptLimits, Job, JobCore, Outcome, Pipeline } from '../lifecycle/job.ts';
 import type { RecoveryReport, PreviousStop } from '../lifecycle/report.ts';
 import type { Repository } from '../lifecycle/repository.ts';
@@ -43,6 +44,8 @@ export interface NewJob {
   /** False leaves it `created`, out of the queue. */
   start: boolean;
   principal: string;
+  /** Who is told of its ways, checked by the caller; absent means nobody. */
+  callbacks?: JobCallback[];
   /** Same key and principal with the same `requestSha256` gives the first job; another hash is `idempotency-conflict`. */
   idempotency: { key: string; requestSha256: string } | null;
 }
@@ -197,6 +200,44 @@ export interface Account {
   revokedAt: number | null;
 }
 
+export interface DeliveryClaim {
+  actor: string;
+  max: number;
+  /** Tries under way at once to one host. */
+  perHost: number;
+  /** Tries under way now, by host. */
+  busy: Record<string, number>;
+}
+
+export interface ClaimedDeliveries {
+  deliveries: Delivery[];
+  /** When the next one is due that is not due now, milliseconds since 1970; null when there is none. */
+  nextAt: number | null;
+}
+
+export interface DeliveryRecord {
+  id: string;
+  /** Number of the try (`tries` when it began): the fence. */
+  try: number;
+  transition: 'deliver' | 'retry' | 'fail';
+  /** HTTP status, or null when there was no answer. */
+  status: number | null;
+  error: string | null;
+  /** Required for `retry`. */
+  nextAt: number | null;
+  /** The receiver wants nothing sent to this url any more. */
+  gone: boolean;
+  actor: string;
+}
+
+export interface DeliveryQuery {
+  state?: DeliveryState;
+  jobId?: string;
+  cursor?: string;
+  /** At most 200. */
+  limit?: number;
+}
+
 export interface StoreCheck {
   checked: number;
   corrupt: { kind: string; id: string; why: string }[];
@@ -285,6 +326,8 @@ export interface Store extends Service {
   updateBoot(
     id: string,
     patch: Partial<Pick<Boot, 'readyAt' | 'stoppedAt' | 'report' | 'previousStop'>>,
+    /** Urls that are told `server.recovered`, in the same transaction, when this is the first report of the start. */
+    callbacks?: readonly string[],
   ): Promise<void>;
   /** Newest first, at most `KEPT_BOOTS`; older ones are dropped when a boot is recorded. */
   listBoots(): Promise<Boot[]>;
@@ -307,6 +350,26 @@ export interface Store extends Service {
   revokeAccount(id: string, actor: string): Promise<Account>;
   /** Adds the token of a login and drops tokens that have expired. Throws `unauthorised` for a revoked account. */
   addLogin(login: { accountId: string; sha256: string; expiresAt: number }): Promise<TokenRow>;
+
+  // callbacks
+  /** Begins a try of every due delivery there is room for, oldest first; those of a disabled url are given up instead. */
+  claimDeliveries(claim: DeliveryClaim): Promise<ClaimedDeliveries>;
+  /**
+   * Records what came of a try, and gives the next delivery of the same job and url its turn. Throws `fenced` for a try
+   * that is not the newest, `delivery-not-found`, `state-conflict`.
+   */
+  recordDelivery(outcome: DeliveryRecord): Promise<Delivery>;
+  /**
+   * Puts back what an earlier server was sending when it died, due at once, that try given back. Counts them, and the
+   * others that wait. Only for who holds the home and sends nothing yet.
+   */
+  returnDeliveries(actor: string): Promise<{ returned: number; pending: number; retrying: number }>;
+  /** Sends an ended one again, with the same id and body and new tries. Throws `delivery-not-found`, `state-conflict`. */
+  redeliver(id: string, actor: string): Promise<Delivery>;
+  getDelivery(id: string): Promise<Delivery | null>;
+  /** Newest first. */
+  listDeliveries(query: DeliveryQuery): Promise<Page<Delivery>>;
+  deliveryStats(): Promise<{ byState: Record<DeliveryState, number>; oldestUnfinishedAt: number | null }>;
 
   // integrity
   /**

@@ -63,10 +63,50 @@ CREATE TABLE boots (
   head TEXT NOT NULL
 ) STRICT;
 
+CREATE TABLE callback_targets (
+  id TEXT PRIMARY KEY,
+  url TEXT NOT NULL UNIQUE,
+  disabled_at INTEGER,
+  delivery_id TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  head TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE counters (
   name TEXT PRIMARY KEY,
   value INTEGER NOT NULL CHECK (value >= 0)
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE deliveries (
+  number INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  job_id TEXT REFERENCES jobs (id),
+  type TEXT NOT NULL,
+  url TEXT NOT NULL,
+  host TEXT NOT NULL,
+  body TEXT NOT NULL,
+  state TEXT NOT NULL,
+  tries INTEGER NOT NULL CHECK (tries >= 0),
+  round_tries INTEGER NOT NULL CHECK (round_tries >= 0),
+  redeliveries INTEGER NOT NULL CHECK (redeliveries >= 0),
+  next_at INTEGER,
+  last_status INTEGER,
+  last_error TEXT,
+  created_at INTEGER NOT NULL,
+  finished_at INTEGER,
+  version INTEGER NOT NULL,
+  -- Null where the chain is that of the job.
+  head TEXT,
+  CHECK ((job_id IS NULL) = (head IS NOT NULL)),
+  CHECK (CASE state
+    WHEN 'pending' THEN finished_at IS NULL
+    WHEN 'sending' THEN finished_at IS NULL AND next_at IS NULL AND tries >= 1 AND round_tries >= 1
+    WHEN 'sent' THEN finished_at IS NOT NULL AND next_at IS NULL AND last_status IS NOT NULL
+    WHEN 'retrying' THEN finished_at IS NULL AND next_at IS NOT NULL AND tries >= 1
+    WHEN 'failed' THEN finished_at IS NOT NULL AND next_at IS NULL AND last_error IS NOT NULL
+    ELSE 0
+  END)
+) STRICT;
 
 CREATE TABLE events (
   seq INTEGER PRIMARY KEY,
@@ -120,7 +160,7 @@ CREATE TABLE jobs (
   idempotency_key TEXT,
   request_sha256 TEXT,
   version INTEGER NOT NULL,
-  head TEXT NOT NULL,
+  head TEXT NOT NULL, callbacks TEXT CHECK (json_type(callbacks) = 'array'),
   CHECK ((queue_seq IS NULL) = (queued_at IS NULL)),
   -- Each state carries exactly the data valid in it. (A CASE compares; an IN list would build a table on every write.)
   CHECK (CASE state
@@ -199,6 +239,20 @@ CREATE UNIQUE INDEX accounts_name ON accounts (name) WHERE revoked_at IS NULL;
 CREATE INDEX attempts_interrupted ON attempts (job_id, ended_at) WHERE state = 'interrupted';
 
 CREATE INDEX attempts_live ON attempts (id) WHERE state IN ('intended', 'running');
+
+CREATE INDEX deliveries_due ON deliveries (next_at) WHERE next_at IS NOT NULL;
+
+CREATE INDEX deliveries_failed ON deliveries (number) WHERE state = 'failed';
+
+CREATE INDEX deliveries_host ON deliveries (host, next_at, number) WHERE next_at IS NOT NULL;
+
+CREATE INDEX deliveries_job ON deliveries (job_id, number);
+
+CREATE INDEX deliveries_lane ON deliveries (url, job_id, number) WHERE finished_at IS NULL;
+
+CREATE INDEX deliveries_open ON deliveries (number) WHERE finished_at IS NULL;
+
+CREATE INDEX deliveries_sending ON deliveries (number) WHERE state = 'sending';
 
 CREATE INDEX events_subject ON events (subject, seq);
 

@@ -4,9 +4,10 @@ import { sha256 } from '../../kernel/hash.ts';
 import { makeId } from './ids.ts';
 import { MAX_PROMPT_BYTES, type Job } from '../../lifecycle/job.ts';
 import type { NewJob } from '../store.ts';
+import { tellOfJob } from './deliveries.ts';
 import { JOBS, STORED_JOBS, type JobRecord } from './entities.ts';
 import { insertRecord, toRecord, withoutNulls } from './records.ts';
-import { toJob } from './jobs.ts';
+import { toJob, writeHead } from './jobs.ts';
 import { GENESIS, appendEvent } from './journal.ts';
 import type { Session } from './session.ts';
 
@@ -67,6 +68,8 @@ export function acceptJob(session: Session, input: NewJob): { job: Job; replayed
   insertRecord(session.sql, STORED_JOBS, { record: stored, head });
   session.jobs.set(record.id, { record, head });
   session.counters.moveJob(record, null, record.state);
+  const told = tellOfJob(session, { job: record, before: null, head });
+  if (told !== head) writeHead(session, { record, head }, told);
   return { job: toJob(record), replayed: false };
 }
 
@@ -108,6 +111,7 @@ function makeRecord(session: Session, input: NewJob, promptSha256: string): JobR
     startedAt: null,
     finishedAt: null,
     claimedBy: null,
+    callbacks: input.callbacks === undefined || input.callbacks.length === 0 ? null : input.callbacks,
     version: 1,
   };
 }

@@ -1,7 +1,8 @@
 /** Starts of the server, the newest `KEPT_BOOTS` of them. */
 import { fail } from '../../kernel/errors.ts';
 import { KEPT_BOOTS } from '../../lifecycle/report.ts';
-import type { Boot } from '../store.ts';
+import type { Boot, Store } from '../store.ts';
+import { tellOfRecovery } from './deliveries.ts';
 import { BOOTS, STORED_BOOTS, type StoredBoot } from './entities.ts';
 import { checkPatch, insertRecord, pickChanges, toChained, toRecord, updateRecord, withoutNulls } from './records.ts';
 import { GENESIS, appendEvent } from './journal.ts';
@@ -34,13 +35,15 @@ export function recordBoot(session: Session, input: Omit<Boot, 'readyAt' | 'stop
   }
 }
 
+type TailOf<T extends unknown[]> = T extends [unknown, ...infer Tail] ? Tail : never;
+
 const PATCHABLE = new Set(['readyAt', 'stoppedAt', 'report', 'previousStop']);
 
 /** Changes a start; throws `not-found` for one that was dropped. */
 export function updateBoot(
   session: Session,
   id: string,
-  patch: Partial<Pick<Boot, 'readyAt' | 'stoppedAt' | 'report' | 'previousStop'>>,
+  ...[patch, callbacks = []]: TailOf<Parameters<Store['updateBoot']>>
 ): void {
   const row = session.sql.get(`SELECT ${BOOTS.select} FROM boots WHERE id = $1`, id);
   if (row === null) throw fail('not-found', `there is no boot ${id}`);
@@ -50,4 +53,6 @@ export function updateBoot(
   const event = { ...chainOf(id), kind: 'boot.update', data: changes };
   const update = { key: id, changes, head: appendEvent(session, event, head), guard: '', fence: null };
   if (!updateRecord(session.sql, BOOTS, update)) throw fail('internal', `boot ${id} did not change`);
+  // Only the first report of a start is news.
+  if (record.report === null && changes.report) tellOfRecovery(session, changes.report, callbacks);
 }

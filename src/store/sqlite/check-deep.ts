@@ -2,6 +2,7 @@
 import { DatabaseSync } from 'node:sqlite';
 import { sha256 } from '../../kernel/hash.ts';
 import { messageOf } from '../../kernel/result.ts';
+import { DELIVERY_STATES } from '../../lifecycle/delivery.ts';
 import { JOB_STATES } from '../../lifecycle/transitions.ts';
 import type { StoreCheck } from '../store.ts';
 import { verifySecret } from './accounts.ts';
@@ -74,6 +75,11 @@ function checkCounters(sql: Sql, report: Report): void {
   for (const state of JOB_STATES) {
     const [counted, real] = [counters.get(`state:${state}`) ?? 0, byState.get(state) ?? 0];
     if (counted !== real) report('counter', state, `says ${counted} jobs, there are ${real}`);
+  }
+  for (const state of DELIVERY_STATES) {
+    const real = Number(sql.get('SELECT count(*) AS n FROM deliveries WHERE state = $1', state)?.['n']);
+    const counted = counters.get(`delivery:${state}`) ?? 0;
+    if (counted !== real) report('counter', `delivery:${state}`, `says ${counted} deliveries, there are ${real}`);
   }
   const { last, seq, number, place } = {
     last: readLastEvent(sql).seq,

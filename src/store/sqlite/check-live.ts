@@ -35,6 +35,11 @@ const SUBJECTS = [
   { kind: 'boot', text: 'SELECT id FROM boots ORDER BY number' },
   { kind: 'token', text: 'SELECT id FROM tokens ORDER BY id' },
   { kind: 'account', text: 'SELECT id FROM accounts ORDER BY id' },
+  {
+    kind: 'delivery',
+    text: 'SELECT id FROM deliveries WHERE finished_at IS NULL AND head IS NOT NULL ORDER BY number',
+  },
+  { kind: 'target', text: 'SELECT id FROM callback_targets WHERE disabled_at IS NOT NULL ORDER BY id' },
 ];
 
 function verifyChain(sql: Sql, subject: string): string[] {

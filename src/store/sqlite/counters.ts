@@ -3,10 +3,11 @@
  * memory, because every write needs some of them, and written once per group inside its transaction; a request that is
  * rolled back takes its changes back, so the memory never differs from what the transaction holds.
  */
+import { DELIVERY_STATES, type DeliveryState } from '../../lifecycle/delivery.ts';
 import { JOB_STATES, isActive, type JobState } from '../../lifecycle/transitions.ts';
 import type { Sql } from './sql.ts';
 
-export type Sequence = 'seq' | 'jobNumber' | 'queueSeq' | 'lockFence' | 'bootNumber';
+export type Sequence = 'seq' | 'jobNumber' | 'queueSeq' | 'lockFence' | 'bootNumber' | 'deliveryNumber';
 
 export class Counters {
   readonly #sql: Sql;
@@ -79,6 +80,19 @@ export class Counters {
     if (from === to) return;
     if (from !== null) this.#count(job, from, -1);
     this.#count(job, to, 1);
+  }
+
+  /** Counts a delivery's way from one state (null: it is new) to another. */
+  moveDelivery(from: DeliveryState | null, to: DeliveryState): void {
+    if (from === to) return;
+    if (from !== null) this.#add(`delivery:${from}`, -1);
+    this.#add(`delivery:${to}`, 1);
+  }
+
+  /** Deliveries in every state. */
+  deliveriesByState(): Record<DeliveryState, number> {
+    const counts = DELIVERY_STATES.map((state) => [state, this.#values.get(`delivery:${state}`) ?? 0]);
+    return Object.fromEntries(counts) as Record<DeliveryState, number>;
   }
 
   /** From here on `rollback` undoes. */

@@ -4,6 +4,7 @@
  */
 import type { AttemptCore } from '../../lifecycle/attempt.ts';
 import type { JobCore, Outcome } from '../../lifecycle/job.ts';
+import type { CallbackTarget, Delivery } from '../../lifecycle/delivery.ts';
 import type { Repository } from '../../lifecycle/repository.ts';
 import type { AttemptState, JobState } from '../../lifecycle/transitions.ts';
 import type { Account, Boot, Lock, TokenRow } from '../store.ts';
@@ -112,6 +113,7 @@ const JOB_FIELDS: { [K in keyof JobRecord]: FieldKind } = {
   startedAt: 'int',
   finishedAt: 'int',
   claimedBy: 'text',
+  callbacks: 'json',
   version: 'int',
 };
 
@@ -241,4 +243,39 @@ export const ACCOUNTS = define<Account>({
   key: 'id',
   chained: true,
   kinds: { id: 'text', name: 'text', secretSha256: 'text', createdAt: 'int', revokedAt: 'int' },
+});
+
+/** Deliveries; their chain is that of their job, else their own. */
+export const DELIVERIES = define<Delivery>({
+  noun: 'delivery',
+  table: 'deliveries',
+  key: 'id',
+  chained: true,
+  kinds: {
+    id: 'text',
+    number: 'int',
+    jobId: 'text',
+    type: 'text',
+    url: 'text',
+    host: 'text',
+    body: 'text',
+    state: 'text',
+    tries: 'int',
+    roundTries: 'int',
+    redeliveries: 'int',
+    nextAt: 'int',
+    lastStatus: 'int',
+    lastError: 'text',
+    createdAt: 'int',
+    finishedAt: 'int',
+    version: 'int',
+  },
+});
+
+export const TARGETS = define<CallbackTarget>({
+  noun: 'target',
+  table: 'callback_targets',
+  key: 'id',
+  chained: true,
+  kinds: { id: 'text', url: 'text', disabledAt: 'int', deliveryId: 'text', version: 'int' },
 });

@@ -9,6 +9,7 @@ import {
   type JobTransition,
 } from '../../lifecycle/transitions.ts';
 import type { JobMove, JobPatch } from '../store.ts';
+import { tellOfJob } from './deliveries.ts';
 import { JOBS, type Chained, type JobRecord } from './entities.ts';
 import { checkPatch, pickChanges, updateRecord } from './records.ts';
 import { readJob, toJob } from './jobs.ts';
@@ -95,10 +96,12 @@ export function writeJob(session: Session, before: Chained<JobRecord>, write: Jo
   const { record } = before;
   const changes: Partial<JobRecord> = { ...write.changes, version: record.version + 1 };
   const event = { actor: write.actor, kind: write.kind, subject: record.id, jobId: record.id, attemptId: null };
-  const head = appendEvent(session, { ...event, data: changes }, before.head);
+  const moved = { ...record, ...changes };
+  const own = appendEvent(session, { ...event, data: changes }, before.head);
+  const head = tellOfJob(session, { job: moved, before: record.state, head: own });
   const { guard, fence } = write;
   if (!updateRecord(session.sql, JOBS, { key: record.id, changes, head, guard, fence })) throw write.refusal();
-  const after = { record: { ...record, ...changes }, head };
+  const after = { record: moved, head };
   session.jobs.set(record.id, after);
   session.counters.moveJob(record, record.state, after.record.state);
   return after;

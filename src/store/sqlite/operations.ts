@@ -13,10 +13,13 @@ import {
 } from './attempts.ts';
 import { listBoots, recordBoot, updateBoot } from './boots.ts';
 import { checkLive } from './check-live.ts';
+import { claimDeliveries, returnDeliveries } from './claim-deliveries.ts';
 import { claimJobs } from './claim.ts';
+import { recordDelivery, redeliver } from './deliveries.ts';
 import { moveJob, noteJob, requestCancel } from './job-moves.ts';
 import { findJob, getJob, getPrompt, getQueuePosition, listActiveJobs, listJobs, listQueue } from './jobs.ts';
 import { listEvents } from './journal.ts';
+import { deliveryStats, getDelivery, listDeliveries } from './list-deliveries.ts';
 import { acquireLock, listLocks, releaseLock } from './locks.ts';
 import type { OpenDatabase } from './open.ts';
 import { addRepository, getRepository, listRepositories, removeRepository, updateRepository } from './repositories.ts';
@@ -48,6 +51,10 @@ type WriteOperation =
   | 'releaseLock'
   | 'recordBoot'
   | 'updateBoot'
+  | 'claimDeliveries'
+  | 'recordDelivery'
+  | 'returnDeliveries'
+  | 'redeliver'
   | 'addToken'
   | 'revokeToken'
   | 'addAccount'
@@ -73,6 +80,10 @@ const writes: { [K in WriteOperation]: Carry<K, Session> } = {
   releaseLock,
   recordBoot,
   updateBoot,
+  claimDeliveries,
+  recordDelivery,
+  returnDeliveries,
+  redeliver,
   addToken,
   revokeToken,
   addAccount,
@@ -109,6 +120,9 @@ const reads: { [K in ReadOperation]: Carry<K, ReadContext> } = {
   findToken,
   listAccounts,
   findAccount,
+  getDelivery,
+  listDeliveries,
+  deliveryStats,
   checkLive,
   stats: readStats,
 };

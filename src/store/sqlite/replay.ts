@@ -11,7 +11,24 @@ import {
   type JobState,
   type JobTransition,
 } from '../../lifecycle/transitions.ts';
-import { ACCOUNTS, ATTEMPTS, STORED_BOOTS, LOCKS, REPOSITORIES, STORED_JOBS, TOKENS, type Entity } from './entities.ts';
+import {
+  DELIVERY_TRANSITIONS,
+  canMoveDelivery,
+  type DeliveryState,
+  type DeliveryTransition,
+} from '../../lifecycle/delivery.ts';
+import {
+  ACCOUNTS,
+  ATTEMPTS,
+  DELIVERIES,
+  STORED_BOOTS,
+  LOCKS,
+  REPOSITORIES,
+  STORED_JOBS,
+  TARGETS,
+  TOKENS,
+  type Entity,
+} from './entities.ts';
 import { toRecord } from './records.ts';
 import { GENESIS, hashEvent, type StoredEvent } from './journal.ts';
 import type { Row, Sql } from './sql.ts';
@@ -20,7 +37,7 @@ type Fields = Record<string, unknown>;
 type AnyEntity = Entity<Fields>;
 
 const ENTITIES = new Map<string, AnyEntity>(
-  [STORED_JOBS, ATTEMPTS, REPOSITORIES, LOCKS, STORED_BOOTS, TOKENS, ACCOUNTS].map((entity) => [
+  [STORED_JOBS, ATTEMPTS, REPOSITORIES, LOCKS, STORED_BOOTS, TOKENS, ACCOUNTS, DELIVERIES, TARGETS].map((entity) => [
     entity.noun,
     entity as unknown as AnyEntity,
   ]),
@@ -83,6 +100,7 @@ export function foldEvent(fold: Fold, event: StoredEvent): void {
 
 function keyOf(noun: string, event: StoredEvent, data: Fields): string {
   if (noun === 'attempt') return event.attemptId ?? '';
+  if (noun === 'delivery') return String(data['id']);
   return noun === 'lock' ? String(data['key']) : event.subject;
 }
 
@@ -99,17 +117,19 @@ function checkTransition(
   const { noun, verb, before, after } = change;
   if (before === null || after['state'] === undefined) return;
   const from = String(before['state']);
-  const isAllowed =
-    noun === 'job'
-      ? verb in JOB_TRANSITIONS && canMoveJob(from as JobState, verb as JobTransition)
-      : canMoveAttempt(from as AttemptState, verb as AttemptTransition);
-  if (!isAllowed) fold.faults.push(`event ${event.seq} makes ${verb} of a ${noun} that is ${from}`);
+  if (!isAllowed(noun, verb, from)) fold.faults.push(`event ${event.seq} makes ${verb} of a ${noun} that is ${from}`);
+}
+
+function isAllowed(noun: string, verb: string, from: string): boolean {
+  if (noun === 'job') return verb in JOB_TRANSITIONS && canMoveJob(from as JobState, verb as JobTransition);
+  if (noun === 'attempt') return canMoveAttempt(from as AttemptState, verb as AttemptTransition);
+  return verb in DELIVERY_TRANSITIONS && canMoveDelivery(from as DeliveryState, verb as DeliveryTransition);
 }
 
 /** Compares a folded chain with the rows in the tables; returns what differs, in words. */
 export function compareWithRows(sql: Sql, fold: Fold): string[] {
   const faults = [...fold.faults];
-  const owner = [STORED_JOBS, REPOSITORIES, STORED_BOOTS, TOKENS, ACCOUNTS].find((entity) =>
+  const owner = [STORED_JOBS, REPOSITORIES, STORED_BOOTS, TOKENS, ACCOUNTS, DELIVERIES, TARGETS].find((entity) =>
     fold.rows.has(`${entity.noun} ${fold.subject}`),
   );
   if (fold.removed) {

@@ -7,7 +7,18 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
 import { ATTEMPT_STATES, JOB_STATES } from '../../lifecycle/transitions.ts';
-import { ACCOUNTS, ATTEMPTS, STORED_BOOTS, LOCKS, REPOSITORIES, STORED_JOBS, TOKENS } from './entities.ts';
+import { DELIVERY_STATES } from '../../lifecycle/delivery.ts';
+import {
+  ACCOUNTS,
+  ATTEMPTS,
+  STORED_BOOTS,
+  LOCKS,
+  REPOSITORIES,
+  STORED_JOBS,
+  TOKENS,
+  DELIVERIES,
+  TARGETS,
+} from './entities.ts';
 import { loadMigrations, migrate, readSchemaVersion } from './migrate.ts';
 import { Sql } from './sql.ts';
 
@@ -51,11 +62,22 @@ describe('sqlite schema', () => {
     const sql = freshSchema();
     assert.deepEqual(statesOf(sql, 'jobs'), [...JOB_STATES]);
     assert.deepEqual(statesOf(sql, 'attempts'), [...ATTEMPT_STATES]);
+    assert.deepEqual(statesOf(sql, 'deliveries'), [...DELIVERY_STATES]);
   });
 
   it('has a column for every field, and no other', () => {
     const sql = freshSchema();
-    for (const entity of [STORED_JOBS, ATTEMPTS, REPOSITORIES, LOCKS, STORED_BOOTS, TOKENS, ACCOUNTS]) {
+    for (const entity of [
+      STORED_JOBS,
+      ATTEMPTS,
+      REPOSITORIES,
+      LOCKS,
+      STORED_BOOTS,
+      TOKENS,
+      ACCOUNTS,
+      DELIVERIES,
+      TARGETS,
+    ]) {
       const columns = sql
         .all(`SELECT name FROM pragma_table_info('${entity.table}')`)
         .map((row) => String(row['name']));
@@ -127,6 +149,23 @@ describe('sqlite schema', () => {
         /jobs_ended/,
       ],
       [`SELECT * FROM jobs WHERE repository = 'a' ORDER BY number DESC LIMIT 9`, /jobs_repository/],
+      [`SELECT min(next_at) AS at FROM deliveries WHERE next_at > 5`, /deliveries_due/],
+      [
+        `SELECT * FROM deliveries WHERE next_at IS NOT NULL AND host = 'h' AND next_at <= 5 ORDER BY next_at, number LIMIT 9`,
+        /deliveries_host/,
+      ],
+      [
+        `SELECT * FROM deliveries WHERE finished_at IS NULL AND url = 'u' AND job_id IS 'j' ORDER BY number LIMIT 1`,
+        /deliveries_lane/,
+      ],
+      [`SELECT id FROM deliveries WHERE state = 'sending' ORDER BY number`, /deliveries_sending/],
+      [`SELECT created_at FROM deliveries WHERE finished_at IS NULL ORDER BY number LIMIT 1`, /deliveries_open/],
+      [
+        `SELECT * FROM deliveries WHERE state = 'retrying' AND finished_at IS NULL ORDER BY number DESC LIMIT 9`,
+        /deliveries_open/,
+      ],
+      [`SELECT * FROM deliveries WHERE state = 'failed' ORDER BY number DESC LIMIT 9`, /deliveries_failed/],
+      [`SELECT * FROM deliveries WHERE job_id = 'j' ORDER BY number DESC LIMIT 9`, /deliveries_job/],
       [`SELECT * FROM events WHERE subject = 'a' AND seq > 5 ORDER BY seq LIMIT 9`, /events_subject/],
     ];
     for (const [query, index] of plans) {

@@ -89,6 +89,13 @@ export function openSqliteStore(options: SqliteStoreOptions): Store {
     findAccount: call('findAccount'),
     revokeAccount: call('revokeAccount'),
     addLogin: call('addLogin'),
+    claimDeliveries: call('claimDeliveries'),
+    recordDelivery: call('recordDelivery'),
+    returnDeliveries: call('returnDeliveries'),
+    redeliver: call('redeliver'),
+    getDelivery: call('getDelivery'),
+    listDeliveries: call('listDeliveries'),
+    deliveryStats: call('deliveryStats'),
     checkLive: call('checkLive'),
     stats: call('stats'),
   };
