@@ -88,7 +88,7 @@ export const ERRORS = {
     2,
     'Give a public http(s) URL; the operator may allow others by `callbacks.allow` in holdfast.config.json.',
   ),
-  'delivery-not-found': row('No such delivery', 404, 3, '`holdfast callbacks` lists them.'),
+  'delivery-not-found': row('No such delivery', 404, 3, 'Use an id that `holdfast callbacks` lists.'),
   'payload-too-large': row('The body is too large', 413, 2, 'Send less; prompts are limited to 1 MiB.'),
   'unsupported-media-type': row('Only JSON is accepted', 415, 2, 'Send Content-Type: application/json.'),
   'rate-limited': row('Too many requests', 429, 1, 'Wait for the time in Retry-After.'),

@@ -34,7 +34,6 @@ function exitAtOnce(error: Error): void {
  * Returns the store at `path`; `start` opens it and throws `store-corrupt`, `store-too-new`, `home-unusable`,
  * `home-held` or `storage-full`, without having changed a file it refuses.
  */
-// oxlint-disable-next-line max-lines-per-function -- one line for every method of the contract
 export function openSqliteStore(options: SqliteStoreOptions): Store {
   const link = new Link(options);
   const call =
