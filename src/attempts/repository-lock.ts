@@ -1,5 +1,6 @@
 import { delay } from '../kernel/backoff.ts';
 import { isError } from '../kernel/errors.ts';
+import { lockKey } from '../lifecycle/lock-key.ts';
 import type { Lock, Store } from '../store/store.ts';
 
 /** Pause between looks at a lock held by somebody outside this process, milliseconds. Only recovery ends such a lock. */
@@ -32,7 +33,7 @@ export function createRepositoryLocks(options: {
     for (;;) {
       request.signal.throwIfAborted();
       const lock = await options.store.acquireLock({
-        key: `repo:${request.repository}`,
+        key: lockKey('repo', request.repository),
         boot: options.boot,
         holder: options.holder,
         operation: request.operation,
@@ -40,7 +41,7 @@ export function createRepositoryLocks(options: {
       });
       if (lock !== null) return lock;
       // A lock of our own boot that nobody here uses is one that could not be released.
-      const left = (await options.store.listLocks()).find((one) => one.key === `repo:${request.repository}`);
+      const left = (await options.store.listLocks()).find((one) => one.key === lockKey('repo', request.repository));
       if (left !== undefined && left.boot === options.boot && !held.has(left.fence)) {
         await options.store.releaseLock(left.key, left.fence);
         continue;

@@ -20,6 +20,7 @@ export type Reason =
   | 'crash_loop'
   | 'fix_config'
   | 'workspace_failed'
+  | 'source_unreachable'
   | 'needs_human'
   | 'record_corrupt'
   | 'workspace_unsafe';
@@ -28,8 +29,14 @@ export type Reason =
 export interface JobCore {
   id: string;
   number: number;
-  /** Name of the repository it works on. */
+  /** Name of the repository it works on, of several the first. */
   repository: string;
+  /** The further repositories, in the order the client named them; null for a job of one. */
+  others: string[] | null;
+  /** Commits the workspaces of `others` were made from, in their order; null while none is known. */
+  otherBases: (string | null)[] | null;
+  /** How often a later job took a place in one of its repositories while it waited for all of them; null for never. */
+  overtaken: number | null;
   /** sha256 of the prompt; the text is `Store.getPrompt`. */
   promptSha256: string;
   /** argv of agent `exec`, else null. */
@@ -112,6 +119,23 @@ export type Job = JobCore &
   );
 
 export type JobIn<S extends JobState> = Extract<Job, { state: S }>;
+
+/** Returns the names of all repositories a job works on, the first one first. */
+export function repositoriesOf(job: Pick<JobCore, 'repository' | 'others'>): string[] {
+  return [job.repository, ...(job.others ?? [])];
+}
+
+/** Returns the commit the workspace of one of its repositories was made from, or null while it is not known. */
+export function baseOf(
+  job: Pick<JobCore, 'repository' | 'others' | 'baseCommit' | 'otherBases'>,
+  repository: string,
+): string | null {
+  if (repository === job.repository) return job.baseCommit;
+  return job.otherBases?.[job.others?.indexOf(repository) ?? -1] ?? null;
+}
+
+/** Most repositories one job may name: each is fetched and copied before it starts. */
+export const MAX_REPOSITORIES = 16;
 
 /** Longest prompt in bytes (issue of the batch requirement: refuse above 1 MiB). */
 export const MAX_PROMPT_BYTES = 2 ** 20;

@@ -21,9 +21,21 @@ export interface Repository {
   cloneState: CloneState;
   /** Why the repository cannot be used now, or null. */
   unavailable: string | null;
+  /** While its source does not answer: nothing of it that needs a fetch is claimed before `retryAt`. */
+  trouble: SourceTrouble | null;
   createdAt: number;
   updatedAt: number;
   version: number;
+}
+
+/** A source that did not answer, as far as it is worth trying again by itself. */
+export interface SourceTrouble {
+  /** What the last fetch failed with, for people. */
+  why: string;
+  /** Fetches that failed in a row. */
+  failures: number;
+  /** When the next one is due; null: at once. */
+  retryAt: number | null;
 }
 
 /** Default number of jobs of one repository at work at once (design: budgets). */

@@ -7,12 +7,14 @@ import { testJobs } from './conformance/jobs.ts';
 import { testJournal } from './conformance/journal.ts';
 import { testQueue } from './conformance/queue.ts';
 import { testRecords } from './conformance/records.ts';
+import { testWaiting } from './conformance/waiting.ts';
 import { testTransitions } from './conformance/transitions.ts';
 
 /** Registers the tests of an implementation; `open` makes a fresh, started, empty store for each of them. */
 export function runStoreSuite(name: string, open: OpenHarness): void {
   describe(`${name}: jobs`, () => testJobs(open));
   describe(`${name}: queue`, () => testQueue(open));
+  describe(`${name}: waiting`, () => testWaiting(open));
   describe(`${name}: transitions`, () => testTransitions(open));
   describe(`${name}: attempts`, () => testAttempts(open));
   describe(`${name}: journal`, () => testJournal(open));

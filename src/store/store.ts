@@ -12,7 +12,7 @@ import type { Attempt, AttemptCore } from '../lifecycle/attempt.ts';
 import type { Delivery, DeliveryState, JobCallback } from '../lifecycle/delivery.ts';
 import type { AttemptLimits, Job, JobCore, Outcome, Pipeline } from '../lifecycle/job.ts';
 import type { RecoveryReport, PreviousStop } from '../lifecycle/report.ts';
-import type { Repository } from '../lifecycle/repository.ts';
+import type { Repository, SourceTrouble } from '../lifecycle/repository.ts';
 import type { AttemptTransition, JobState, JobTransition } from '../lifecycle/transitions.ts';
 
 export interface NewRepository {
@@ -28,11 +28,16 @@ export interface NewRepository {
 }
 
 export type RepositoryPatch = Partial<
-  Pick<Repository, 'base' | 'verify' | 'merge' | 'trusted' | 'concurrency' | 'command' | 'cloneState' | 'unavailable'>
+  Pick<
+    Repository,
+    'base' | 'verify' | 'merge' | 'trusted' | 'concurrency' | 'command' | 'cloneState' | 'unavailable' | 'trouble'
+  >
 >;
 
 export interface NewJob {
   repository: string;
+  /** Further repositories, each once; absent for a job of one. */
+  others?: string[];
   prompt: string;
   command: string[] | null;
   agent: string;
@@ -57,6 +62,7 @@ export type JobPatch = Partial<
     | 'sessionId'
     | 'workspaceState'
     | 'baseCommit'
+    | 'otherBases'
     | 'outputBytes'
     | 'reason'
     | 'blocker'
@@ -151,7 +157,7 @@ export interface EventQuery {
 }
 
 export interface Lock {
-  /** `repo:<name>`. */
+  /** `<kind>:<repository>`: `repo:<name>` is the repository's own lock, `tests:<name>` the slot for its tests. */
   key: string;
   /** Boot of the server that holds it. */
   boot: string;
@@ -161,6 +167,34 @@ export interface Lock {
   jobId: string | null;
   acquiredAt: number;
   fence: number;
+}
+
+/** A lock whose row cannot be trusted: nobody gets it before an operator clears it. */
+export interface DamagedLock {
+  key: string;
+  why: string;
+}
+
+/** A fetch that went well, and whom it serves: every job whose place in the queue is at most `through`. */
+export interface Batch {
+  id: string;
+  /** Of the registration, not its name: what comes after a removal begins anew. */
+  repositoryId: string;
+  /** The job that fetched for all of them; null for the first clone, which no job asked for. */
+  jobId: string | null;
+  /** Last place in the queue given out when the fetch began. */
+  through: number;
+  fetchedAt: number;
+}
+
+/** How full a repository is, and what keeps its jobs waiting. */
+export interface Place {
+  repository: string;
+  concurrency: number;
+  /** Jobs of it that are being prepared or run. */
+  active: number;
+  unavailable: string | null;
+  trouble: SourceTrouble | null;
 }
 
 export interface Boot {
@@ -288,7 +322,8 @@ export interface Store extends Service {
   requestCancel(id: string, actor: string): Promise<Job>;
   /**
    * Claims up to `max` queued jobs in order, each under a new fence, honouring `hostLimit` over all active jobs and each
-   * repository's concurrency; skips frozen jobs and unavailable repositories.
+   * repository's concurrency; skips frozen jobs, unavailable repositories, and jobs that need a fetch from a source in
+   * trouble. A job of several repositories gets a place in all of them or in none (lifecycle/choose-claims.ts).
    */
   claimJobs(claim: { boot: string; hostLimit: number; max: number }): Promise<Job[]>;
 
@@ -305,15 +340,30 @@ export interface Store extends Service {
   /** Attempts of this lineage and epoch that ended `interrupted` at or after `since`. */
   countInterrupted(lineage: string, epoch: number, since: number): Promise<number>;
 
+  // waiting
+  /** Every repository with its places, by name. */
+  listPlaces(): Promise<Place[]>;
+  /** The last place in the queue that was given out; 0 when none was. */
+  getLastPlace(): Promise<number>;
+  /** Records a fetch that went well; `through` is `getLastPlace` from before it began. */
+  recordBatch(batch: { repository: string; jobId: string | null; through: number; actor: string }): Promise<Batch>;
+  /** The newest of a repository, or null. */
+  getNewestBatch(repositoryId: string): Promise<Batch | null>;
+
   // locks
   /**
-   * Null when somebody else holds the key, which is `repo:<name>` of a registered repository. The same operation of the
-   * same boot gets the lock it has.
+   * Null when somebody else holds the key, which names a registered repository. The same operation of the same boot gets
+   * the lock it has. Throws `lock-damaged` when the row of that key cannot be trusted.
    */
   acquireLock(lock: Omit<Lock, 'acquiredAt' | 'fence'>): Promise<Lock | null>;
   /** No effect when the lock was taken over by a newer fence. */
   releaseLock(key: string, fence: number): Promise<void>;
+  /** The locks that can be read, by key. */
   listLocks(): Promise<Lock[]>;
+  /** The others: fields that cannot be read, or that are not what the journal says. Looks at the chains of locks only. */
+  listDamagedLocks(): Promise<DamagedLock[]>;
+  /** Takes a lock away from whoever holds it, damaged or not; throws `not-found`. The caller has verified the holder dead. */
+  clearLock(key: string, actor: string): Promise<void>;
 
   // journal
   listEvents(query: EventQuery): Promise<JournalEvent[]>;

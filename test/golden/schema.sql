@@ -1,3 +1,11 @@
+CREATE TRIGGER job_others_add AFTER INSERT ON jobs WHEN NEW.others IS NOT NULL BEGIN
+  INSERT INTO job_others (repository, number) SELECT value, NEW.number FROM json_each(NEW.others);
+END;
+
+CREATE TRIGGER job_others_remove AFTER DELETE ON jobs WHEN OLD.others IS NOT NULL BEGIN
+  DELETE FROM job_others WHERE number = OLD.number AND repository IN (SELECT value FROM json_each(OLD.others));
+END;
+
 CREATE TABLE account_secrets (
   account_id TEXT PRIMARY KEY REFERENCES accounts (id),
   secret TEXT NOT NULL
@@ -47,6 +55,14 @@ CREATE TABLE attempts (
     WHEN 'quarantined' THEN ended_at IS NOT NULL AND verdict IS NOT NULL
     ELSE 0
   END)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE batches (
+  id TEXT PRIMARY KEY,
+  repository_id TEXT NOT NULL,
+  job_id TEXT REFERENCES jobs (id) ON DELETE CASCADE,
+  through INTEGER NOT NULL CHECK (through >= 0),
+  fetched_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE boots (
@@ -121,6 +137,12 @@ CREATE TABLE events (
   hash TEXT NOT NULL
 ) STRICT;
 
+CREATE TABLE job_others (
+  repository TEXT NOT NULL,
+  number INTEGER NOT NULL,
+  PRIMARY KEY (repository, number)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE jobs (
   number INTEGER PRIMARY KEY,
   id TEXT NOT NULL UNIQUE,
@@ -160,7 +182,7 @@ CREATE TABLE jobs (
   idempotency_key TEXT,
   request_sha256 TEXT,
   version INTEGER NOT NULL,
-  head TEXT NOT NULL, callbacks TEXT CHECK (json_type(callbacks) = 'array'),
+  head TEXT NOT NULL, callbacks TEXT CHECK (json_type(callbacks) = 'array'), others TEXT CHECK (json_type(others) = 'array'), other_bases TEXT CHECK (json_type(other_bases) = 'array'), overtaken INTEGER CHECK (overtaken >= 0),
   CHECK ((queue_seq IS NULL) = (queued_at IS NULL)),
   -- Each state carries exactly the data valid in it. (A CASE compares; an IN list would build a table on every write.)
   CHECK (CASE state
@@ -217,7 +239,7 @@ CREATE TABLE repositories (
   updated_at INTEGER NOT NULL,
   version INTEGER NOT NULL,
   head TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
+, trouble TEXT CHECK (json_type(trouble) = 'object')) STRICT, WITHOUT ROWID;
 
 CREATE TABLE tokens (
   id TEXT PRIMARY KEY,
@@ -240,6 +262,10 @@ CREATE INDEX attempts_interrupted ON attempts (job_id, ended_at) WHERE state = '
 
 CREATE INDEX attempts_live ON attempts (id) WHERE state IN ('intended', 'running');
 
+CREATE INDEX batches_job ON batches (job_id) WHERE job_id IS NOT NULL;
+
+CREATE INDEX batches_newest ON batches (repository_id, through);
+
 CREATE INDEX deliveries_due ON deliveries (next_at) WHERE next_at IS NOT NULL;
 
 CREATE INDEX deliveries_failed ON deliveries (number) WHERE state = 'failed';
@@ -258,7 +284,7 @@ CREATE INDEX events_subject ON events (subject, seq);
 
 CREATE INDEX jobs_active ON jobs (number) WHERE state IN ('preparing', 'running');
 
-CREATE INDEX jobs_claimable ON jobs (repository, priority DESC, queue_seq) WHERE state = 'queued' AND frozen = 0;
+CREATE INDEX jobs_claimable ON jobs (repository, others, priority DESC, queue_seq) WHERE state = 'queued' AND frozen = 0;
 
 CREATE INDEX jobs_ended ON jobs (state, number) WHERE finished_at IS NOT NULL;
 

@@ -2,7 +2,7 @@
 import { fail } from '../../kernel/errors.ts';
 import { sha256 } from '../../kernel/hash.ts';
 import { makeId } from './ids.ts';
-import { MAX_PROMPT_BYTES, type Job } from '../../lifecycle/job.ts';
+import { MAX_PROMPT_BYTES, MAX_REPOSITORIES, type Job } from '../../lifecycle/job.ts';
 import type { NewJob } from '../store.ts';
 import { tellOfJob } from './deliveries.ts';
 import { JOBS, STORED_JOBS, type JobRecord } from './entities.ts';
@@ -19,6 +19,17 @@ function checkPrompt(prompt: string): void {
     throw fail('bad-prompt', `the prompt has ${bytes} bytes, more than ${MAX_PROMPT_BYTES}`);
   if (prompt.includes('\0')) throw fail('bad-prompt', 'the prompt contains a NUL character');
   if (!prompt.isWellFormed()) throw fail('bad-prompt', 'the prompt contains half of a surrogate pair');
+}
+
+/** Throws `repository-not-found`, or `bad-request` for a list no job can have. */
+function checkRepositories(session: Session, names: readonly string[]): void {
+  if (new Set(names).size !== names.length) throw fail('bad-request', 'a repository is named twice');
+  if (names.length > MAX_REPOSITORIES) throw fail('bad-request', `more than ${MAX_REPOSITORIES} repositories`);
+  for (const name of names) {
+    if (session.sql.get('SELECT 1 FROM repositories WHERE name = $1', name) === null) {
+      throw fail('repository-not-found', `there is no repository "${name}"`);
+    }
+  }
 }
 
 function findReplay(session: Session, input: NewJob): Job | null {
@@ -41,9 +52,7 @@ export function acceptJob(session: Session, input: NewJob): { job: Job; replayed
   const replay = findReplay(session, input);
   if (replay !== null) return { job: replay, replayed: true };
   checkPrompt(input.prompt);
-  if (session.sql.get('SELECT 1 FROM repositories WHERE name = $1', input.repository) === null) {
-    throw fail('repository-not-found', `there is no repository "${input.repository}"`);
-  }
+  checkRepositories(session, [input.repository, ...(input.others ?? [])]);
   const promptSha256 = sha256(input.prompt);
   session.sql.run(
     'INSERT INTO prompts (sha256, body) VALUES ($1, $2) ON CONFLICT (sha256) DO NOTHING',
@@ -79,6 +88,9 @@ function makeRecord(session: Session, input: NewJob, promptSha256: string): JobR
     number: session.counters.next('jobNumber'),
     id,
     repository: input.repository,
+    others: input.others === undefined || input.others.length === 0 ? null : input.others,
+    otherBases: null,
+    overtaken: null,
     promptSha256,
     command: input.command,
     agent: input.agent,

@@ -6,6 +6,7 @@ import { DELIVERY_STATES } from '../../lifecycle/delivery.ts';
 import { JOB_STATES } from '../../lifecycle/transitions.ts';
 import type { StoreCheck } from '../store.ts';
 import { verifySecret } from './accounts.ts';
+import { listDamagedLocks, listMissingLocks } from './damaged-locks.ts';
 import { iterateChains, readEventHash, readLastEvent } from './journal.ts';
 import { beginFold, compareWithRows, foldEvent, listEntities, type Fold } from './replay.ts';
 import { Sql } from './sql.ts';
@@ -26,6 +27,8 @@ export function checkDatabase(path: string, complaint: string | null): StoreChec
       if (row['quick_check'] !== 'ok') report('database', path, String(row['quick_check']));
     }
     checkChains(sql, check, report);
+    check.checked += Number(sql.get('SELECT count(*) AS n FROM locks')?.['n']);
+    for (const { key, why } of listDamagedLocks({ sql })) report('lock', key, why);
     checkCounters(sql, report);
     checkPrompts(sql, report);
     checkSecrets(sql, report);
@@ -46,6 +49,7 @@ function checkChains(sql: Sql, check: StoreCheck, report: Report): void {
     check.checked++;
     const faults = compareWithRows(sql, fold);
     for (const { entity } of fold.rows.values()) expected.set(entity.table, (expected.get(entity.table) ?? 0) + 1);
+    for (const { key, why } of listMissingLocks(sql, fold)) report('lock', key, why);
     if (faults.length > 0) report(fold.subject.split('_')[0] ?? 'subject', fold.subject, faults.join('; '));
   };
   let fold: Fold | null = null;

@@ -1,11 +1,11 @@
 /** The check of every start: chains of live work against their rows. Its cost grows with live work only. */
 import { messageOf } from '../../kernel/result.ts';
 import { sha256 } from '../../kernel/hash.ts';
-import type { StoreCheck } from '../store.ts';
+import type { DamagedLock, StoreCheck } from '../store.ts';
 import { verifySecret } from './accounts.ts';
-import { readChain } from './journal.ts';
+import { foldChain, listDamagedLocks, listMissingLocks } from './damaged-locks.ts';
 import type { OpenDatabase } from './open.ts';
-import { beginFold, compareWithRows, foldEvent } from './replay.ts';
+import { compareWithRows } from './replay.ts';
 import type { Sql } from './sql.ts';
 
 /** Verifies live jobs, repositories, starts, tokens and accounts, and tells what the witness found at open. */
@@ -17,12 +17,15 @@ export function checkLive(store: OpenDatabase): StoreCheck {
       for (const row of sql.all(text)) {
         const id = String(row['id']);
         check.checked++;
-        const faults = verifyChain(sql, id);
+        const { faults, missing } = verifyChain(sql, id);
+        for (const { key, why } of missing) check.corrupt.push({ kind: 'lock', id: key, why });
         if (kind === 'account') faults.push(...verifySecret(sql, id));
         if (kind === 'job') faults.push(...verifyPrompt(sql, String(row['prompt'])));
         if (faults.length > 0) check.corrupt.push({ kind, id, why: faults.join('; ') });
       }
     }
+    for (const { key, why } of listDamagedLocks(store)) check.corrupt.push({ kind: 'lock', id: key, why });
+    check.checked += Number(sql.get('SELECT count(*) AS n FROM locks')?.['n']);
   } catch (error) {
     check.corrupt.push({ kind: 'database', id: store.path, why: messageOf(error) });
   }
@@ -42,10 +45,9 @@ const SUBJECTS = [
   { kind: 'target', text: 'SELECT id FROM callback_targets WHERE disabled_at IS NOT NULL ORDER BY id' },
 ];
 
-function verifyChain(sql: Sql, subject: string): string[] {
-  const fold = beginFold(subject);
-  for (const event of readChain(sql, subject)) foldEvent(fold, event);
-  return compareWithRows(sql, fold);
+function verifyChain(sql: Sql, subject: string): { faults: string[]; missing: DamagedLock[] } {
+  const fold = foldChain(sql, subject);
+  return { faults: compareWithRows(sql, fold), missing: listMissingLocks(sql, fold) };
 }
 
 /** Returns what is wrong with a stored prompt. */

@@ -4,10 +4,32 @@
  * rolled back takes its changes back, so the memory never differs from what the transaction holds.
  */
 import { DELIVERY_STATES, type DeliveryState } from '../../lifecycle/delivery.ts';
+import { repositoriesOf } from '../../lifecycle/job.ts';
 import { JOB_STATES, isActive, type JobState } from '../../lifecycle/transitions.ts';
+import type { JobRecord } from './entities.ts';
 import type { Sql } from './sql.ts';
 
 export type Sequence = 'seq' | 'jobNumber' | 'queueSeq' | 'lockFence' | 'bootNumber' | 'deliveryNumber';
+
+/** What counting needs to know of a job. */
+export type CountedJob = Pick<JobRecord, 'repository' | 'others' | 'frozen'>;
+
+/** Jobs that need the same repositories: the first one, and the column `others` as it is stored. */
+export interface WaitingLine {
+  repository: string;
+  others: string | null;
+}
+
+/** No name of a repository holds it. */
+const LINE_SEPARATOR = '\n';
+
+function lineOf(repository: string, others: string | null): string {
+  return others === null ? repository : `${repository}${LINE_SEPARATOR}${others}`;
+}
+
+function textOrNull(value: unknown): string | null {
+  return typeof value === 'string' ? value : null;
+}
 
 export class Counters {
   readonly #sql: Sql;
@@ -29,15 +51,20 @@ export class Counters {
     for (const row of this.#sql.all('SELECT name, value FROM counters')) {
       this.#values.set(String(row['name']), Number(row['value']));
     }
-    const claimable = `SELECT repository, count(*) AS n FROM jobs WHERE state = 'queued' AND frozen = 0 GROUP BY repository`;
+    const claimable = `SELECT repository, others, count(*) AS n FROM jobs WHERE state = 'queued' AND frozen = 0
+       GROUP BY repository, others`;
     for (const row of this.#sql.all(claimable)) {
-      this.#values.set(`waiting:${String(row['repository'])}`, Number(row['n']));
+      this.#values.set(`waiting:${lineOf(String(row['repository']), textOrNull(row['others']))}`, Number(row['n']));
     }
     // In the order of the index of active jobs: counting in SQL would be planned over an index of all jobs.
-    const active = `SELECT repository FROM jobs WHERE state IN ('preparing', 'running') ORDER BY number`;
+    const active = `SELECT repository, others FROM jobs WHERE state IN ('preparing', 'running') ORDER BY number`;
     for (const row of this.#sql.all(active)) {
-      const name = `active:${String(row['repository'])}`;
-      this.#values.set(name, (this.#values.get(name) ?? 0) + 1);
+      const others = textOrNull(row['others']);
+      const more = others === null ? [] : (JSON.parse(others) as string[]);
+      for (const repository of [String(row['repository']), ...more]) {
+        const name = `active:${repository}`;
+        this.#values.set(name, (this.#values.get(name) ?? 0) + 1);
+      }
     }
   }
 
@@ -66,17 +93,19 @@ export class Counters {
     return this.#values.get(`active:${repository}`) ?? 0;
   }
 
-  /** Repositories with a job that could be claimed. */
-  waitingRepositories(): string[] {
-    const names: string[] = [];
+  /** The lines with a job that could be claimed: jobs that need the same repositories, named in the same order. */
+  waitingLines(): WaitingLine[] {
+    const lines: WaitingLine[] = [];
     for (const [name, value] of this.#values) {
-      if (value > 0 && name.startsWith('waiting:')) names.push(name.slice('waiting:'.length));
+      if (value <= 0 || !name.startsWith('waiting:')) continue;
+      const [repository = '', others = null] = name.slice('waiting:'.length).split(LINE_SEPARATOR);
+      lines.push({ repository, others });
     }
-    return names;
+    return lines;
   }
 
   /** Counts a job's way from one state (null: it is new) to another. */
-  moveJob(job: { repository: string; frozen: boolean }, from: JobState | null, to: JobState): void {
+  moveJob(job: CountedJob, from: JobState | null, to: JobState): void {
     if (from === to) return;
     if (from !== null) this.#count(job, from, -1);
     this.#count(job, to, 1);
@@ -118,10 +147,13 @@ export class Counters {
     this.#dirty.clear();
   }
 
-  #count(job: { repository: string; frozen: boolean }, state: JobState, by: 1 | -1): void {
+  #count(job: CountedJob, state: JobState, by: 1 | -1): void {
     this.#add(`state:${state}`, by);
-    if (state === 'queued' && !job.frozen) this.#add(`waiting:${job.repository}`, by);
-    if (isActive(state)) this.#add(`active:${job.repository}`, by);
+    if (state === 'queued' && !job.frozen) {
+      const others = job.others === null ? null : JSON.stringify(job.others);
+      this.#add(`waiting:${lineOf(job.repository, others)}`, by);
+    }
+    if (isActive(state)) for (const repository of repositoriesOf(job)) this.#add(`active:${repository}`, by);
   }
 
   #add(name: string, by: number): number {

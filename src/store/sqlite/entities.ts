@@ -7,7 +7,7 @@ import type { JobCore, Outcome } from '../../lifecycle/job.ts';
 import type { CallbackTarget, Delivery } from '../../lifecycle/delivery.ts';
 import type { Repository } from '../../lifecycle/repository.ts';
 import type { AttemptState, JobState } from '../../lifecycle/transitions.ts';
-import type { Account, Boot, Lock, TokenRow } from '../store.ts';
+import type { Account, Batch, Boot, Lock, TokenRow } from '../store.ts';
 
 export type FieldKind = 'text' | 'int' | 'bool' | 'json';
 
@@ -81,6 +81,9 @@ const JOB_FIELDS: { [K in keyof JobRecord]: FieldKind } = {
   number: 'int',
   id: 'text',
   repository: 'text',
+  others: 'json',
+  otherBases: 'json',
+  overtaken: 'int',
   promptSha256: 'text',
   command: 'json',
   agent: 'text',
@@ -179,6 +182,7 @@ export const REPOSITORIES = define<Repository>({
     command: 'json',
     cloneState: 'text',
     unavailable: 'text',
+    trouble: 'json',
     createdAt: 'int',
     updatedAt: 'int',
     version: 'int',
@@ -199,6 +203,14 @@ export const LOCKS = define<Lock>({
     acquiredAt: 'int',
     fence: 'int',
   },
+});
+
+export const BATCHES = define<Batch>({
+  noun: 'batch',
+  table: 'batches',
+  key: 'id',
+  chained: false,
+  kinds: { id: 'text', repositoryId: 'text', jobId: 'text', through: 'int', fetchedAt: 'int' },
 });
 
 const BOOT_FIELDS: { [K in keyof Boot]: FieldKind } = {

@@ -94,18 +94,33 @@ export function listJobs(reader: Reader, query: JobQuery): Page<Job> {
     // Names the partial index of this state.
     conditions.push(isTerminal(query.state) ? 'finished_at IS NOT NULL' : 'finished_at IS NULL');
   }
-  if (query.repository !== undefined) add('repository =', query.repository);
   if (query.cursor !== undefined) add('number <', decodeCursor(query.cursor));
-  const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`;
   values.push(limit + 1);
   const rows = reader.sql.all(
-    `SELECT ${JOBS.select} FROM jobs ${where} ORDER BY number DESC LIMIT $${values.length}`,
+    query.repository === undefined
+      ? `SELECT ${JOBS.select} FROM jobs ${whereAll(conditions)} ORDER BY number DESC LIMIT $${values.length}`
+      : selectOfRepository(conditions, values, query.repository),
     ...values,
   );
   const items = rows.slice(0, limit).map(rowToJob);
   const last = items.at(-1);
   const more = rows.length > limit && last !== undefined;
   return { items, nextCursor: more ? Buffer.from(String(last.number)).toString('base64url') : null };
+}
+
+function whereAll(conditions: readonly string[]): string {
+  return conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`;
+}
+
+/** A page of the jobs of a repository, from the index of those it is the first of and of those it is a further one of. */
+function selectOfRepository(conditions: readonly string[], values: Value[], repository: string): string {
+  const limit = `ORDER BY number DESC LIMIT $${values.length}`;
+  values.push(repository);
+  const name = `$${values.length}`;
+  const first = `SELECT number FROM jobs ${whereAll([...conditions, `repository = ${name}`])} ${limit}`;
+  const further = `SELECT number FROM jobs ${whereAll([...conditions, `number IN (SELECT number FROM job_others WHERE repository = ${name})`])} ${limit}`;
+  return `SELECT ${JOBS.select} FROM jobs WHERE number IN
+    (SELECT number FROM (${first}) UNION ALL SELECT number FROM (${further})) ${limit}`;
 }
 
 /** Returns queued jobs in queue order. */

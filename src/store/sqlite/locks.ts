@@ -1,23 +1,31 @@
 /** Short critical sections. A lock's events belong to the chain of its job, else of its repository. */
 import { fail } from '../../kernel/errors.ts';
+import { parseLockKey } from '../../lifecycle/lock-key.ts';
 import type { Lock } from '../store.ts';
+import { readLockRow } from './damaged-locks.ts';
 import { LOCKS } from './entities.ts';
-import { insertRecord, toRecord, withoutNulls } from './records.ts';
+import { insertRecord, withoutNulls } from './records.ts';
 import { readJob, writeHead } from './jobs.ts';
 import { appendEvent } from './journal.ts';
 import { readRepository } from './repositories.ts';
 import type { Reader, Session } from './session.ts';
 
-const REPOSITORY_KEY = /^repo:(.+)$/;
-
+/** Throws `lock-damaged` for a row that cannot be read: nobody may take it for free, nor for anybody's. */
 function readLock(reader: Reader, key: string): Lock | null {
   const row = reader.sql.get(`SELECT ${LOCKS.select} FROM locks WHERE key = $1`, key);
-  return row === null ? null : toRecord(LOCKS, row);
+  if (row === null) return null;
+  const read = readLockRow(row);
+  if ('why' in read) throw fail('lock-damaged', `${key}: ${read.why}`);
+  return read.lock;
 }
 
-/** Returns all held locks by key. */
+/** Returns the locks that can be read, by key. */
 export function listLocks(reader: Reader): Lock[] {
-  return reader.sql.all(`SELECT ${LOCKS.select} FROM locks ORDER BY key`).map((row) => toRecord(LOCKS, row));
+  const rows = reader.sql.all(`SELECT ${LOCKS.select} FROM locks ORDER BY key`);
+  return rows.flatMap((row) => {
+    const read = readLockRow(row);
+    return 'lock' in read ? [read.lock] : [];
+  });
 }
 
 function appendLockEvent(session: Session, lock: Lock, { kind, data }: { kind: string; data: object }): void {
@@ -27,15 +35,16 @@ function appendLockEvent(session: Session, lock: Lock, { kind, data }: { kind: s
     writeHead(session, job, appendEvent(session, event, job.head));
     return;
   }
-  const name = REPOSITORY_KEY.exec(lock.key)?.[1];
-  if (name === undefined) throw fail('bad-request', `"${lock.key}" is not the key of a repository's lock`);
-  const { record, head } = readRepository(session, name);
+  const { record, head } = readRepository(session, parseLockKey(lock.key)?.repository ?? '');
   const event = { actor: lock.boot, kind, subject: record.id, jobId: null, attemptId: null, data };
   session.sql.run('UPDATE repositories SET head = $1 WHERE id = $2', appendEvent(session, event, head), record.id);
 }
 
 /** Takes a lock; null when another operation holds it. The same operation gets the lock it has. */
 export function acquireLock(session: Session, input: Omit<Lock, 'acquiredAt' | 'fence'>): Lock | null {
+  const name = parseLockKey(input.key)?.repository;
+  if (name === undefined) throw fail('bad-request', `"${input.key}" is not the key of a lock`);
+  readRepository(session, name);
   const held = readLock(session, input.key);
   if (held !== null) return held.operation === input.operation && held.boot === input.boot ? held : null;
   const lock: Lock = { ...input, acquiredAt: session.at, fence: session.counters.next('lockFence') };

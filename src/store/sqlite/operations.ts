@@ -20,7 +20,11 @@ import { moveJob, noteJob, requestCancel } from './job-moves.ts';
 import { findJob, getJob, getPrompt, getQueuePosition, listActiveJobs, listJobs, listQueue } from './jobs.ts';
 import { listEvents } from './journal.ts';
 import { deliveryStats, getDelivery, listDeliveries } from './list-deliveries.ts';
+import { getNewestBatch, recordBatch } from './batches.ts';
+import { listDamagedLocks } from './damaged-locks.ts';
+import { clearLock } from './clear-lock.ts';
 import { acquireLock, listLocks, releaseLock } from './locks.ts';
+import { getLastPlace, listPlaces } from './places.ts';
 import type { OpenDatabase } from './open.ts';
 import { addRepository, getRepository, listRepositories, removeRepository, updateRepository } from './repositories.ts';
 import type { Session } from './session.ts';
@@ -49,6 +53,8 @@ type WriteOperation =
   | 'settleAttempt'
   | 'acquireLock'
   | 'releaseLock'
+  | 'clearLock'
+  | 'recordBatch'
   | 'recordBoot'
   | 'updateBoot'
   | 'claimDeliveries'
@@ -78,6 +84,8 @@ const writes: { [K in WriteOperation]: Carry<K, Session> } = {
   settleAttempt,
   acquireLock,
   releaseLock,
+  clearLock,
+  recordBatch,
   recordBoot,
   updateBoot,
   claimDeliveries,
@@ -113,6 +121,10 @@ const reads: { [K in ReadOperation]: Carry<K, ReadContext> } = {
   listLiveAttempts,
   countInterrupted,
   listLocks,
+  listDamagedLocks,
+  listPlaces,
+  getLastPlace,
+  getNewestBatch,
   listEvents,
   getLastSeq: (store) => store.counters.last('seq'),
   listBoots,

@@ -20,6 +20,7 @@ import {
 import {
   ACCOUNTS,
   ATTEMPTS,
+  BATCHES,
   DELIVERIES,
   STORED_BOOTS,
   LOCKS,
@@ -37,10 +38,9 @@ type Fields = Record<string, unknown>;
 type AnyEntity = Entity<Fields>;
 
 const ENTITIES = new Map<string, AnyEntity>(
-  [STORED_JOBS, ATTEMPTS, REPOSITORIES, LOCKS, STORED_BOOTS, TOKENS, ACCOUNTS, DELIVERIES, TARGETS].map((entity) => [
-    entity.noun,
-    entity as unknown as AnyEntity,
-  ]),
+  [STORED_JOBS, ATTEMPTS, REPOSITORIES, LOCKS, BATCHES, STORED_BOOTS, TOKENS, ACCOUNTS, DELIVERIES, TARGETS].map(
+    (entity) => [entity.noun, entity as unknown as AnyEntity],
+  ),
 );
 
 /** The nouns that are stored, with their tables. */
@@ -100,7 +100,7 @@ export function foldEvent(fold: Fold, event: StoredEvent): void {
 
 function keyOf(noun: string, event: StoredEvent, data: Fields): string {
   if (noun === 'attempt') return event.attemptId ?? '';
-  if (noun === 'delivery') return String(data['id']);
+  if (noun === 'delivery' || noun === 'batch') return String(data['id']);
   return noun === 'lock' ? String(data['key']) : event.subject;
 }
 
@@ -143,6 +143,8 @@ export function compareWithRows(sql: Sql, fold: Fold): string[] {
     else if (row['head'] !== fold.head) faults.push('its row does not hold the end of its chain');
   }
   for (const [name, { entity, record }] of fold.rows) {
+    // A damaged lock says nothing against the job or repository in whose chain it is told of (damaged-locks.ts).
+    if (entity.noun === 'lock') continue;
     const fault = compareRow(sql, entity, record);
     if (fault !== null) faults.push(`${name}: ${fault}`);
   }

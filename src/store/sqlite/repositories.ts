@@ -50,6 +50,7 @@ export function addRepository(session: Session, input: NewRepository): Repositor
     command: input.command,
     cloneState: 'registered',
     unavailable: null,
+    trouble: null,
     createdAt: session.at,
     updatedAt: session.at,
     version: 1,
@@ -73,6 +74,7 @@ const PATCHABLE = new Set<string>([
   'command',
   'cloneState',
   'unavailable',
+  'trouble',
 ] satisfies (keyof RepositoryPatch)[]);
 
 /** Changes a repository; nothing is written when nothing differs. */
@@ -94,13 +96,14 @@ export function updateRepository(
 export function removeRepository(session: Session, name: string, actor: string): void {
   const { record, head } = readRepository(session, name);
   const job = session.sql.get(
-    `SELECT number, state FROM jobs WHERE repository = $1 AND finished_at IS NULL LIMIT 1`,
+    `SELECT number, state FROM jobs WHERE finished_at IS NULL AND (repository = $1 OR
+       (others IS NOT NULL AND EXISTS (SELECT 1 FROM json_each(others) WHERE value = $1))) LIMIT 1`,
     name,
   );
   if (job !== null)
     throw fail('repository-busy', `job ${String(job['number'])} of "${name}" is ${String(job['state'])}`);
-  const lock = session.sql.get('SELECT operation FROM locks WHERE key = $1', `repo:${name}`);
-  if (lock !== null) throw fail('repository-busy', `operation ${String(lock['operation'])} holds its lock`);
+  const lock = session.sql.get('SELECT key FROM locks WHERE key IN ($1, $2) LIMIT 1', `repo:${name}`, `tests:${name}`);
+  if (lock !== null) throw fail('repository-busy', `its lock ${String(lock['key'])} is held`);
   const event = { actor, kind: 'repository.remove', ...subjectOf(record), data: {} };
   buryChain(session, record.id, appendEvent(session, event, head));
   session.sql.run('DELETE FROM repositories WHERE id = $1', record.id);

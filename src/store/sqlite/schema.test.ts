@@ -11,6 +11,7 @@ import { DELIVERY_STATES } from '../../lifecycle/delivery.ts';
 import {
   ACCOUNTS,
   ATTEMPTS,
+  BATCHES,
   STORED_BOOTS,
   LOCKS,
   REPOSITORIES,
@@ -72,6 +73,7 @@ describe('sqlite schema', () => {
       ATTEMPTS,
       REPOSITORIES,
       LOCKS,
+      BATCHES,
       STORED_BOOTS,
       TOKENS,
       ACCOUNTS,
@@ -132,14 +134,19 @@ describe('sqlite schema', () => {
     const sql = freshSchema();
     const plans: [string, RegExp][] = [
       [
-        `SELECT id FROM jobs WHERE repository = 'a' AND state = 'queued' AND frozen = 0 ORDER BY priority DESC, queue_seq LIMIT 1`,
+        `SELECT id FROM jobs WHERE repository = 'a' AND others IS NULL AND state = 'queued' AND frozen = 0 ORDER BY priority DESC, queue_seq LIMIT 1`,
         /jobs_claimable/,
       ],
       [`SELECT * FROM jobs WHERE state = 'queued' ORDER BY priority DESC, queue_seq LIMIT 9`, /jobs_queue/],
       [`SELECT * FROM jobs WHERE state IN ('preparing', 'running') ORDER BY number`, /jobs_active/],
       [`SELECT id FROM jobs WHERE finished_at IS NULL ORDER BY number`, /jobs_live/],
       [
-        `SELECT repository, count(*) FROM jobs WHERE state = 'queued' AND frozen = 0 GROUP BY repository`,
+        `SELECT id FROM jobs WHERE repository = 'a' AND others IS '["b"]' AND state = 'queued' AND frozen = 0 ORDER BY priority DESC, queue_seq LIMIT 1`,
+        /jobs_claimable/,
+      ],
+      [`SELECT through FROM batches WHERE repository_id = 'a' ORDER BY through DESC LIMIT 1`, /batches_newest/],
+      [
+        `SELECT repository, others, count(*) FROM jobs WHERE state = 'queued' AND frozen = 0 GROUP BY repository, others`,
         /jobs_claimable/,
       ],
       [`SELECT repository FROM jobs WHERE state IN ('preparing', 'running') ORDER BY number`, /jobs_active/],
