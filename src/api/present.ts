@@ -1,7 +1,8 @@
 /** The domain's nouns as the contract shows them: times as ISO 8601, nothing added, nothing left out. */
 import type { Attempt } from '../lifecycle/attempt.ts';
 import type { Repository } from '../lifecycle/repository.ts';
-import type { Boot, JournalEvent, Lock, TokenRow } from '../store/store.ts';
+import type { Boot, JournalEvent, TokenRow } from '../store/store.ts';
+import type { Lock } from '../store/waiting-store.ts';
 import type { AttemptView } from './contract/attempt.ts';
 import { showTime } from './contract/common.ts';
 import type { EventView } from './contract/event.ts';

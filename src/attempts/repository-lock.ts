@@ -1,7 +1,8 @@
 import { delay } from '../kernel/backoff.ts';
 import { isError } from '../kernel/errors.ts';
 import { lockKey } from '../lifecycle/lock-key.ts';
-import type { Lock, Store } from '../store/store.ts';
+import type { Store } from '../store/store.ts';
+import type { Lock } from '../store/waiting-store.ts';
 
 /** Pause between looks at a lock held by somebody outside this process, milliseconds. Only recovery ends such a lock. */
 const FOREIGN_LOCK_POLL_MS = 250;

@@ -2,7 +2,8 @@ import type { Attempt } from '../../src/lifecycle/attempt.ts';
 import type { Home } from '../../src/lifecycle/home.ts';
 import type { Job } from '../../src/lifecycle/job.ts';
 import { openSqliteStore } from '../../src/store/sqlite/sqlite-store.ts';
-import type { Boot, JournalEvent, Lock, Store, StoreCheck } from '../../src/store/store.ts';
+import type { Boot, JournalEvent, Store, StoreCheck } from '../../src/store/store.ts';
+import type { Lock } from '../../src/store/waiting-store.ts';
 
 /** Everything the store of a home without a server says. */
 export interface StoppedHome {

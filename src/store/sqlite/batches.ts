@@ -1,5 +1,6 @@
 /** Fetches that went well. The event belongs to the chain of the job that fetched, else of the repository. */
-import type { Batch, Store } from '../store.ts';
+import type { Store } from '../store.ts';
+import type { Batch } from '../waiting-store.ts';
 import { BATCHES, REPOSITORIES } from './entities.ts';
 import { makeId } from './ids.ts';
 import { readJob, writeHead } from './jobs.ts';

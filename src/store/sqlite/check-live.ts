@@ -1,7 +1,8 @@
 /** The check of every start: chains of live work against their rows. Its cost grows with live work only. */
 import { messageOf } from '../../kernel/result.ts';
 import { sha256 } from '../../kernel/hash.ts';
-import type { DamagedLock, StoreCheck } from '../store.ts';
+import type { StoreCheck } from '../store.ts';
+import type { DamagedLock } from '../waiting-store.ts';
 import { verifySecret } from './accounts.ts';
 import { foldChain, listDamagedLocks, listMissingLocks } from './damaged-locks.ts';
 import type { OpenDatabase } from './open.ts';

@@ -4,7 +4,7 @@
  * whose chain tells of them.
  */
 import { parseLockKey } from '../../lifecycle/lock-key.ts';
-import type { DamagedLock, Lock } from '../store.ts';
+import type { DamagedLock, Lock } from '../waiting-store.ts';
 import { LOCKS } from './entities.ts';
 import { readChain } from './journal.ts';
 import { toRecord } from './records.ts';

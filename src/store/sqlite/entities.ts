@@ -7,7 +7,8 @@ import type { JobCore, Outcome } from '../../lifecycle/job.ts';
 import type { CallbackTarget, Delivery } from '../../lifecycle/delivery.ts';
 import type { Repository } from '../../lifecycle/repository.ts';
 import type { AttemptState, JobState } from '../../lifecycle/transitions.ts';
-import type { Account, Batch, Boot, Lock, TokenRow } from '../store.ts';
+import type { Account, Boot, TokenRow } from '../store.ts';
+import type { Batch, Lock } from '../waiting-store.ts';
 
 export type FieldKind = 'text' | 'int' | 'bool' | 'json';
 

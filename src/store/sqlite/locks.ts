@@ -1,7 +1,7 @@
 /** Short critical sections. A lock's events belong to the chain of its job, else of its repository. */
 import { fail } from '../../kernel/errors.ts';
 import { parseLockKey } from '../../lifecycle/lock-key.ts';
-import type { Lock } from '../store.ts';
+import type { Lock } from '../waiting-store.ts';
 import { readLockRow } from './damaged-locks.ts';
 import { LOCKS } from './entities.ts';
 import { insertRecord, withoutNulls } from './records.ts';

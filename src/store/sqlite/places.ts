@@ -1,6 +1,6 @@
 /** Reads of what jobs wait for. */
 import type { SourceTrouble } from '../../lifecycle/repository.ts';
-import type { Place } from '../store.ts';
+import type { Place } from '../waiting-store.ts';
 import type { Reader } from './session.ts';
 
 /** Returns every repository with its places, by name. */
