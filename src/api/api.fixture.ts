@@ -18,6 +18,7 @@ import type { Attempt } from '../lifecycle/attempt.ts';
 import { homeLayout, type Home } from '../lifecycle/home.ts';
 import { DEFAULT_LIMITS, type Job, type Outcome } from '../lifecycle/job.ts';
 import type { RecoveryReport } from '../lifecycle/report.ts';
+import type { DiskState } from '../queue/disk-level.ts';
 import { openSqliteStore } from '../store/sqlite/sqlite-store.ts';
 import type { Store } from '../store/store.ts';
 import type { Caller } from './api.ts';
@@ -41,6 +42,7 @@ export interface StartOptions {
   maxStreams?: number;
   clock?: Clock;
   readiness?: { ready: boolean; phase: string; degraded: string[] };
+  disk?: () => DiskState | null;
   report?: RecoveryReport | null;
 }
 
@@ -145,6 +147,7 @@ function makeServices(store: Store, home: Home, options: StartOptions): Services
     bootId: newId('boot', clock.now()),
     authenticate: (token) => authenticate(store, token),
     readiness: () => options.readiness ?? { ready: true, phase: 'accept', degraded: [] },
+    admission: async () => options.disk?.() ?? null,
     defaults: { agent: 'scripted', limits: DEFAULT_LIMITS },
     async registerRepository(input) {
       if (!(await stat(input.source).catch(() => null))?.isDirectory()) throw fail('not-a-repository', input.source);

@@ -29,7 +29,8 @@ test('a job is accepted, shown and listed with exactly the fields of the contrac
     assert.deepEqual((await running.call('GET', `/v1/jobs/${reference}`)).json(), job);
   }
   assert.deepEqual((await running.call('GET', '/v1/jobs')).json(), { items: [job], nextCursor: null });
-  assert.deepEqual((await running.call('GET', '/v1/queue')).json(), { items: [job], nextCursor: null });
+  const queue = (await running.call('GET', '/v1/queue')).json<{ items: JobView[]; admission: { open: boolean } }>();
+  assert.deepEqual([queue.items, queue.admission.open], [[job], true]);
   const stored = await running.store.getJob(job.id);
   assert.equal(stored?.promptSha256, sha256('grüße 🤖'));
 });
@@ -305,4 +306,24 @@ test('no answer names a token', async () => {
   await submit(running);
   const events = await running.call('GET', '/v1/events', { headers: { accept: 'application/json' } });
   assert.ok(!events.text.includes(ROOT_TOKEN));
+});
+
+test('while the disk is nearly full a job is accepted, and everything says what it waits for', async () => {
+  const space = { freeBytes: 5, totalBytes: 1e9, neededBytes: 100, stopBytes: null };
+  let level: 'ok' | 'low' = 'low';
+  await using running = await makeServer({ disk: () => ({ ...space, level }) });
+  const job = await submit(running);
+  assert.deepEqual([job.state, job.nextSafeAction], ['queued', 'free_disk']);
+  assert.match(job.blocker ?? '', /^new work waits for disk space: 5 B free .*, 100 B needed$/);
+  const held = await submit(running, { start: false });
+  assert.deepEqual([held.blocker, held.nextSafeAction], [null, 'start']);
+  const queue = (await running.call('GET', '/v1/queue')).json<{ admission: Record<string, unknown> }>();
+  const { detail, hint, ...figures } = queue.admission;
+  assert.equal(detail, job.blocker);
+  assert.match(String(hint), /Free space/);
+  const closed = { open: false, reason: 'free_disk', nextSafeAction: 'free_disk' };
+  assert.deepEqual(figures, { ...closed, freeBytes: 5, neededBytes: 100, stopBytes: null });
+  level = 'ok';
+  const after = (await running.call('GET', `/v1/jobs/${job.id}`)).json<JobView>();
+  assert.deepEqual([after.blocker, after.nextSafeAction], [null, 'wait']);
 });

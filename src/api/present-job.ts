@@ -15,6 +15,8 @@ export interface JobFacts {
   sentinelFile: string | null;
   /** Bytes of `outputFile` now, or null when that was not looked at. */
   outputBytes: number | null;
+  /** Why a queued job does not begin, when its place in the queue is not the reason. */
+  waitsFor: string | null;
 }
 
 /** Returns the job as the contract shows it. */
@@ -41,8 +43,8 @@ export function presentJob(job: Job, facts: JobFacts): JobView {
     outputFile: facts.outputFile,
     sentinelFile: facts.sentinelFile,
     exitCode: job.exitCode,
-    blocker: job.blocker,
-    nextSafeAction: nextSafeAction(job),
+    blocker: facts.waitsFor ?? job.blocker,
+    nextSafeAction: facts.waitsFor === null ? nextSafeAction(job) : 'free_disk',
     // Nothing works on blocked jobs by itself in this version.
     recovery: job.state === 'blocked' ? 'none' : null,
     createdAt: showTime(job.createdAt),

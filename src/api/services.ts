@@ -8,6 +8,7 @@ import type { Home } from '../lifecycle/home.ts';
 import type { AttemptLimits, Job } from '../lifecycle/job.ts';
 import type { RecoveryReport } from '../lifecycle/report.ts';
 import type { Repository } from '../lifecycle/repository.ts';
+import type { DiskState } from '../queue/disk-level.ts';
 import type { Store } from '../store/store.ts';
 
 export interface RegisterRepository {
@@ -41,8 +42,10 @@ export interface Services {
   bootId: string;
   /** Principal of a bearer token, or null. `job:<id>` for an agent's own-job token. */
   authenticate(token: string): Promise<{ principal: string; jobId: string | null } | null>;
-  /** `degraded` names the resources this start could not make available. */
+  /** `degraded` names the resources this start could not make available, and `disk` while new work waits for space. */
   readiness(): { ready: boolean; phase: string; degraded: string[] };
+  /** What the disk of the home allows now; null when it cannot be told. */
+  admission(): Promise<DiskState | null>;
   defaults: { agent: string; limits: AttemptLimits };
   /** Checks the source with git, registers it, and starts the first clone in the background. */
   registerRepository(input: RegisterRepository): Promise<Repository>;

@@ -3,6 +3,7 @@ import { fail } from '../kernel/errors.ts';
 import { errnoOf } from '../kernel/result.ts';
 import { isActive } from '../lifecycle/transitions.ts';
 import type { Job } from '../lifecycle/job.ts';
+import { describeDisk } from '../queue/disk-level.ts';
 import type { JobQuery } from '../store/store.ts';
 import type { JobView } from './contract/job.ts';
 import type { PageView } from './contract.ts';
@@ -23,10 +24,11 @@ export async function viewJob(
   const { store, home } = services;
   const attempt = job.attempts === 0 ? null : { jobId: job.id, number: job.attempts };
   const outputFile = attempt === null ? null : services.outputPath(attempt, 'stdout');
-  const [prompt, position, outputBytes] = await Promise.all([
+  const [prompt, position, outputBytes, disk] = await Promise.all([
     known.prompt ?? store.getPrompt(job.promptSha256),
     known.queuePosition ?? (job.state === 'queued' ? store.getQueuePosition(job.id) : null),
     outputFile !== null && isActive(job.state) ? sizeOf(outputFile) : null,
+    job.state === 'queued' ? services.admission() : null,
   ]);
   if (prompt === null) throw fail('record-corrupt', `the prompt of job ${job.number} is missing`);
   return presentJob(job, {
@@ -36,6 +38,7 @@ export async function viewJob(
     outputFile,
     sentinelFile: attempt === null ? null : services.sentinelPath(attempt),
     outputBytes,
+    waitsFor: disk === null ? null : describeDisk(disk),
   });
 }
 

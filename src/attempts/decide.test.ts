@@ -198,6 +198,15 @@ test('an unresumable session is dropped, another one is kept', () => {
   assert.equal(decideEnding(facts({ outcome: 'interrupted' })).dropSession, false);
 });
 
+test('an attempt we stopped to continue it later goes back to the queue, however often', () => {
+  const given = {
+    verdict: finished({ code: null, signal: 'SIGTERM', stoppedBy: 'stop' }),
+    outcome: 'interrupted',
+  } as const;
+  const paused = decideEnding(facts({ ...given, recentInterrupts: 100 }));
+  assert.deepEqual([paused.attempt, paused.job, paused.reason], ['interrupt', 'interrupt', null]);
+});
+
 test('every ending is a transition both tables allow from a running attempt of a running job', () => {
   const exit = fc.record({
     started: fc.constant(true),

@@ -122,7 +122,8 @@ function decideOutcome(facts: EndFacts): Ending {
 
 function decideInterrupted(facts: EndFacts): Ending {
   if (facts.cancelRequested) return ending('interrupt', 'cancel', CANCELLED);
-  if (facts.recentInterrupts + 1 >= CRASH_LOOP_LIMIT) {
+  // What we stopped ourselves, and not for a limit or a cancel, was stopped to go on later: no strike.
+  if (facts.stoppedBy !== 'stop' && facts.recentInterrupts + 1 >= CRASH_LOOP_LIMIT) {
     const minutes = CRASH_LOOP_WINDOW_MS / 60_000;
     const blocker = `${CRASH_LOOP_LIMIT} attempts were interrupted within ${minutes} minutes`;
     return ending('interrupt', 'block', { reason: 'crash_loop', blocker });

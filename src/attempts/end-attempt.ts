@@ -1,6 +1,7 @@
 import { failpoint } from '../kernel/failpoints.ts';
 import type { Attempt } from '../lifecycle/attempt.ts';
 import type { Job } from '../lifecycle/job.ts';
+import type { ExitFacts } from '../lifecycle/verdict.ts';
 import type { AttemptPatch, JobPatch } from '../store/store.ts';
 import type { AttemptContext } from './context.ts';
 import { CRASH_LOOP_WINDOW_MS, decideEnding, type Ending, type FinalVerdict } from './decide.ts';
@@ -92,8 +93,13 @@ function attemptPatch(input: EndInput): AttemptPatch {
     stoppedBy: exit === null ? input.passedLimit : exit.stoppedBy,
     outputBytes: exit?.bytesOut ?? evidence.outputBytes,
     evidenceLevel: evidence.level,
-    note: verdict.kind === 'QUARANTINE' ? verdict.why : null,
+    note: verdict.kind === 'QUARANTINE' ? verdict.why : pauseReason(exit),
   };
+}
+
+/** Why we stopped it to be continued later; a cancel says so in its job. */
+function pauseReason(exit: ExitFacts | null): string | null {
+  return exit?.stoppedBy === 'stop' && exit.reason !== 'cancel' ? exit.reason : null;
 }
 
 function jobPatch(input: EndInput, ending: Ending): JobPatch {

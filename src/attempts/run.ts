@@ -20,13 +20,24 @@ export interface Run {
   /** What went wrong while its attempt was being started. */
   trouble: string | null;
   cancelled: boolean;
+  /** It was asked to stop so that it is continued later. */
+  paused: boolean;
 }
 
 /** Returns the record of a job this server has just taken in hand. */
 export function openRun(cancelled: boolean): Run {
   const preparing = new AbortController();
   setMaxListeners(0, preparing.signal);
-  return { preparing, attempt: null, connection: null, orphan: null, passedLimit: null, trouble: null, cancelled };
+  return {
+    preparing,
+    attempt: null,
+    connection: null,
+    orphan: null,
+    passedLimit: null,
+    trouble: null,
+    cancelled,
+    paused: false,
+  };
 }
 
 /** Passes the wish to cancel on to whatever lives of the run now; what comes to life later asks `cancelled` itself. */

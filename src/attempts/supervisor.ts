@@ -32,6 +32,13 @@ export interface Supervisor extends Service {
   begin(job: JobIn<'preparing'>): void;
   /** Takes up an attempt of an earlier server: follows what lives, settles what is over. */
   adopt(attempt: Attempt, job: Job, scan: ProcessScan): Promise<Adoption>;
+  /**
+   * Stops the attempt of a job through its keeper so that it is continued by a new one later; false when it has no keeper
+   * that could be asked, or was asked already.
+   */
+  pause(jobId: string, reason: string): Promise<boolean>;
+  /** Whether a paused job is still being stopped. */
+  isPausing(): boolean;
   /** Jobs that have a process or are being prepared by this server. */
   countRuns(): number;
 }
@@ -84,6 +91,18 @@ class AttemptSupervisor implements Supervisor {
     run.attempt = attached;
     this.#carry(job.id, run, () => followRun(ctx, { job, attempt: attached, run, signal, known: resolution }));
     return { resolution, ending: null, attempt: attached, job };
+  }
+
+  async pause(jobId: string, reason: string): Promise<boolean> {
+    const run = this.#runs.get(jobId);
+    if (run === undefined || run.connection === null || run.paused || run.cancelled) return false;
+    run.paused = true;
+    await run.connection.stop(reason);
+    return true;
+  }
+
+  isPausing(): boolean {
+    return [...this.#runs.values()].some((run) => run.paused);
   }
 
   countRuns(): number {

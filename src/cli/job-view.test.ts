@@ -163,19 +163,10 @@ test('lists are one line per job, whatever the prompt holds', () => {
 
 test('each action but none has a command that names the job or a page to read', () => {
   assert.equal(commandForAction('none', 3), null);
-  const actions = [
-    'wait',
-    'start',
-    'resume',
-    'retry',
-    'review',
-    'fixup',
-    'fix_config',
-    'free_disk',
-    'abandon',
-  ] as const;
+  const actions = ['wait', 'start', 'resume', 'retry', 'review', 'fixup', 'fix_config', 'abandon'] as const;
   for (const action of actions) assert.match(commandForAction(action, 3) ?? '', /^holdfast .*3$/);
   assert.equal(commandForAction('inspect_quarantine', 3), 'holdfast recovery report');
+  assert.equal(commandForAction('free_disk', 3), 'holdfast doctor');
 });
 
 test('the report tells what was found, on what evidence, what was done and what to do next', () => {

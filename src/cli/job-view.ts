@@ -72,8 +72,9 @@ export function commandForAction(action: NextSafeAction, number: number): string
       return `holdfast diff ${number}`;
     case 'inspect_quarantine':
       return 'holdfast recovery report';
-    case 'fix_config':
     case 'free_disk':
+      return 'holdfast doctor';
+    case 'fix_config':
       return `holdfast doctor, then holdfast retry ${number}`;
     case 'abandon':
       return `holdfast cancel ${number}`;

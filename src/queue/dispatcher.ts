@@ -21,13 +21,20 @@ export interface DispatcherOptions {
   boot: string;
   /** Jobs of this host at work at once. */
   hostLimit: number;
+  /** Whether new work may begin now; who says no calls `wake` when that changes. */
+  admit: () => Promise<boolean>;
   /** Takes over a claimed job; must not throw. */
   onClaimed: (job: JobIn<'preparing'>) => void;
   log: Log;
 }
 
+export interface Dispatcher extends Service {
+  /** Asks for the next claims: something that held work up has changed. */
+  wake(): void;
+}
+
 /** Returns the dispatcher; it claims nothing before `start`. */
-export function createDispatcher(options: DispatcherOptions): Service {
+export function createDispatcher(options: DispatcherOptions): Dispatcher {
   let running = false;
   let asked = false;
   let busy: Promise<void> | null = null;
@@ -39,6 +46,7 @@ export function createDispatcher(options: DispatcherOptions): Service {
     while (asked && running) {
       asked = false;
       try {
+        if (!(await options.admit())) continue;
         const jobs = await options.store.claimJobs({
           boot: options.boot,
           hostLimit: options.hostLimit,
@@ -66,6 +74,7 @@ export function createDispatcher(options: DispatcherOptions): Service {
   };
 
   return {
+    wake,
     async start() {
       if (running) return;
       running = true;

@@ -10,11 +10,13 @@ import { newId } from '../kernel/ids.ts';
 import type { Log } from '../kernel/log.ts';
 import type { Service } from '../kernel/service.ts';
 import type { Home } from '../lifecycle/home.ts';
+import type { Admission } from '../queue/admission.ts';
 import { createDispatcher } from '../queue/dispatcher.ts';
 import { emptyReport } from '../recovery/boot.ts';
 import { openSqliteStore } from '../store/sqlite/sqlite-store.ts';
 import { configureGit } from '../workspace/safe-git.ts';
 import type { Config } from './config.ts';
+import { createDiskAdmission } from './disk-admission.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { createRepositoryKeeper, type RepositoryKeeper } from './repositories.ts';
 import { createServices } from './services.ts';
@@ -30,6 +32,7 @@ export interface Parts {
   services: Services;
   supervisor: Supervisor;
   dispatcher: Service;
+  admission: Admission;
   repositories: RepositoryKeeper;
   metrics: Metrics;
   /** This process, as locks and server.json name it. */
@@ -84,14 +87,20 @@ export function composeServer(input: ComposeInput): Parts {
   const locks = createRepositoryLocks({ store, boot, holder: self });
   const supervisor = createSupervisor(ctx, locks);
   const repositories = createRepositoryKeeper({ store, home, locks, log, signal: closing.signal });
-  const metrics = createMetrics({ store, countRuns: () => supervisor.countRuns(), version: VERSION });
+  const admission = createDiskAdmission(ctx, {
+    supervisor,
+    limits: config.limits.disk,
+    onOpen: () => dispatcher.wake(),
+  });
+  const metrics = createMetrics({ store, countRuns: () => supervisor.countRuns(), version: VERSION, admission });
   const dispatcher = createDispatcher({
     store,
     boot,
     hostLimit: config.limits.agentsPerHost,
+    admit: () => admission.admit(),
     onClaimed: (job) => supervisor.begin(job),
     log,
   });
-  const services = createServices({ ctx, config, tokens, repositories, metrics, state });
-  return { ctx, config, state, services, supervisor, dispatcher, repositories, metrics, self, closing };
+  const services = createServices({ ctx, config, tokens, repositories, metrics, state, admission });
+  return { ctx, config, state, services, supervisor, dispatcher, admission, repositories, metrics, self, closing };
 }

@@ -6,10 +6,27 @@ import { readIfExists } from '../kernel/durable.ts';
 import { parseDuration } from '../kernel/duration.ts';
 import { fail } from '../kernel/errors.ts';
 import { messageOf } from '../kernel/result.ts';
+import { parseSize } from '../kernel/size.ts';
 import { DEFAULT_LIMITS } from '../lifecycle/job.ts';
+import type { DiskLimit, DiskLimits } from '../queue/disk-level.ts';
 
 /** Milliseconds, or a text like `30m`. */
 const span = z.union([z.int().positive(), z.string().transform((text) => parseDuration(text))]);
+
+const NO_SIZE = 'must be bytes, or a text like "2 GiB" or "5%"';
+
+/** Bytes, a text like `2 GiB`, or a share of the disk like `5%`. */
+const diskLimit = z.union([z.int().min(0), z.string()], NO_SIZE).transform((value, context): DiskLimit => {
+  if (typeof value === 'number') return { bytes: value };
+  const percent = /^(\d{1,2}(?:\.\d+)?) ?%$/.exec(value)?.[1];
+  if (percent !== undefined) return { share: Number(percent) / 100 };
+  try {
+    return { bytes: parseSize(value) };
+  } catch {
+    context.addIssue({ code: 'custom', message: NO_SIZE });
+    return z.NEVER;
+  }
+});
 
 const agentSettings = z.strictObject({
   adapter: z.enum(['exec', 'claude-code']).exactOptional(),
@@ -22,6 +39,8 @@ const schema = z.strictObject({
   limits: z
     .strictObject({
       agentsPerHost: z.int().min(1).max(10_000).optional(),
+      freeDisk: diskLimit.optional(),
+      stopDisk: diskLimit.optional(),
       attempt: z
         .strictObject({ wallMs: span.optional(), idleMs: span.optional(), outputBytes: z.int().positive().optional() })
         .optional(),
@@ -34,7 +53,7 @@ const schema = z.strictObject({
 
 /** The configuration with every default filled in. */
 export interface Config {
-  limits: { agentsPerHost: number; attempt: { wallMs: number; idleMs: number; outputBytes: number } };
+  limits: { agentsPerHost: number; disk: DiskLimits; attempt: { wallMs: number; idleMs: number; outputBytes: number } };
   http: { allowedHosts: string[] };
   defaultAgent: string;
   agents: Record<string, AgentSettings>;
@@ -80,6 +99,7 @@ function fillConfig(given: z.infer<typeof schema>): Config {
   return {
     limits: {
       agentsPerHost: given.limits?.agentsPerHost ?? defaultAgentsPerHost(),
+      disk: { free: given.limits?.freeDisk ?? null, stop: given.limits?.stopDisk ?? null },
       attempt: {
         wallMs: attempt?.wallMs ?? DEFAULT_LIMITS.wallMs,
         idleMs: attempt?.idleMs ?? DEFAULT_LIMITS.idleMs,

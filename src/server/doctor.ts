@@ -5,21 +5,26 @@ import { readLaunchEnvironment } from '../keeper/environment.ts';
 import { defaultKeeperCommand } from '../keeper/launch.ts';
 import { detectSystemd } from '../keeper/systemd.ts';
 import { messageOf } from '../kernel/result.ts';
+import { formatSize } from '../kernel/size.ts';
+import type { Admission } from '../queue/admission.ts';
+import { describeDisk, FREE_DISK_HINT } from '../queue/disk-level.ts';
 import { describeFileSystem } from '../workspace/file-system.ts';
 import { runChild } from '../workspace/run-child.ts';
 import { gitVersion } from '../workspace/safe-git.ts';
 import { findProgram } from './find-program.ts';
 
-/** Free space below which a warning is due: 2 GiB (01 · N6 names it as the default threshold of admission). */
-const LOW_DISK_BYTES = 2 * 2 ** 30;
 const VERSION_TIMEOUT_MS = 15_000;
 
 /** Looks at everything a job depends on. Reads only; a check that cannot be carried out is a failed check. */
-export async function runDoctor(ctx: AttemptContext, options: { deep: boolean }): Promise<DoctorCheck[]> {
+export async function runDoctor(
+  ctx: AttemptContext,
+  options: { deep: boolean; admission: Admission },
+): Promise<DoctorCheck[]> {
   return [
     checkNode(),
     await attemptCheck('git', checkGit),
     await attemptCheck('home', () => checkHome(ctx)),
+    await attemptCheck('disk', () => checkDisk(options.admission)),
     await attemptCheck('keeper', async () => ok('keeper', defaultKeeperCommand().at(-1) ?? '')),
     checkSupervision(),
     checkUser(),
@@ -54,10 +59,21 @@ async function checkGit(): Promise<DoctorCheck> {
 
 async function checkHome(ctx: AttemptContext): Promise<DoctorCheck> {
   const disk = await describeFileSystem(ctx.home.root);
-  const free = `${(disk.freeBytes / 2 ** 30).toFixed(1)} GiB free`;
-  const detail = `${ctx.home.root} on ${disk.type}, ${free}, workspaces by ${disk.reflink ? 'reflink' : 'clone'}`;
+  const detail = `${ctx.home.root} on ${disk.type}, workspaces by ${disk.reflink ? 'reflink' : 'clone'}`;
   if (disk.network) return { name: 'home', ok: false, level: 'fail', detail, hint: 'Move the home to a local disk.' };
-  return disk.freeBytes < LOW_DISK_BYTES ? warn('home', detail, 'Free space, or move the home.') : ok('home', detail);
+  return ok('home', detail);
+}
+
+async function checkDisk(admission: Admission): Promise<DoctorCheck> {
+  const state = await admission.look();
+  if (state === null) throw new Error('the free space of the disk cannot be told');
+  const why = describeDisk(state);
+  if (why !== null) return warn('disk', why, FREE_DISK_HINT);
+  const stop = state.stopBytes === null ? '' : `, running work is stopped below ${formatSize(state.stopBytes)}`;
+  return ok(
+    'disk',
+    `${formatSize(state.freeBytes)} free; new work waits below ${formatSize(state.neededBytes)}${stop}`,
+  );
 }
 
 function checkSupervision(): DoctorCheck {

@@ -1,4 +1,6 @@
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { Admission } from '../queue/admission.ts';
+import type { DiskState } from '../queue/disk-level.ts';
 import type { Store } from '../store/store.ts';
 
 export interface Metrics {
@@ -8,7 +10,12 @@ export interface Metrics {
 }
 
 /** Returns the metrics of one server; counts of jobs are read from the store when asked for. */
-export function createMetrics(input: { store: Store; countRuns: () => number; version: string }): Metrics {
+export function createMetrics(input: {
+  store: Store;
+  countRuns: () => number;
+  version: string;
+  admission: Admission;
+}): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, prefix: 'holdfast_' });
   const registers = [registry];
@@ -31,6 +38,7 @@ export function createMetrics(input: { store: Store; countRuns: () => number; ve
     registers,
   });
   const reattached = new Gauge({ name: 'holdfast_reattached', help: 'Attempts reattached by this start', registers });
+  const disk = createDiskGauges(registers);
   return {
     observeRecovery(ms, count) {
       recovery.observe(ms);
@@ -44,7 +52,25 @@ export function createMetrics(input: { store: Store; countRuns: () => number; ve
       bytes.set(stats.databaseBytes);
       commit.set({ quantile: '0.5' }, stats.commitMsP50);
       commit.set({ quantile: '0.99' }, stats.commitMsP99);
+      disk(await input.admission.look());
       return registry.metrics();
     },
+  };
+}
+
+/** Returns what shows a look at the disk. */
+function createDiskGauges(registers: Registry[]): (state: DiskState | null) => void {
+  const free = new Gauge({ name: 'holdfast_disk_free_bytes', help: 'Free space on the disk of the home', registers });
+  const needed = new Gauge({
+    name: 'holdfast_disk_needed_bytes',
+    help: 'Free space below which new work waits',
+    registers,
+  });
+  const open = new Gauge({ name: 'holdfast_admission_open', help: '1 while new work may begin, else 0', registers });
+  return (state) => {
+    open.set(state === null || state.level === 'ok' ? 1 : 0);
+    if (state === null) return;
+    free.set(state.freeBytes);
+    needed.set(state.neededBytes);
   };
 }

@@ -80,6 +80,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     await close({ clean: false });
     throw error;
   }
+  await parts.admission.start();
   await parts.dispatcher.start();
   log.info(`ready at ${parts.state.url} after ${parts.state.report.recoveryMs} ms, home ${home.root}`);
   return { url: parts.state.url, close: () => close({ clean: true }) };
@@ -137,6 +138,7 @@ function closer(parts: Parts, lock: HomeLock): (how: { clean: boolean }) => Prom
     state.phase = 'stopping';
     await state.http?.close();
     await parts.dispatcher.stop();
+    await parts.admission.stop();
     await parts.supervisor.stop();
     if (clean) {
       await ctx.store.updateBoot(ctx.boot, { stoppedAt: ctx.clock.now() });

@@ -5,6 +5,7 @@ import { endLeftovers } from '../attempts/end-leftovers.ts';
 import { RUN_FILES } from '../keeper/protocol.ts';
 import { fail } from '../kernel/errors.ts';
 import type { Job } from '../lifecycle/job.ts';
+import type { Admission } from '../queue/admission.ts';
 import { finishRemovals } from '../recovery/finish-removals.ts';
 import { checkWorkspace } from '../workspace/check-workspace.ts';
 import { diffWorkspace } from '../workspace/observe.ts';
@@ -27,8 +28,9 @@ export function createServices(input: {
   repositories: RepositoryKeeper;
   metrics: Metrics;
   state: ServerState;
+  admission: Admission;
 }): Services {
-  const { ctx, config, state } = input;
+  const { ctx, config, state, admission } = input;
   const runDirectory = (attempt: AttemptRef): string => ctx.home.runDirectory(attempt.jobId, attempt.number);
   return {
     store: ctx.store,
@@ -37,7 +39,8 @@ export function createServices(input: {
     version: VERSION,
     bootId: ctx.boot,
     authenticate: (token) => input.tokens.authenticate(token),
-    readiness: () => ({ ready: state.ready, phase: state.phase, degraded: state.degraded }),
+    readiness: () => ({ ready: state.ready, phase: state.phase, degraded: listDegraded(state, admission) }),
+    admission: () => admission.look(),
     defaults: { agent: config.defaultAgent, limits: config.limits.attempt },
     registerRepository: (repository) => input.repositories.register(repository),
     removeRepository: (name) => removeRepository(ctx, name),
@@ -51,9 +54,15 @@ export function createServices(input: {
     isStalled: (attempt) => isStalled(ctx, attempt),
     watchOutput: (attempt, _stream, onGrowth) => watchRunDirectory(runDirectory(attempt), onGrowth),
     currentReport: () => state.report,
-    doctor: (options) => runDoctor(ctx, options),
+    doctor: (options) => runDoctor(ctx, { ...options, admission }),
     metrics: () => input.metrics.render(),
   };
+}
+
+/** Names what does not work as it should now, by resource. */
+function listDegraded(state: ServerState, admission: Admission): string[] {
+  const isOpen = (admission.current()?.level ?? 'ok') === 'ok';
+  return isOpen ? state.degraded : [...state.degraded, 'disk'];
 }
 
 /** The row goes first, refused while jobs are unfinished, and says that the files are due; then the files. */

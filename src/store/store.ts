@@ -278,6 +278,8 @@ export interface Store extends Service, WaitingStore {
    * `state-conflict` where it would change how an ended job ended.
    */
   noteJob(note: { id: string; fence: number | null; set: JobPatch; actor: string }): Promise<Job>;
+  /** Appends a warning to the history of a job at work; changes nothing of it. Refused like `noteJob`. */
+  warnJob(warning: { id: string; fence: number; warning: string; actor: string }): Promise<Job>;
   /** Records the wish to cancel; ends an unclaimed job at once, else its owner does. No effect on a terminal job but `state-conflict`. */
   requestCancel(id: string, actor: string): Promise<Job>;
   /**
@@ -297,7 +299,7 @@ export interface Store extends Service, WaitingStore {
   moveAttempt(move: AttemptMove): Promise<Attempt>;
   /** Ends an attempt and moves its job in one transaction. */
   settleAttempt(attempt: AttemptMove, job: JobMove): Promise<{ job: Job; attempt: Attempt }>;
-  /** Attempts of this lineage and epoch that ended `interrupted` at or after `since`. */
+  /** Attempts of this lineage and epoch that ended `interrupted` at or after `since`, those we stopped ourselves apart. */
   countInterrupted(lineage: string, epoch: number, since: number): Promise<number>;
 
   // journal

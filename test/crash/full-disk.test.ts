@@ -4,86 +4,32 @@
  * runs itself again in a mount namespace of its own.
  */
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
-import { appendFileSync, closeSync, openSync, writeSync } from 'node:fs';
-import { mkdir, rm, statfs } from 'node:fs/promises';
+import { appendFileSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { isAlive } from '../../src/keeper/host-identity.ts';
-import { errnoOf } from '../../src/kernel/result.ts';
-import { mountNamespace, whyNone } from '../support/namespace.ts';
 import { until } from '../support/poll.ts';
+import { inMountNamespace, SmallDisk } from '../support/small-disk.ts';
 import { readEnds, testifying } from '../support/testimony.ts';
 import { World, type Answer, type JobView } from '../support/world.ts';
 import { checkInvariants } from './invariants.ts';
 
-const INSIDE = 'TEST_INSIDE_NAMESPACE';
-
-if (process.env[INSIDE] === undefined) {
-  test('a full disk, in a namespace of its own', { timeout: 300_000, skip: whyNone(mountNamespace()) }, () => {
-    const [unshare = '', ...words] = mountNamespace() ?? [];
-    const { NODE_TEST_CONTEXT: _context, ...env } = process.env;
-    const result = spawnSync(unshare, [...words, process.execPath, import.meta.filename], {
-      env: { ...env, [INSIDE]: '1' },
-      encoding: 'utf8',
-    });
-    assert.equal(result.status, 0, `${result.stdout}\n${result.stderr}`);
-    // A run that holds no test ends well, too.
-    assert.match(result.stdout, /^(?:#|ℹ) pass 3$/m);
-  });
-} else {
-  test('submissions to a full disk are refused, and nothing of them is kept', testSubmissions);
-  test('an agent fills the disk: how it ended is recorded once there is room', () => testAgent('server stays'));
-  test('the same, and the server dies meanwhile', () => testAgent('server dies'));
-}
+inMountNamespace(import.meta.filename, 'a full disk', {
+  count: 3,
+  tests: () => {
+    test('submissions to a full disk are refused, and nothing of them is kept', testSubmissions);
+    test('an agent fills the disk: how it ended is recorded once there is room', () => testAgent('server stays'));
+    test('the same, and the server dies meanwhile', () => testAgent('server dies'));
+  },
+});
 
 const DISK_BYTES = 24 * 2 ** 20;
-
-class SmallDisk implements AsyncDisposable {
-  private readonly path: string;
-
-  constructor(path: string) {
-    this.path = path;
-    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${DISK_BYTES}`, 'none', path]);
-  }
-
-  private get ballast(): string {
-    return join(this.path, 'ballast');
-  }
-
-  /** Bytes that are left. */
-  async countFree(): Promise<number> {
-    const { bavail, bsize } = await statfs(this.path);
-    return bavail * bsize;
-  }
-
-  /** Takes what is left but `spare` bytes. */
-  async fill(spare = 0): Promise<void> {
-    const free = await this.countFree();
-    const fd = openSync(this.ballast, 'a');
-    const block = Buffer.alloc(4096);
-    try {
-      for (let left = free - spare; left > 0; left -= block.length) writeSync(fd, block);
-    } catch (error) {
-      assert.equal(errnoOf(error), 'ENOSPC');
-    } finally {
-      closeSync(fd);
-    }
-  }
-
-  async free(): Promise<void> {
-    await rm(this.ballast, { force: true });
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    execFileSync('umount', ['--lazy', this.path]);
-  }
-}
 
 async function testSubmissions(): Promise<void> {
   await using world = await World.create();
   await mkdir(world.home.root);
-  await using disk = new SmallDisk(world.home.root);
+  await using disk = new SmallDisk(world.home.root, DISK_BYTES);
   await world.start();
   await world.register();
   await world.awaitState((await world.submitShell(testifying('say first'))).id, 'completed');
@@ -114,7 +60,7 @@ async function testSubmissions(): Promise<void> {
 async function testAgent(how: 'server stays' | 'server dies'): Promise<void> {
   await using world = await World.create();
   await mkdir(world.home.root);
-  await using disk = new SmallDisk(world.home.root);
+  await using disk = new SmallDisk(world.home.root, DISK_BYTES);
   await world.start();
   await world.register();
   // Prints until nothing more fits.

@@ -145,8 +145,8 @@ export const ATTEMPT_DEFECTS: readonly SeededDefect[] = [
     edits: [
       {
         file: 'src/attempts/decide.ts',
-        find: 'if (facts.recentInterrupts + 1 >= CRASH_LOOP_LIMIT) {',
-        replace: 'if (facts.recentInterrupts + 1 >= 1000) {',
+        find: 'facts.recentInterrupts + 1 >= CRASH_LOOP_LIMIT',
+        replace: 'facts.recentInterrupts + 1 >= 1000',
       },
     ],
     file: 'test/crash/stranger-signals.test.ts',
@@ -211,5 +211,23 @@ export const ATTEMPT_DEFECTS: readonly SeededDefect[] = [
     ],
     file: 'test/crash/pid-namespace.test.ts',
     test: 'a container that is gone',
+  },
+  {
+    what: 'new work begins whatever space is left on the disk',
+    edits: [
+      {
+        file: 'src/queue/dispatcher.ts',
+        find: 'if (!(await options.admit())) continue;',
+        replace: 'await options.admit();',
+      },
+    ],
+    file: 'test/crash/low-disk.test.ts',
+    test: 'a disk with little space',
+  },
+  {
+    what: 'the oldest work is stopped first when the disk fills up',
+    edits: [{ file: 'src/queue/least-lost.ts', find: 'b.since - a.since', replace: 'a.since - b.since' }],
+    file: 'test/crash/low-disk.test.ts',
+    test: 'a disk with little space',
   },
 ];

@@ -34,7 +34,9 @@ export type DoctorView = z.infer<typeof doctorSchema>;
 
 export const healthSchema = z.strictObject({ status: z.literal('ok') }).meta({ id: 'Health' });
 
-const degradedSchema = z.array(z.string()).meta({ description: 'Resources this start could not make available.' });
+const degradedSchema = z
+  .array(z.string())
+  .meta({ description: 'Resources that do not work as they should; `disk`: new work waits for space.' });
 
 export const readySchema = z
   .strictObject({ ready: z.literal(true), phase: z.string(), degraded: degradedSchema })

@@ -1,8 +1,8 @@
 import type { Api, RouteContext } from '../api.ts';
 import { DEFAULT_PAGE, noQuerySchema } from '../contract/common.ts';
-import { jobPageSchema } from '../contract/job.ts';
-import { lockPageSchema, queueQuerySchema } from '../contract/queue.ts';
+import { lockPageSchema, queuePageSchema, queueQuerySchema } from '../contract/queue.ts';
 import { decodeCursor, encodeCursor } from '../cursor.ts';
+import { presentAdmission } from '../present-admission.ts';
 import { presentLock } from '../present.ts';
 import { viewJob } from '../view-job.ts';
 
@@ -17,9 +17,9 @@ export function addQueueRoutes(app: Api, { services }: RouteContext): void {
     {
       schema: {
         tags,
-        summary: 'Queued jobs in their order',
+        summary: 'Queued jobs in their order, and whether work may begin',
         querystring: queueQuerySchema,
-        response: { 200: jobPageSchema },
+        response: { 200: queuePageSchema },
       },
     },
     async (request) => {
@@ -30,7 +30,8 @@ export function addQueueRoutes(app: Api, { services }: RouteContext): void {
       const items = await Promise.all(
         shown.map((job, index) => viewJob(services, job, { queuePosition: from + index + 1 })),
       );
-      return { items, nextCursor: jobs.length > from + limit ? encodeCursor('queue', from + limit) : null };
+      const nextCursor = jobs.length > from + limit ? encodeCursor('queue', from + limit) : null;
+      return { items, nextCursor, admission: presentAdmission(await services.admission()) };
     },
   );
 

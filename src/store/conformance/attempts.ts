@@ -97,4 +97,30 @@ export function testAttempts(open: OpenHarness): void {
       assert.equal(await store.countInterrupted(first.lineage, 2, 0), 0);
       assert.equal(await store.countInterrupted('job_other', 1, 0), 0);
     }));
+
+  it('counts no attempt that we stopped ourselves', () =>
+    withStore(open, async ({ store }) => {
+      const first = await accept(store);
+      for (const stoppedBy of ['stop', 'host', null]) {
+        const { job, attempt } = await launchNext(store);
+        await store.settleAttempt(
+          { id: attempt.id, transition: 'interrupt', fence: job.fence, set: { stoppedBy }, actor: 'owner' },
+          { id: job.id, transition: 'interrupt', fence: job.fence, actor: 'owner' },
+        );
+      }
+      assert.equal(await store.countInterrupted(first.lineage, 1, 0), 2);
+    }));
+
+  it('keeps a warning in the history of a job and changes nothing else, for its owner only', () =>
+    withStore(open, async ({ store }) => {
+      await accept(store);
+      const { job } = await launchNext(store);
+      const warning = { id: job.id, fence: job.fence, warning: 'little space is left', actor: 'admission' };
+      const warned = await store.warnJob(warning);
+      assert.deepEqual(warned, { ...job, version: job.version + 1 });
+      const [event] = await store.listEvents({ after: (await store.getLastSeq()) - 1, limit: 1 });
+      assert.deepEqual([event?.kind, event?.data['warning']], ['job.warn', 'little space is left']);
+      await rejectsWith('fenced', store.warnJob({ ...warning, fence: job.fence - 1 }));
+      assert.deepEqual((await store.checkDeep()).corrupt, []);
+    }));
 }

@@ -43,13 +43,14 @@ export function listLiveAttempts(reader: Reader): Attempt[] {
     .map((row) => toAttempt(toRecord(ATTEMPTS, row)));
 }
 
-/** Counts attempts of a lineage and epoch that ended `interrupted` at or after a time. */
+/** Counts attempts of a lineage and epoch that ended `interrupted` at or after a time, and not because we stopped them. */
 export function countInterrupted(
   reader: Reader,
   ...[lineage, epoch, since]: Parameters<Store['countInterrupted']>
 ): number {
   const row = reader.sql.get(
     `SELECT count(*) AS n FROM attempts WHERE state = 'interrupted' AND ended_at >= $2 AND epoch = $3
+       AND coalesce(stopped_by, '') <> 'stop'
        AND job_id IN (SELECT id FROM jobs WHERE id = $1 AND lineage = $1
                       UNION ALL SELECT id FROM jobs WHERE lineage = $1 AND lineage <> id)`,
     lineage,

@@ -87,6 +87,8 @@ export interface JobWrite {
   kind: string;
   actor: string;
   changes: Partial<JobRecord>;
+  /** What the event tells beside the changed fields; no field of a job. */
+  note?: Record<string, string>;
   guard: string;
   fence: number | null;
   refusal: () => HoldfastError;
@@ -98,7 +100,7 @@ export function writeJob(session: Session, before: Chained<JobRecord>, write: Jo
   const changes: Partial<JobRecord> = { ...write.changes, version: record.version + 1 };
   const event = { actor: write.actor, kind: write.kind, subject: record.id, jobId: record.id, attemptId: null };
   const moved = { ...record, ...changes };
-  const own = appendEvent(session, { ...event, data: changes }, before.head);
+  const own = appendEvent(session, { ...event, data: { ...write.note, ...changes } }, before.head);
   const head = tellOfJob(session, { job: moved, before: record.state, head: own });
   const { guard, fence } = write;
   if (!updateRecord(session.sql, JOBS, { key: record.id, changes, head, guard, fence })) throw write.refusal();

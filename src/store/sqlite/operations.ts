@@ -30,6 +30,7 @@ import { addRepository, getRepository, listRepositories, removeRepository, updat
 import type { Session } from './session.ts';
 import { addToken, findToken, listTokens, revokeToken } from './tokens.ts';
 import { finishRemoval, listRemovals } from './tombstones.ts';
+import { warnJob } from './warn-job.ts';
 import type { Operation } from './wire.ts';
 import { readStats, type Timings } from './stats.ts';
 
@@ -46,6 +47,7 @@ type WriteOperation =
   | 'acceptJob'
   | 'moveJob'
   | 'noteJob'
+  | 'warnJob'
   | 'requestCancel'
   | 'claimJobs'
   | 'intendAttempt'
@@ -77,6 +79,7 @@ const writes: { [K in WriteOperation]: Carry<K, Session> } = {
   acceptJob,
   moveJob,
   noteJob,
+  warnJob,
   requestCancel,
   claimJobs,
   intendAttempt,

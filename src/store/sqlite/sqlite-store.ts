@@ -63,6 +63,7 @@ export function openSqliteStore(options: SqliteStoreOptions): Store {
     countJobsByState: call('countJobsByState'),
     moveJob: call('moveJob'),
     noteJob: call('noteJob'),
+    warnJob: call('warnJob'),
     requestCancel: call('requestCancel'),
     claimJobs: call('claimJobs'),
     intendAttempt: call('intendAttempt'),
