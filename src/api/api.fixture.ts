@@ -23,8 +23,9 @@ import { openSqliteStore } from '../store/sqlite/sqlite-store.ts';
 import type { Store } from '../store/store.ts';
 import type { Caller } from './api.ts';
 import type { JobView, Problem } from './contract.ts';
+import { isBatchPath } from './batch/routes.ts';
 import { createHttpServer } from './server.ts';
-import type { AttemptRef, Services } from './services.ts';
+import type { AttemptRef, Heartbeat, Services } from './services.ts';
 import { hashToken } from './token.ts';
 
 export const ROOT_TOKEN = 'root-token-of-the-home';
@@ -145,10 +146,10 @@ function makeServices(store: Store, home: Home, options: StartOptions): Services
     home,
     version: '0.0.0-test',
     bootId: newId('boot', clock.now()),
-    authenticate: (token) => authenticate(store, token),
+    authenticate: (token) => authenticate(store, token, clock.now()),
     readiness: () => options.readiness ?? { ready: true, phase: 'accept', degraded: [] },
     admission: async () => options.disk?.() ?? null,
-    defaults: { agent: 'scripted', limits: DEFAULT_LIMITS },
+    defaults: { agent: 'scripted', limits: DEFAULT_LIMITS, sessionMs: 3_600_000 },
     async registerRepository(input) {
       if (!(await stat(input.source).catch(() => null))?.isDirectory()) throw fail('not-a-repository', input.source);
       const rest = { verify: [], merge: false, trusted: false, concurrency: 3, command: null };
@@ -164,6 +165,7 @@ function makeServices(store: Store, home: Home, options: StartOptions): Services
     diffJob: (job) => readFile(join(home.job(job.id), 'diff'), 'utf8').catch(() => ''),
     outputPath: (attempt, stream) => join(run(attempt), stream === 'stdout' ? 'output' : 'stderr'),
     sentinelPath: (attempt) => join(run(attempt), 'sentinel.json'),
+    readHeartbeat: (attempt) => readHeartbeat(join(run(attempt), 'sentinel.json')),
     isStalled: async () => false,
     watchOutput(attempt, _stream, onGrowth) {
       const watcher = watch(run(attempt), onGrowth);
@@ -172,16 +174,24 @@ function makeServices(store: Store, home: Home, options: StartOptions): Services
     currentReport: () => options.report ?? null,
     doctor: async () => [{ name: 'node', ok: true, level: 'ok', detail: process.version, hint: null }],
     metrics: async () => 'holdfast_up 1\n',
+    metricValues: async () => [{ name: 'holdfast_up', help: 'up', type: 'gauge', values: [] }],
   };
 }
 
+/** The fixture's heartbeats are plain JSON. */
+async function readHeartbeat(path: string): Promise<Heartbeat | null> {
+  const text = await readFile(path, 'utf8').catch(() => null);
+  return text === null ? null : (JSON.parse(text) as Heartbeat);
+}
+
 /** The home's own token, own-job tokens as `job-token:<id>`, and those of the store. */
-async function authenticate(store: Store, token: string): Promise<Caller | null> {
+async function authenticate(store: Store, token: string, now: number): Promise<Caller | null> {
   if (token === ROOT_TOKEN) return { principal: 'local', jobId: null };
   const [kind, jobId] = token.split(':');
   if (kind === 'job-token' && jobId !== undefined) return { principal: `job:${jobId}`, jobId };
-  const known = (await store.listTokens()).find(({ sha256 }) => sha256 === hashToken(token));
-  return known === undefined || known.revokedAt !== null ? null : { principal: `token:${known.name}`, jobId: null };
+  const known = await store.findToken(hashToken(token));
+  const counts = known !== null && known.revokedAt === null && (known.expiresAt ?? Infinity) > now;
+  return !counts ? null : { principal: `token:${known.name}`, jobId: null };
 }
 
 function headersOf({ body, raw, token = ROOT_TOKEN, headers }: CallOptions): Record<string, string> {
@@ -345,7 +355,7 @@ export async function makeParent(path: string): Promise<string> {
   return path;
 }
 
-/** Checks that an answer is a problem of this status and code, of exactly the seven fields; returns it. */
+/** Checks that an answer is a problem of this status and code, of exactly the seven fields (and `error` in the batch API); returns it. */
 export function asProblem(answer: Answer, status: number, code: string): Problem {
   const problem = answer.json<Problem>();
   const where = `${answer.status} ${answer.text}`;
@@ -353,8 +363,11 @@ export function asProblem(answer: Answer, status: number, code: string): Problem
     throw new Error(`expected ${status} ${code}, got ${where}`);
   }
   if (answer.headers.get('content-type') !== 'application/problem+json; charset=utf-8') throw new Error(where);
-  const fields = Object.keys(problem).toSorted().join();
+  const { error, ...rest } = problem as Problem & { error?: string };
+  const fields = Object.keys(rest).toSorted().join();
   if (fields !== 'code,detail,hint,instance,status,title,type') throw new Error(`fields ${fields}`);
+  const expected = isBatchPath(problem.instance) ? problem.detail : undefined;
+  if (error !== expected) throw new Error(`the text for clients of the batch API is ${error}`);
   for (const text of [problem.title, problem.detail, problem.hint]) if (text === '') throw new Error(where);
   if (/\bat .*\.(?:ts|js):\d/.test(answer.text)) throw new Error(`a stack leaked: ${where}`);
   return problem;

@@ -15,6 +15,7 @@ const QUERY_TOKEN = /^(?:access_?token|auth|authorization|bearer|api_?key|token)
 
 /** Routes of one job all start like this. */
 const JOB_ROUTE = '/v1/jobs/:id';
+const BATCH_JOB_ROUTE = '/jobs/:id';
 
 /** Adds the check of the token to every route that is not public. Needs the rate limiter to be registered. */
 export function addAuthentication(app: Api, services: Services): void {
@@ -62,7 +63,8 @@ function refuseOutOfScope(request: FastifyRequest, caller: Caller): void {
 /** Loads the job a route names before its handler runs. A job the caller may not see is as absent as one that is not. */
 export function addJobLoading(app: Api, services: Services): void {
   app.addHook('preHandler', async (request) => {
-    if (request.routeOptions.url?.startsWith(JOB_ROUTE) !== true) return;
+    const route = request.routeOptions.url ?? '';
+    if (!route.startsWith(JOB_ROUTE) && !route.startsWith(BATCH_JOB_ROUTE)) return;
     const { id: reference } = request.params as { id: string };
     const job = await findVisible(services, reference, request.caller?.jobId ?? null);
     if (job === null) throw fail('job-not-found', `no job "${reference}"`);

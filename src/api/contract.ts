@@ -5,6 +5,7 @@
  * loads no schema, so that a command starts fast.
  */
 export type { Problem } from './contract/common.ts';
+export type { AccountView } from './contract/account.ts';
 export type { AttemptView, StreamName } from './contract/attempt.ts';
 export type { EventView } from './contract/event.ts';
 export type { JobView, NewJobBody } from './contract/job.ts';

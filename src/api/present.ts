@@ -1,8 +1,9 @@
 /** The domain's nouns as the contract shows them: times as ISO 8601, nothing added, nothing left out. */
 import type { Attempt } from '../lifecycle/attempt.ts';
 import type { Repository } from '../lifecycle/repository.ts';
-import type { Boot, JournalEvent, TokenRow } from '../store/store.ts';
+import type { Account, Boot, JournalEvent, TokenRow } from '../store/store.ts';
 import type { Lock } from '../store/waiting-store.ts';
+import type { AccountView } from './contract/account.ts';
 import type { AttemptView } from './contract/attempt.ts';
 import { showTime } from './contract/common.ts';
 import type { EventView } from './contract/event.ts';
@@ -64,10 +65,14 @@ export function presentAttempt(attempt: Attempt, facts: { outputFile: string; st
   };
 }
 
+/** What identifies a token or a password in the journal, by kind of event. */
+const SECRET_FIELDS: Record<string, string[]> = { 'token.add': ['sha256'], 'account.add': ['secretSha256'] };
+
 /** Returns the view of a journal row; what identifies a token stays inside. */
 export function presentEvent(event: JournalEvent): EventView {
   const { seq, at, actor, kind, subject, jobId, attemptId, data, hash } = event;
-  const shown = kind.startsWith('token.') && 'sha256' in data ? { ...data, sha256: '***' } : data;
+  const shown = { ...data };
+  for (const field of SECRET_FIELDS[kind] ?? []) shown[field] = '***';
   return { seq, at: showTime(at), actor, kind, subject, jobId, attemptId, data: shown, hash };
 }
 
@@ -93,6 +98,12 @@ export function presentBoot(boot: Boot): BootView {
 }
 
 /** Returns the view of a token: everything but the token. */
-export function presentToken({ id, name, createdAt, revokedAt }: TokenRow): TokenView {
+export function presentToken({ id, name, createdAt, revokedAt, accountId, expiresAt }: TokenRow): TokenView {
+  const times = { createdAt: showTime(createdAt), revokedAt: showTime(revokedAt), expiresAt: showTime(expiresAt) };
+  return { id, name, accountId, ...times };
+}
+
+/** Returns the view of an account: everything but what is kept of its password. */
+export function presentAccount({ id, name, createdAt, revokedAt }: Account): AccountView {
   return { id, name, createdAt: showTime(createdAt), revokedAt: showTime(revokedAt) };
 }

@@ -18,6 +18,8 @@ import { addJsonBody, MAX_BODY_BYTES } from './json-body.ts';
 import { collectRoutes } from './openapi.ts';
 import { classify, PROBLEM_TYPE, toProblem } from './problem.ts';
 import { addReadyGate } from './ready-gate.ts';
+import { addBatchRoutes, isBatchPath } from './batch/routes.ts';
+import { addAccountRoutes } from './routes/accounts.ts';
 import { addAttemptRoutes } from './routes/attempts.ts';
 import { addEventRoute } from './routes/events.ts';
 import { addJobRoutes } from './routes/jobs.ts';
@@ -94,6 +96,8 @@ function addRoutes(app: Api, context: RouteContext, streams: Streams): void {
   addQueueRoutes(app, context);
   addRecoveryRoutes(app, context);
   addTokenRoutes(app, context);
+  addAccountRoutes(app, context);
+  addBatchRoutes(app, context);
 }
 
 /**
@@ -141,7 +145,9 @@ function sendProblem(reply: FastifyReply, thrown: unknown, about: { path: string
     about.log.error('request failed', { path: about.path, code: error.code, error: describe(error) });
   }
   const problem = toProblem(error, about.path);
-  return reply.code(error.status).type(PROBLEM_TYPE).send(JSON.stringify(problem));
+  // Clients of the batch API look for one text.
+  const body = isBatchPath(about.path) ? { ...problem, error: error.detail } : problem;
+  return reply.code(error.status).type(PROBLEM_TYPE).send(JSON.stringify(body));
 }
 
 /** What a log may hold of an error: where it came from, never a request's body or headers. */

@@ -10,6 +10,7 @@ import type { RecoveryReport } from '../lifecycle/report.ts';
 import type { Repository } from '../lifecycle/repository.ts';
 import type { DiskState } from '../queue/disk-level.ts';
 import type { Store } from '../store/store.ts';
+import type { MetricView } from './batch/admin-contract.ts';
 
 export interface RegisterRepository {
   name?: string;
@@ -34,6 +35,18 @@ export interface DoctorCheck {
 /** Names an attempt, and so its run directory. */
 export type AttemptRef = Pick<Attempt, 'jobId' | 'number'>;
 
+/** What a keeper says of its attempt every few seconds: for people, proof of nothing. */
+export interface Heartbeat {
+  lastHeartbeatAt: number;
+  /** By age: below 2 minutes, below 10, older. */
+  health: 'fresh' | 'stale' | 'dead';
+  pid: number;
+  startTime: string;
+  agent: string;
+  sessionId: string | null;
+  outputBytes: number;
+}
+
 export interface Services {
   store: Store;
   clock: Clock;
@@ -46,7 +59,12 @@ export interface Services {
   readiness(): { ready: boolean; phase: string; degraded: string[] };
   /** What the disk of the home allows now; null when it cannot be told. */
   admission(): Promise<DiskState | null>;
-  defaults: { agent: string; limits: AttemptLimits };
+  defaults: {
+    agent: string;
+    limits: AttemptLimits;
+    /** How long a login counts, milliseconds. */
+    sessionMs: number;
+  };
   /** Checks the source with git, registers it, and starts the first clone in the background. */
   registerRepository(input: RegisterRepository): Promise<Repository>;
   removeRepository(name: string): Promise<void>;
@@ -61,6 +79,8 @@ export interface Services {
   outputPath(attempt: AttemptRef, stream: 'stdout' | 'stderr'): string;
   /** Absolute path of the heartbeat file of an attempt; it may not exist yet. */
   sentinelPath(attempt: AttemptRef): string;
+  /** The heartbeat an attempt's keeper wrote last, or null when there is none that can be trusted. */
+  readHeartbeat(attempt: AttemptRef & { id: string }): Promise<Heartbeat | null>;
   /** Whether the keeper of a running attempt lives and gives no sign of it. */
   isStalled(attempt: Attempt): Promise<boolean>;
   /** Calls back whenever the file of this attempt's stream may have grown; returns the way to stop. */
@@ -70,4 +90,6 @@ export interface Services {
   doctor(options: { deep: boolean }): Promise<DoctorCheck[]>;
   /** Prometheus text. */
   metrics(): Promise<string>;
+  /** The same as values. */
+  metricValues(): Promise<MetricView[]>;
 }

@@ -13,7 +13,7 @@ export type Output = Writable & { isTTY?: boolean; columns?: number };
 export interface Shell {
   env: NodeJS.ProcessEnv;
   cwd: string;
-  stdin: Readable & { isTTY?: boolean };
+  stdin: Readable & { isTTY?: boolean; setRawMode?: (raw: boolean) => unknown };
   stdout: Output;
   stderr: Output;
   /** Aborted by Ctrl-C and SIGTERM: what follows or waits lets go, nothing is stopped on the server. */

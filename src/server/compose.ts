@@ -69,7 +69,7 @@ export function composeServer(input: ComposeInput): Parts {
   };
   const closing = new AbortController();
   const store = openSqliteStore({ path: home.database, clock, ...(failpoints === undefined ? {} : { failpoints }) });
-  const tokens = createTokens(input.token, store);
+  const tokens = createTokens({ secret: input.token, store, clock });
   const ctx: AttemptContext = {
     store,
     home,

@@ -46,14 +46,19 @@ const schema = z.strictObject({
         .optional(),
     })
     .optional(),
+  accounts: z.strictObject({ sessionMs: span.optional() }).optional(),
   http: z.strictObject({ allowedHosts: z.array(z.string().min(1)).optional() }).optional(),
   defaultAgent: z.string().optional(),
   agents: z.record(z.string().regex(/^[a-z][a-z0-9-]{0,31}$/), agentSettings).optional(),
 });
 
+/** A login counts for a day unless configured. */
+const DEFAULT_SESSION_MS = 86_400_000;
+
 /** The configuration with every default filled in. */
 export interface Config {
   limits: { agentsPerHost: number; disk: DiskLimits; attempt: { wallMs: number; idleMs: number; outputBytes: number } };
+  accounts: { sessionMs: number };
   http: { allowedHosts: string[] };
   defaultAgent: string;
   agents: Record<string, AgentSettings>;
@@ -106,6 +111,7 @@ function fillConfig(given: z.infer<typeof schema>): Config {
         outputBytes: attempt?.outputBytes ?? DEFAULT_LIMITS.outputBytes,
       },
     },
+    accounts: { sessionMs: given.accounts?.sessionMs ?? DEFAULT_SESSION_MS },
     http: { allowedHosts: given.http?.allowedHosts ?? [] },
     defaultAgent: given.defaultAgent ?? 'exec',
     agents: given.agents ?? {},

@@ -1,11 +1,15 @@
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Admission } from '../queue/admission.ts';
 import type { DiskState } from '../queue/disk-level.ts';
+import type { MetricView } from '../api/batch/admin-contract.ts';
 import type { Store } from '../store/store.ts';
+import { listMetrics } from './list-metrics.ts';
 
 export interface Metrics {
   /** Prometheus text. */
   render(): Promise<string>;
+  /** The same as values. */
+  list(): Promise<MetricView[]>;
   observeRecovery(ms: number, reattached: number): void;
 }
 
@@ -39,7 +43,7 @@ export function createMetrics(input: {
   });
   const reattached = new Gauge({ name: 'holdfast_reattached', help: 'Attempts reattached by this start', registers });
   const disk = createDiskGauges(registers);
-  return {
+  const metrics: Metrics = {
     observeRecovery(ms, count) {
       recovery.observe(ms);
       reattached.set(count);
@@ -55,7 +59,13 @@ export function createMetrics(input: {
       disk(await input.admission.look());
       return registry.metrics();
     },
+    async list() {
+      // Brings every value up to date.
+      await metrics.render();
+      return listMetrics(registry);
+    },
   };
+  return metrics;
 }
 
 /** Returns what shows a look at the disk. */

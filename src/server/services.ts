@@ -12,6 +12,7 @@ import { diffWorkspace } from '../workspace/observe.ts';
 import type { Config } from './config.ts';
 import { runDoctor } from './doctor.ts';
 import { findProgram } from './find-program.ts';
+import { readHeartbeat } from './read-heartbeat.ts';
 import { isStalled } from './is-stalled.ts';
 import type { Metrics } from './metrics.ts';
 import type { RepositoryKeeper } from './repositories.ts';
@@ -41,7 +42,7 @@ export function createServices(input: {
     authenticate: (token) => input.tokens.authenticate(token),
     readiness: () => ({ ready: state.ready, phase: state.phase, degraded: listDegraded(state, admission) }),
     admission: () => admission.look(),
-    defaults: { agent: config.defaultAgent, limits: config.limits.attempt },
+    defaults: { agent: config.defaultAgent, limits: config.limits.attempt, sessionMs: config.accounts.sessionMs },
     registerRepository: (repository) => input.repositories.register(repository),
     removeRepository: (name) => removeRepository(ctx, name),
     validateJob: async (job) => validateJob(ctx, job),
@@ -51,11 +52,13 @@ export function createServices(input: {
     outputPath: (attempt, stream) =>
       join(runDirectory(attempt), stream === 'stdout' ? RUN_FILES.output : RUN_FILES.stderr),
     sentinelPath: (attempt) => join(runDirectory(attempt), RUN_FILES.sentinel),
+    readHeartbeat: (attempt) => readHeartbeat(ctx, attempt),
     isStalled: (attempt) => isStalled(ctx, attempt),
     watchOutput: (attempt, _stream, onGrowth) => watchRunDirectory(runDirectory(attempt), onGrowth),
     currentReport: () => state.report,
     doctor: (options) => runDoctor(ctx, { ...options, admission }),
     metrics: () => input.metrics.render(),
+    metricValues: () => input.metrics.list(),
   };
 }
 

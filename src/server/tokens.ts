@@ -1,5 +1,6 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { createDurableSync, readIfExists } from '../kernel/durable.ts';
+import type { Clock } from '../kernel/clock.ts';
 import { fail } from '../kernel/errors.ts';
 import { sha256 } from '../kernel/hash.ts';
 import { isTerminal } from '../lifecycle/transitions.ts';
@@ -30,7 +31,7 @@ export async function readOrCreateToken(path: string): Promise<string> {
 }
 
 /** Returns the check of bearer tokens against the home's own token, the store's tokens, and own-job tokens. */
-export function createTokens(secret: string, store: Store): Tokens {
+export function createTokens({ secret, store, clock }: { secret: string; store: Store; clock: Clock }): Tokens {
   const jobToken = (jobId: string): string => {
     const mac = createHmac('sha256', secret).update(`job-token:${jobId}`).digest('base64url');
     return `hfj_${jobId}.${mac}`;
@@ -46,8 +47,10 @@ export function createTokens(secret: string, store: Store): Tokens {
         return job === null || isTerminal(job.state) ? null : { principal: `job:${jobId}`, jobId };
       }
       const hash = sha256(token);
-      const row = (await store.listTokens()).find((one) => one.revokedAt === null && sameText(one.sha256, hash));
-      return row === undefined ? null : { principal: `token:${row.name}`, jobId: null };
+      // Found by its hash: what a guess takes tells something about hashes, nothing about tokens.
+      const row = await store.findToken(hash);
+      if (row === null || row.revokedAt !== null || (row.expiresAt ?? Infinity) <= clock.now()) return null;
+      return { principal: `${row.accountId === null ? 'token' : 'account'}:${row.name}`, jobId: null };
     },
   };
 }

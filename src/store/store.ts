@@ -126,6 +126,8 @@ export interface JobQuery {
   state?: JobState;
   repository?: string;
   cursor?: string;
+  /** Only jobs with a smaller number. */
+  before?: number;
   /** At most 200. */
   limit?: number;
 }

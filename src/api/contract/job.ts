@@ -10,7 +10,7 @@ const MAX_SPAN_MS = 366 * 86_400_000;
 /** Fields of the whole interface that this version does not carry out yet: refused by name, never ignored. */
 export const LATER_FIELDS: readonly string[] = ['deadlineMs', 'packet', 'after', 'callbacks', 'epic'];
 
-const promptSchema = z
+export const promptSchema = z
   .string()
   .superRefine((prompt, context) => {
     const wrong = faultOfPrompt(prompt);

@@ -25,7 +25,7 @@ function isBranchName(name: string): boolean {
   return name.split('/').every((part) => /^[^.-]/.test(part) && !part.endsWith('.lock')) && name !== '@';
 }
 
-const sourceSchema = z
+export const sourceSchema = z
   .string()
   .min(1)
   .max(4096)

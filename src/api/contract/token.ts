@@ -9,6 +9,8 @@ const fields = {
   name: z.string(),
   createdAt: timeSchema,
   revokedAt: timeSchema.nullable(),
+  accountId: z.string().nullable().meta({ description: 'Account whose login made it.' }),
+  expiresAt: timeSchema.nullable(),
 };
 
 export const tokenSchema = z.strictObject(fields).meta({ id: 'Token' });

@@ -1,23 +1,14 @@
-import type { FileHandle } from 'node:fs/promises';
 import type { FastifyReply } from 'fastify';
 import { fail } from '../../kernel/errors.ts';
-import type { Job } from '../../lifecycle/job.ts';
 import { jobOf, type Api, type RouteContext } from '../api.ts';
-import { outputQuerySchema, type StreamName } from '../contract/attempt.ts';
+import { outputQuerySchema } from '../contract/attempt.ts';
 import { jobParamsSchema } from '../contract/common.ts';
 import { parseByteRange } from '../byte-range.ts';
-import { openOutput } from '../open-output.ts';
+import { findOutput } from '../find-output.ts';
 import { textOf } from '../openapi.ts';
-import type { Services } from '../services.ts';
 
 /** Bytes read from the disk at once. */
 const CHUNK_BYTES = 64 * 1024;
-
-interface Found {
-  attempt: number;
-  handle: FileHandle | null;
-  size: number;
-}
 
 /** Adds GET /v1/jobs/{id}/output: the exact bytes of one stream, whole or one range of them. */
 export function addOutputRoute(app: Api, { services }: RouteContext): void {
@@ -58,24 +49,4 @@ export function addOutputRoute(app: Api, { services }: RouteContext): void {
       return (reply as FastifyReply).send(bytes);
     },
   );
-}
-
-/** Opens the output asked for: of the attempt named, else of the newest that has any. Its size is as of now. */
-async function findOutput(
-  services: Services,
-  job: Job,
-  wanted: { attempt: number | null; stream: StreamName },
-): Promise<Found> {
-  if (wanted.attempt !== null && wanted.attempt > job.attempts) {
-    throw fail('not-found', `job ${job.number} has no attempt ${wanted.attempt}`);
-  }
-  const newest = wanted.attempt ?? job.attempts;
-  for (let number = newest; number >= 1; number--) {
-    const path = services.outputPath({ jobId: job.id, number }, wanted.stream);
-    const handle = await openOutput(path, services.home.jobs);
-    const size = handle === null ? 0 : (await handle.stat()).size;
-    if (size > 0 || wanted.attempt !== null) return { attempt: number, handle, size };
-    await handle?.close();
-  }
-  return { attempt: newest, handle: null, size: 0 };
 }

@@ -95,6 +95,7 @@ export function listJobs(reader: Reader, query: JobQuery): Page<Job> {
     conditions.push(isTerminal(query.state) ? 'finished_at IS NOT NULL' : 'finished_at IS NULL');
   }
   if (query.cursor !== undefined) add('number <', decodeCursor(query.cursor));
+  if (query.before !== undefined) add('number <', query.before);
   values.push(limit + 1);
   const rows = reader.sql.all(
     query.repository === undefined
