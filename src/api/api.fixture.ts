@@ -12,10 +12,12 @@ import { createParser, type EventSourceMessage } from 'eventsource-parser';
 import type { FastifyInstance } from 'fastify';
 import { systemClock, type Clock } from '../kernel/clock.ts';
 import { fail } from '../kernel/errors.ts';
+import { sha256 as hashOf } from '../kernel/hash.ts';
 import { newId } from '../kernel/ids.ts';
 import type { Log } from '../kernel/log.ts';
 import type { Attempt } from '../lifecycle/attempt.ts';
 import { homeLayout, type Home } from '../lifecycle/home.ts';
+import { faultOfFileName } from '../lifecycle/job-file.ts';
 import { DEFAULT_LIMITS, type Job, type Outcome } from '../lifecycle/job.ts';
 import type { RecoveryReport } from '../lifecycle/report.ts';
 import type { DiskState } from '../queue/disk-level.ts';
@@ -30,6 +32,8 @@ import { hashToken } from './token.ts';
 
 export const ROOT_TOKEN = 'root-token-of-the-home';
 const AGENTS = ['scripted', 'exec'];
+/** Of one upload here. */
+export const MAX_FILE_BYTES = 2 ** 20;
 
 /** A home on a temporary directory; `start` opens a server on it, again and again. */
 export interface World extends AsyncDisposable {
@@ -163,6 +167,21 @@ function makeServices(store: Store, home: Home, options: StartOptions): Services
     agentNames: () => AGENTS,
     cancelJob: (job, actor) => store.requestCancel(job.id, actor),
     diffJob: (job) => readFile(join(home.job(job.id), 'diff'), 'utf8').catch(() => ''),
+    async receiveFile(job, { name, overwrite, declaredBytes, source }, actor) {
+      const fault = faultOfFileName(name);
+      if (fault !== null) throw fail('bad-file-name', fault);
+      if ((declaredBytes ?? 0) > MAX_FILE_BYTES) throw fail('payload-too-large', 'declared');
+      const chunks: Uint8Array[] = [];
+      let size = 0;
+      for await (const chunk of source) {
+        if ((size += chunk.length) > MAX_FILE_BYTES) throw fail('payload-too-large', 'sent');
+        chunks.push(chunk);
+      }
+      const file = { jobId: job.id, name, sha256: hashOf(Buffer.concat(chunks)), size, overwrite, actor };
+      const recorded = await store.recordJobFile({ ...file, perJob: 3 * MAX_FILE_BYTES });
+      return { file: recorded.file, created: recorded.replaced === null };
+    },
+    dropFile: async (job, name, actor) => void (await store.dropJobFile({ jobId: job.id, name, actor })),
     outputPath: (attempt, stream) => join(run(attempt), stream === 'stdout' ? 'output' : 'stderr'),
     sentinelPath: (attempt) => join(run(attempt), 'sentinel.json'),
     readHeartbeat: (attempt) => readHeartbeat(join(run(attempt), 'sentinel.json')),

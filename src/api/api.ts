@@ -46,6 +46,8 @@ declare module 'fastify' {
     public?: true;
     /** Answers while the server is still recovering. */
     whileRecovering?: true;
+    /** Its body may take as long as it keeps coming. */
+    slowBody?: true;
   }
 }
 

@@ -21,7 +21,9 @@ import { addReadyGate } from './ready-gate.ts';
 import { addBatchRoutes, isBatchPath } from './batch/routes.ts';
 import { addAccountRoutes } from './routes/accounts.ts';
 import { addAttemptRoutes } from './routes/attempts.ts';
+import { addRequestTimeout, REQUEST_TIMEOUT_MS } from './request-timeout.ts';
 import { addEventRoute } from './routes/events.ts';
+import { addFileRoutes } from './routes/files.ts';
 import { addJobRoutes } from './routes/jobs.ts';
 import { addOutputRoute } from './routes/output.ts';
 import { addQueueRoutes } from './routes/queue.ts';
@@ -32,9 +34,6 @@ import { addStreamRoute } from './routes/stream.ts';
 import { addTokenRoutes } from './routes/tokens.ts';
 import type { Services } from './services.ts';
 import { Streams } from './sse.ts';
-
-/** Time a client has to send a whole request; one that drips is cut off with 408. */
-const REQUEST_TIMEOUT_MS = 30_000;
 
 const MAX_STREAMS = 512;
 /** Time an answer under way has to reach its client when the server stops. */
@@ -58,7 +57,11 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Fast
   const context: RouteContext = { services, log, stopping: stop.signal };
   const app: Api = Fastify({
     bodyLimit: MAX_BODY_BYTES,
-    requestTimeout: REQUEST_TIMEOUT_MS,
+    // Headers by Node's limit, bodies by ours: see request-timeout.ts.
+    requestTimeout: 0,
+    http: { headersTimeout: REQUEST_TIMEOUT_MS },
+    // A name of 255 bytes may be three times as long in an address.
+    routerOptions: { maxParamLength: 1024 },
     // A request that arrives while we stop gets the same form of error as any other, from the ready gate.
     return503OnClosing: false,
     clientErrorHandler: answerBrokenRequest,
@@ -72,6 +75,7 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Fast
   addJsonBody(app);
   addRequestFields(app);
   addStop(app, stop);
+  addRequestTimeout(app);
 
   await addSecurityHeaders(app);
   addHostGuard(app, hosts);
@@ -89,6 +93,7 @@ function addRoutes(app: Api, context: RouteContext, streams: Streams): void {
   addServerRoutes(app, context);
   addRepositoryRoutes(app, context);
   addJobRoutes(app, context);
+  addFileRoutes(app, context);
   addAttemptRoutes(app, context);
   addOutputRoute(app, context);
   addStreamRoute(app, context, streams);

@@ -6,6 +6,7 @@ import type { Clock } from '../kernel/clock.ts';
 import type { Attempt } from '../lifecycle/attempt.ts';
 import type { Home } from '../lifecycle/home.ts';
 import type { AttemptLimits, Job } from '../lifecycle/job.ts';
+import type { JobFile } from '../lifecycle/job-file.ts';
 import type { RecoveryReport } from '../lifecycle/report.ts';
 import type { Repository } from '../lifecycle/repository.ts';
 import type { DiskState } from '../queue/disk-level.ts';
@@ -47,6 +48,16 @@ export interface Heartbeat {
   outputBytes: number;
 }
 
+/** A file on its way in. */
+export interface IncomingFile {
+  name: string;
+  /** It may take the place of a file of the repository with the same name. */
+  overwrite: boolean;
+  /** What the client said before it began, or null. */
+  declaredBytes: number | null;
+  source: AsyncIterable<Uint8Array>;
+}
+
 export interface Services {
   store: Store;
   clock: Clock;
@@ -75,6 +86,13 @@ export interface Services {
   cancelJob(job: Job, actor: string): Promise<Job>;
   /** Unified diff of the workspace against its base commit, uncommitted and untracked files included. */
   diffJob(job: Job): Promise<string>;
+  /**
+   * Keeps a file for a held job, durably; `created` unless it had one of this name. Throws `bad-file-name`,
+   * `payload-too-large`, `state-conflict`.
+   */
+  receiveFile(job: Job, incoming: IncomingFile, actor: string): Promise<{ file: JobFile; created: boolean }>;
+  /** Takes a file of a held job back. Throws `not-found`, `state-conflict`. */
+  dropFile(job: Job, name: string, actor: string): Promise<void>;
   /** Absolute path of a stream's file; it may not exist yet. */
   outputPath(attempt: AttemptRef, stream: 'stdout' | 'stderr'): string;
   /** Absolute path of the heartbeat file of an attempt; it may not exist yet. */

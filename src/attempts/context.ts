@@ -6,6 +6,7 @@
 import type { AgentRegistry } from '../agents/registry.ts';
 import type { HostIdentity } from '../keeper/host-identity.ts';
 import type { Clock } from '../kernel/clock.ts';
+import type { KeyedMutex } from '../kernel/keyed-mutex.ts';
 import type { Log } from '../kernel/log.ts';
 import type { Home } from '../lifecycle/home.ts';
 import type { Store } from '../store/store.ts';
@@ -26,6 +27,8 @@ export interface AttemptContext {
   url: () => string;
   /** Token an agent may use for its own job only. */
   jobToken: (jobId: string) => string;
+  /** Held, by job, by whoever moves what lies in the directory of a job that has no attempt under way. */
+  jobFiles: KeyedMutex;
   /** Passed on to keepers, for tests. */
   failpoints: string | undefined;
   /** argv that starts a keeper, when not the built-in one. */

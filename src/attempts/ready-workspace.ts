@@ -8,6 +8,7 @@ import { discardWorkspace } from '../workspace/discard-workspace.ts';
 import { updateMirror } from '../workspace/mirror.ts';
 import { saveTree } from '../workspace/observe.ts';
 import { prepareWorkspace } from '../workspace/prepare-workspace.ts';
+import { exists } from '../workspace/remove-tree.ts';
 import type { AttemptContext } from './context.ts';
 import type { RepositoryLocks } from './repository-lock.ts';
 
@@ -22,6 +23,14 @@ export function claimOperation(job: { id: string; fence: number }): string {
  * for agents that restart from scratch, gets the tree the first one started with. Every step can be repeated.
  */
 export async function readyWorkspace(
+  ctx: AttemptContext,
+  input: { locks: RepositoryLocks; job: Job; signal: AbortSignal },
+): Promise<Job> {
+  // Whoever was removing its workspace for good has ended, or finds that the job is not ended any more.
+  return ctx.jobFiles.run(input.job.id, () => readyInTurn(ctx, input));
+}
+
+async function readyInTurn(
   ctx: AttemptContext,
   input: { locks: RepositoryLocks; job: Job; signal: AbortSignal },
 ): Promise<Job> {
@@ -106,13 +115,19 @@ async function makeWorkspace(
       set: { workspaceState: 'preparing', baseCommit: base },
       actor: 'attempts',
     });
+    // What has its name and is not recorded as ready was to be discarded, or never seen by an agent.
+    const workspaceDir = ctx.home.workspace(job.id);
+    if (await exists(workspaceDir)) {
+      await discardWorkspace({ workspaceDir, removalsDir: ctx.home.removals, op: operation });
+    }
     await prepareWorkspace({
       mirrorDir,
-      workspaceDir: ctx.home.workspace(job.id),
+      workspaceDir,
       baseCommit: base,
       branch: `holdfast/job-${job.number}`,
       op: operation,
       sourceUrl: repository.source,
+      uploads: { stagingDir: ctx.home.staging(job.id), files: await ctx.store.listJobFiles(job.id) },
       signal,
     });
     job = await ctx.store.noteJob({

@@ -6,10 +6,12 @@ import { watchHealth } from './health-watch.ts';
 
 /** One call to the server. */
 export interface Call {
-  method?: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   path: string;
   query?: Record<string, string | number | boolean | null | undefined>;
   body?: unknown;
+  /** Bytes sent as they are, instead of a body. */
+  content?: Blob;
   /** Makes a POST safe to repeat: the server answers a repetition with the first result. */
   idempotencyKey?: string;
   headers?: Record<string, string>;
@@ -29,7 +31,7 @@ const RECOVERING_MS = 30_000;
 
 /**
  * Talks HTTP to the server. The address is looked up for every try, so that a server that came back on another port is
- * found. Only what may safely happen twice is repeated: GET, and a POST with an idempotency key; an answer `not-ready`
+ * found. Only what may safely happen twice is repeated: GET, PUT, and a POST with an idempotency key; an answer `not-ready`
  * did nothing and is repeated for every method.
  */
 export class Client {
@@ -111,6 +113,7 @@ async function fetchOrFail(request: { url: URL; call: Call; address: ServerAddre
   if (address.token !== null) headers.set('authorization', `Bearer ${address.token}`);
   if (call.idempotencyKey !== undefined) headers.set('idempotency-key', call.idempotencyKey);
   if (call.body !== undefined) headers.set('content-type', 'application/json');
+  if (call.content !== undefined) headers.set('content-type', 'application/octet-stream');
   const timeoutMs = call.timeoutMs === undefined ? TIMEOUT_MS : call.timeoutMs;
   const health = watchHealth(address.url);
   const signals = [call.signal, health.signal, timeoutMs === null ? undefined : AbortSignal.timeout(timeoutMs)];
@@ -122,6 +125,7 @@ async function fetchOrFail(request: { url: URL; call: Call; address: ServerAddre
       redirect: 'error',
       signal: AbortSignal.any(signals.filter((signal) => signal !== undefined)),
       ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
+      ...(call.content === undefined ? {} : { body: call.content }),
     });
   } catch (error) {
     if (call.signal?.aborted === true) throw call.signal.reason;
@@ -199,5 +203,5 @@ function mayRepeat(input: { call: Call; error: unknown; attempt: number; started
   if (isTimeout(error.cause)) return false;
   // Without a cause nothing was tried: the home names no server, and asking again would not change that.
   if (error.cause === undefined) return false;
-  return (call.method ?? 'GET') === 'GET' || call.idempotencyKey !== undefined;
+  return ['GET', 'PUT'].includes(call.method ?? 'GET') || call.idempotencyKey !== undefined;
 }

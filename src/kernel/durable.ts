@@ -18,7 +18,7 @@ import {
 } from 'node:fs';
 import { link, mkdir, open, readFile, rename, rm, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { errnoOf } from './result.ts';
 
 /** Mode of every file of ours: the home may hold prompts and secrets. */
@@ -198,6 +198,38 @@ export async function writeDurable(path: string, data: string | Uint8Array, mode
     throw error;
   }
   await syncDirectory(dirname(path));
+}
+
+/**
+ * Writes a stream to the new file `path` and flushes its bytes (not its name: the caller renames it, or flushes the tree it
+ * lies in). `check` is given the size so far and throws to end it. What could not be written whole is removed again.
+ * Returns size and sha256 of what was written.
+ */
+export async function writeStream(
+  path: string,
+  source: AsyncIterable<Uint8Array>,
+  options: { check: (size: number) => void; mode?: number },
+): Promise<{ size: number; sha256: string }> {
+  const handle = await open(path, 'wx', options.mode ?? FILE_MODE);
+  try {
+    const hash = createHash('sha256');
+    let size = 0;
+    for await (const bytes of source) {
+      size += bytes.length;
+      options.check(size);
+      hash.update(bytes);
+      for (let done = 0; done < bytes.length;) {
+        done += (await handle.write(bytes, done, bytes.length - done)).bytesWritten;
+      }
+    }
+    await handle.sync();
+    await handle.close();
+    return { size, sha256: hash.digest('hex') };
+  } catch (error) {
+    await handle.close().catch(() => undefined);
+    await rm(path, { force: true });
+    throw error;
+  }
 }
 
 /** Like `createDurableSync`, without blocking the event loop. */

@@ -19,6 +19,12 @@ export const ERRORS = {
     2,
     'Ask for a range that starts within the size named in Content-Range.',
   ),
+  'bad-file-name': row(
+    'The file name is not allowed',
+    400,
+    2,
+    'Send the plain name of one file: at most 255 bytes, no slash or control character, not beginning with - or .git.',
+  ),
   'bad-config': row('The configuration is not valid', 400, 2, 'Correct the named key in holdfast.config.json.'),
   'not-a-repository': row(
     'The source is not a git repository',
@@ -66,6 +72,7 @@ export const ERRORS = {
     'Register it with `holdfast repo add PATH`; `holdfast repo list` shows the known ones.',
   ),
   'job-not-found': row('No such job', 404, 3, 'Use a number, an id or a unique prefix from `holdfast jobs`.'),
+  gone: row('It was removed', 410, 3, 'Submit a new job; numbers and ids are never used again.'),
   'ambiguous-id': row('The prefix fits several jobs', 409, 5, 'Give more characters of the id, or the number.'),
   'already-exists': row('It exists already', 409, 5, 'Choose another name, or remove the existing one first.'),
   'state-conflict': row(
@@ -74,6 +81,13 @@ export const ERRORS = {
     5,
     'Look at it with `holdfast show JOB`, then decide again.',
   ),
+  'upload-conflict': row(
+    'An upload would replace a file of the repository',
+    409,
+    5,
+    'Submit the job again with the file under another name, or with overwrite=true (`run --overwrite`).',
+  ),
+  'upload-stalled': row('The upload stopped coming', 408, 1, 'Send the file again; nothing of it was kept.'),
   fenced: row('Somebody else owns this job now', 409, 5, 'Nothing: the newer owner carries on.'),
   'idempotency-conflict': row(
     'The idempotency key was used for another request',

@@ -19,6 +19,12 @@ export const FAILPOINTS = [
   'workspace.after-rename',
   'workspace.before-save-ref',
   'workspace.after-save-ref',
+  // files sent for a job
+  'upload.before-rename',
+  'upload.after-rename',
+  'upload.after-record',
+  'upload.before-copy',
+  'upload.after-copy',
   // whatever is deleted
   'removal.before-rename',
   'removal.after-rename',

@@ -20,6 +20,8 @@ export interface Home {
   mirror(repositoryId: string): string;
   job(jobId: string): string;
   workspace(jobId: string): string;
+  /** Files sent for the job, each below the hash of its content. */
+  staging(jobId: string): string;
   /** HOME of the agent of this job, kept across attempts so that a session can be resumed. */
   agentHome(jobId: string): string;
   runDirectory(jobId: string, attempt: number): string;
@@ -44,6 +46,7 @@ export function homeLayout(root: string): Home {
     mirror: (repositoryId) => join(root, 'repos', repositoryId, 'mirror.git'),
     job: (jobId) => join(jobs, jobId),
     workspace: (jobId) => join(jobs, jobId, 'workspace'),
+    staging: (jobId) => join(jobs, jobId, 'staging'),
     agentHome: (jobId) => join(jobs, jobId, 'home'),
     runDirectory: (jobId, attempt) => join(jobs, jobId, 'attempts', String(attempt)),
   };

@@ -6,6 +6,7 @@ import { createSupervisor, type Supervisor } from '../attempts/supervisor.ts';
 import { readGitEnvironment } from '../keeper/environment.ts';
 import { readHostIdentity, readOwnIdentity } from '../keeper/host-identity.ts';
 import { systemClock } from '../kernel/clock.ts';
+import { createKeyedMutex } from '../kernel/keyed-mutex.ts';
 import { newId } from '../kernel/ids.ts';
 import type { Log } from '../kernel/log.ts';
 import type { Service } from '../kernel/service.ts';
@@ -81,6 +82,7 @@ export function composeServer(input: ComposeInput): Parts {
     identity: readHostIdentity(),
     url: () => state.url,
     jobToken: (jobId) => tokens.jobToken(jobId),
+    jobFiles: createKeyedMutex(),
     failpoints,
     keeperCommand: undefined,
   };

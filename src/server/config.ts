@@ -9,6 +9,7 @@ import { messageOf } from '../kernel/result.ts';
 import { parseSize } from '../kernel/size.ts';
 import { DEFAULT_LIMITS } from '../lifecycle/job.ts';
 import type { DiskLimit, DiskLimits } from '../queue/disk-level.ts';
+import { DEFAULT_UPLOAD_LIMITS } from '../lifecycle/job-file.ts';
 
 /** Milliseconds, or a text like `30m`. */
 const span = z.union([z.int().positive(), z.string().transform((text) => parseDuration(text))]);
@@ -44,6 +45,8 @@ const schema = z.strictObject({
       attempt: z
         .strictObject({ wallMs: span.optional(), idleMs: span.optional(), outputBytes: z.int().positive().optional() })
         .optional(),
+      uploadBytes: z.int().positive().optional(),
+      uploadBytesPerJob: z.int().positive().optional(),
     })
     .optional(),
   accounts: z.strictObject({ sessionMs: span.optional() }).optional(),
@@ -57,7 +60,14 @@ const DEFAULT_SESSION_MS = 86_400_000;
 
 /** The configuration with every default filled in. */
 export interface Config {
-  limits: { agentsPerHost: number; disk: DiskLimits; attempt: { wallMs: number; idleMs: number; outputBytes: number } };
+  limits: {
+    agentsPerHost: number;
+    disk: DiskLimits;
+    attempt: { wallMs: number; idleMs: number; outputBytes: number };
+    /** Of one file that is sent for a job, and of all files of one job. */
+    uploadBytes: number;
+    uploadBytesPerJob: number;
+  };
   accounts: { sessionMs: number };
   http: { allowedHosts: string[] };
   defaultAgent: string;
@@ -110,6 +120,8 @@ function fillConfig(given: z.infer<typeof schema>): Config {
         idleMs: attempt?.idleMs ?? DEFAULT_LIMITS.idleMs,
         outputBytes: attempt?.outputBytes ?? DEFAULT_LIMITS.outputBytes,
       },
+      uploadBytes: given.limits?.uploadBytes ?? DEFAULT_UPLOAD_LIMITS.perFile,
+      uploadBytesPerJob: given.limits?.uploadBytesPerJob ?? DEFAULT_UPLOAD_LIMITS.perJob,
     },
     accounts: { sessionMs: given.accounts?.sessionMs ?? DEFAULT_SESSION_MS },
     http: { allowedHosts: given.http?.allowedHosts ?? [] },

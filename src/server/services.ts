@@ -18,6 +18,7 @@ import type { Metrics } from './metrics.ts';
 import type { RepositoryKeeper } from './repositories.ts';
 import type { ServerState } from './state.ts';
 import type { Tokens } from './tokens.ts';
+import { createUploads } from './uploads.ts';
 import { VERSION } from './version.ts';
 import { watchRunDirectory } from './watch-output.ts';
 
@@ -49,6 +50,7 @@ export function createServices(input: {
     agentNames: () => ctx.agents.names(),
     cancelJob: (job, actor) => cancelJob(ctx, job, actor),
     diffJob: (job) => diffJob(ctx, job),
+    ...createUploads(ctx, { perFile: config.limits.uploadBytes, perJob: config.limits.uploadBytesPerJob }),
     outputPath: (attempt, stream) =>
       join(runDirectory(attempt), stream === 'stdout' ? RUN_FILES.output : RUN_FILES.stderr),
     sentinelPath: (attempt) => join(runDirectory(attempt), RUN_FILES.sentinel),

@@ -3,6 +3,7 @@ import { describe } from 'node:test';
 import { testAttempts } from './conformance/attempts.ts';
 import { testDeliveries } from './conformance/deliveries.ts';
 import type { OpenHarness } from './conformance/fixtures.ts';
+import { testJobFiles } from './conformance/job-files.ts';
 import { testJobs } from './conformance/jobs.ts';
 import { testJournal } from './conformance/journal.ts';
 import { testQueue } from './conformance/queue.ts';
@@ -13,6 +14,7 @@ import { testTransitions } from './conformance/transitions.ts';
 /** Registers the tests of an implementation; `open` makes a fresh, started, empty store for each of them. */
 export function runStoreSuite(name: string, open: OpenHarness): void {
   describe(`${name}: jobs`, () => testJobs(open));
+  describe(`${name}: files of jobs`, () => testJobFiles(open));
   describe(`${name}: queue`, () => testQueue(open));
   describe(`${name}: waiting`, () => testWaiting(open));
   describe(`${name}: transitions`, () => testTransitions(open));

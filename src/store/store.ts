@@ -11,6 +11,7 @@ import type { Service } from '../kernel/service.ts';
 import type { Attempt, AttemptCore } from '../lifecycle/attempt.ts';
 import type { Delivery, DeliveryState, JobCallback } from '../lifecycle/delivery.ts';
 import type { AttemptLimits, Job, JobCore, Outcome, Pipeline } from '../lifecycle/job.ts';
+import type { JobFile } from '../lifecycle/job-file.ts';
 import type { RecoveryReport, PreviousStop } from '../lifecycle/report.ts';
 import type { Repository } from '../lifecycle/repository.ts';
 import type { AttemptTransition, JobState, JobTransition } from '../lifecycle/transitions.ts';
@@ -290,6 +291,26 @@ export interface Store extends Service, WaitingStore {
    * trouble. A job of several repositories gets a place in all of them or in none (lifecycle/choose-claims.ts).
    */
   claimJobs(claim: { boot: string; hostLimit: number; max: number }): Promise<Job[]>;
+
+  // files of a job
+  /**
+   * Records a file that lies in staging, in place of one with the same name (`replaced`; the same one when nothing
+   * changed). Only while the job is `created`, else `state-conflict`. Throws `payload-too-large` when all files of the job
+   * together would have more than `perJob` bytes.
+   */
+  recordJobFile(input: {
+    jobId: string;
+    name: string;
+    sha256: string;
+    size: number;
+    overwrite: boolean;
+    perJob: number;
+    actor: string;
+  }): Promise<{ file: JobFile; replaced: JobFile | null }>;
+  /** Takes a file back while the job is `created`, and returns it. Throws `not-found`, `state-conflict`. */
+  dropJobFile(input: { jobId: string; name: string; actor: string }): Promise<JobFile>;
+  /** By name. */
+  listJobFiles(jobId: string): Promise<JobFile[]>;
 
   // attempts
   /** Makes attempt n+1 in state `intended` and moves the job to `running` (transition `launch`), in one transaction. */

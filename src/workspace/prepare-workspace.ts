@@ -3,11 +3,13 @@ import { basename, dirname, join } from 'node:path';
 import { makeDirectory, renameDurable, writeDurable } from '../kernel/durable.ts';
 import { fail } from '../kernel/errors.ts';
 import { failpoint } from '../kernel/failpoints.ts';
+import type { JobFile } from '../lifecycle/job-file.ts';
 import { checkWorkspace } from './check-workspace.ts';
 import { canReflink, copyNewFile, syncFileSystem } from './file-system.ts';
 import { checkOperation, exists, removeLeftovers, removeOnFailure } from './remove-tree.ts';
 import { objectFormatOf, quoteConfig, safeGit, type GitProfile, type GitRequest } from './safe-git.ts';
 import { isBranchName } from './source-address.ts';
+import { copyStagedFiles } from './staging.ts';
 
 /** How the objects got there: blocks shared by the file system, packs copied, or everything sent by git. */
 export type CopyMethod = 'reflink' | 'clone' | 'copy';
@@ -22,6 +24,8 @@ export interface PrepareWorkspaceRequest {
   op: string;
   /** What `origin` is to point at; without it there is no remote. */
   sourceUrl?: string | undefined;
+  /** Files that were sent for the job; they come to lie at the top. */
+  uploads?: { stagingDir: string; files: readonly JobFile[] } | undefined;
   /** Forces one way; default is the best one the file system can do. */
   method?: CopyMethod | undefined;
   signal?: AbortSignal | undefined;
@@ -39,7 +43,7 @@ const MANY_REFS = 100;
  * a workspace that shares a file with the mirror can damage it), its own branch checked out at `baseCommit`, no hooks,
  * no submodules. A workspace that has its name is complete and kept; it is built beside it and renamed. The caller holds
  * the repository lock and has verified that nothing of an earlier try lives. Throws `workspace-unsafe`, `git-failed`,
- * `git-timeout`, `storage-full`.
+ * `git-timeout`, `storage-full`, and for uploads what `copyStagedFiles` throws.
  */
 export async function prepareWorkspace(
   request: PrepareWorkspaceRequest,
@@ -61,6 +65,7 @@ export async function prepareWorkspace(
   const unfinished = `${workspaceDir}.${request.op}`;
   await removeOnFailure(unfinished, async () => {
     await build(unfinished, method, request);
+    await copyUploads(unfinished, request);
     await syncFileSystem(unfinished, request.op);
     failpoint('workspace.before-rename');
     await renameDurable(unfinished, workspaceDir);
@@ -89,6 +94,25 @@ async function build(root: string, method: CopyMethod, request: PrepareWorkspace
     args: ['checkout', '-q', '--no-recurse-submodules', '-B', branch, baseCommit, '--'],
     timeoutMs: 1_800_000,
   });
+}
+
+/** Part of the whole that gets its name by one rename: a workspace has all of its uploads or has no name. */
+async function copyUploads(root: string, request: PrepareWorkspaceRequest): Promise<void> {
+  const { uploads, mirrorDir, baseCommit } = request;
+  if (uploads === undefined || uploads.files.length === 0) return;
+  const profile: GitProfile = { kind: 'local', gitDir: mirrorDir };
+  const listing = await safeGit({ profile, args: ['ls-tree', '-z', '--full-tree', baseCommit, '--'] });
+  const entries = listing.stdout
+    .toString('utf8')
+    .split('\0')
+    .filter((entry) => entry !== '');
+  const taken = new Map(
+    entries.map((entry) => {
+      const kind = entry.split(' ')[1] as 'blob' | 'tree' | 'commit';
+      return [entry.slice(entry.indexOf('\t') + 1), kind] as const;
+    }),
+  );
+  await copyStagedFiles({ ...uploads, root, taken });
 }
 
 /** Text for the end of the new repository's configuration. */

@@ -6,10 +6,11 @@ import { FAILPOINTS, type FailpointName } from '../../src/kernel/failpoints.ts';
  * - `start`: by the second server, while it recovers a running job;
  * - `seal`: by the second server, after the first one died between an intent and its launch;
  * - `continue`: by the server, when an interrupted attempt is followed by the next;
+ * - `upload`: by the server, while it takes files for held jobs and makes their workspaces;
  * - `remove`: by the server, while it removes a repository nothing works on any more;
  * - `keeper`: by a keeper, whose server died as it launched it.
  */
-export type Occasion = 'serve' | 'start' | 'seal' | 'continue' | 'remove' | 'keeper';
+export type Occasion = 'upload' | 'serve' | 'start' | 'seal' | 'continue' | 'remove' | 'keeper';
 
 export interface Plan {
   point: FailpointName;
@@ -44,6 +45,7 @@ const SAMPLE: readonly FailpointName[] = [
   'attempt.before-settle',
   'attempt.before-seal',
   'removal.before-rename',
+  'upload.after-rename',
   'workspace.after-save-ref',
   'keeper.after-agent-record',
   'keeper.after-exit-record',
@@ -64,6 +66,7 @@ export function listPlans(size: 'sample' | 'all'): Plan[] {
 function occasionOf(point: FailpointName): Occasion {
   const special = OCCASIONS[point];
   if (special !== undefined) return special;
+  if (point.startsWith('upload.')) return 'upload';
   if (point.startsWith('removal.')) return 'remove';
   if (point.startsWith('keeper.')) return 'keeper';
   return point.startsWith('recovery.') ? 'start' : 'serve';

@@ -26,6 +26,7 @@ for (const plan of listPlans(size)) {
     await world.start();
     await checkAcknowledged(world, known);
     if (plan.occasion === 'remove') await checkRemoved(world);
+    if (plan.occasion === 'upload') await completeUploads(world, known);
     await submitMissing(world, known);
     for (const job of known) await checkCompleted(world, job, plan);
     await checkInvariants(world);
@@ -54,6 +55,11 @@ async function crashAt(world: World, plan: Plan, known: Acknowledged): Promise<v
       await awaitOutput(world, known, 'a');
       await world.kill();
       await world.start({ failpoints: fatal, waitReady: false });
+      break;
+    case 'upload':
+      await world.start({ failpoints: fatal });
+      await world.register();
+      await uploadUntilDeath(world, known);
       break;
     case 'seal':
       await world.start({ failpoints: 'attempt.after-intent:crash' });
@@ -90,9 +96,15 @@ async function awaitDeath(world: World, point: string): Promise<void> {
   assert.equal(signal, 'SIGKILL', `${point} was not what ended the server: ${await world.readLog()}`);
 }
 
-async function submitOne(world: World, known: Acknowledged, name: JobName): Promise<void> {
-  const command = ['sh', '-c', `WITNESS='${world.witness}'\n${script(name)}`];
-  const body = { repository: 'demo', agent: 'exec', command };
+// oxlint-disable-next-line max-params -- two kinds of submission, told apart by what the second adds
+async function submitOne(
+  world: World,
+  known: Acknowledged,
+  name: JobName,
+  { start = true, prelude = ':' }: { start?: boolean; prelude?: string } = {},
+): Promise<void> {
+  const command = ['sh', '-c', `WITNESS='${world.witness}'\n${prelude}\n${script(name)}`];
+  const body = { repository: 'demo', agent: 'exec', command, start };
   const headers = { 'idempotency-key': `sweep-${name}` };
   const answer = await world.call({ method: 'POST', path: '/v1/jobs', body, headers });
   assert.ok(answer.status === 201 || answer.status === 200, `submit ${name}: ${JSON.stringify(answer.body)}`);
@@ -102,6 +114,41 @@ async function submitOne(world: World, known: Acknowledged, name: JobName): Prom
 async function submitAll(world: World, known: Acknowledged): Promise<void> {
   await world.register();
   for (const name of JOBS) await submitOne(world, known, name);
+}
+
+/** What a job is sent: its agent prints it, and so shows that it found it. */
+function uploadOf(name: JobName): Buffer {
+  return Buffer.from(`echo "upload of ${name}" >> "$WITNESS/uploads"\n`);
+}
+
+/** Accepts each job on hold, sends it a file, and starts it, as far as the server lives. */
+async function uploadUntilDeath(world: World, known: Acknowledged): Promise<void> {
+  try {
+    for (const name of JOBS) {
+      await submitOne(world, known, name, { start: false, prelude: '. ./setup.sh' });
+      const job = known.get(name);
+      assert.ok(job !== undefined);
+      assert.equal((await world.upload(job.id, 'setup.sh', uploadOf(name))).status, 201);
+      await world.api('POST', `/v1/jobs/${job.id}/start`);
+    }
+  } catch (error) {
+    if (error instanceof assert.AssertionError) throw error;
+  }
+}
+
+/** Goes on where the server died: what was acknowledged is there, the rest is sent again. */
+async function completeUploads(world: World, known: Acknowledged): Promise<void> {
+  for (const [name, job] of known) {
+    if ((await world.getJob(job.id)).state !== 'created') continue;
+    assert.ok((await world.upload(job.id, 'setup.sh', uploadOf(name))).status < 300);
+    await world.api('POST', `/v1/jobs/${job.id}/start`);
+  }
+  for (const job of known.values()) await world.awaitState(job.id, 'completed');
+  const seen = (await world.readWitness('uploads')).toSorted();
+  assert.deepEqual(
+    seen,
+    [...known.keys()].map((name) => `upload of ${name}`),
+  );
 }
 
 /** Submits as far as the server lives; a connection that breaks is what this test is about. */

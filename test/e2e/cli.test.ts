@@ -1,6 +1,6 @@
 /** The command line against real servers, keepers and agents; every process of a test ends with its world. */
 import assert from 'node:assert/strict';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -314,4 +314,58 @@ test('the demo proves what it claims and leaves nothing behind', async () => {
   assert.deepEqual(left, []);
   assert.deepEqual(await world.listProcesses(), []);
   assert.equal(await git(world.repository, 'status', '--porcelain'), '');
+});
+
+test('run --file: the files lie at the top of the workspace before the job starts; wrong ones make no job', async () => {
+  await using world = await World.create();
+  await world.start();
+  await world.register();
+  const notes = join(world.root, 'my notes.txt');
+  await writeFile(notes, 'do this\n');
+  const data = join(world.root, 'data.bin');
+  await writeFile(data, Buffer.alloc(3_000_000, 7));
+  const shell = ['--', 'sh', '-c', 'cat "my notes.txt"; wc -c < data.bin'];
+  const flags = ['run', '--repo', 'demo', '--file', notes, '--file', 'data.bin'];
+  const done = await run(world, [...flags, '--follow', ...shell]);
+  assert.deepEqual([done.code, done.stdout], [0, 'do this\n3000000\n'], done.stderr);
+  const held = await run(world, [...flags, '--hold', '--json', ...shell]);
+  assert.equal(parse(held)['state'], 'created', held.stderr);
+  const key = ['--idempotency-key', 'once'];
+  const [first, second] = [
+    await run(world, [...flags, ...key, '--wait', ...shell]),
+    await run(world, [...flags, ...key, '--wait', ...shell]),
+  ];
+  assert.deepEqual([first.code, first.stdout], [second.code, second.stdout], second.stderr);
+  const missing = await run(world, ['run', '--repo', 'demo', '--file', 'nowhere', '--', 'true']);
+  assert.equal(missing.code, 2);
+  assert.match(missing.stderr, /--file nowhere cannot be read[^]*nothing was submitted/);
+  const bad = await run(world, ['run', '--repo', 'demo', '--file', '.gitignore', '--', 'true']);
+  assert.deepEqual([bad.code, /bad-file-name/.test(bad.stderr)], [2, true], bad.stderr);
+  const jobs = parse(await run(world, ['jobs', '--json']))['items'] as unknown[];
+  assert.equal(jobs.length, 3, 'nothing was submitted for a file that could not be sent');
+});
+
+test('run --file: what would replace a file of the repository is said, and asked for', async () => {
+  await using world = await World.create();
+  await world.start();
+  await world.register();
+  const [tracked = ''] = (await git(world.repository, 'ls-files')).split('\n');
+  const path = join(world.root, tracked);
+  await writeFile(path, 'mine\n');
+  const refused = await run(world, ['run', '--repo', 'demo', '--file', path, '--wait', '--', 'cat', tracked]);
+  assert.equal(refused.code, 8, refused.stderr);
+  assert.match((await run(world, ['show', '1'])).stdout, /would replace a file of the repository/);
+  const allowed = await run(world, [
+    'run',
+    '--repo',
+    'demo',
+    '--file',
+    path,
+    '--overwrite',
+    '--follow',
+    '--',
+    'cat',
+    tracked,
+  ]);
+  assert.deepEqual([allowed.code, allowed.stdout], [0, 'mine\n'], allowed.stderr);
 });

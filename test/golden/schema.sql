@@ -137,6 +137,16 @@ CREATE TABLE events (
   hash TEXT NOT NULL
 ) STRICT;
 
+CREATE TABLE job_files (
+  id TEXT PRIMARY KEY,
+  job_id TEXT NOT NULL REFERENCES jobs (id),
+  name TEXT NOT NULL,
+  sha256 TEXT NOT NULL CHECK (length(sha256) = 64),
+  size INTEGER NOT NULL CHECK (size >= 0),
+  overwrite INTEGER NOT NULL CHECK (overwrite IN (0, 1)),
+  uploaded_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE job_others (
   repository TEXT NOT NULL,
   number INTEGER NOT NULL,
@@ -281,6 +291,8 @@ CREATE INDEX deliveries_open ON deliveries (number) WHERE finished_at IS NULL;
 CREATE INDEX deliveries_sending ON deliveries (number) WHERE state = 'sending';
 
 CREATE INDEX events_subject ON events (subject, seq);
+
+CREATE UNIQUE INDEX job_files_job ON job_files (job_id, name);
 
 CREATE INDEX jobs_active ON jobs (number) WHERE state IN ('preparing', 'running');
 

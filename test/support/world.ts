@@ -212,6 +212,18 @@ export class World implements AsyncDisposable {
     return { status: answer.status, headers: answer.headers, body: parsed };
   }
 
+  /** Sends a file for a held job. Throws when no server answers. */
+  async upload(id: string, name: string, content: Uint8Array): Promise<Answer> {
+    const info = await this.readServer();
+    const token = (await readFile(this.home.tokenFile, 'utf8')).trim();
+    const answer = await fetch(`${info.url}/v1/jobs/${id}/files/${encodeURIComponent(name)}`, {
+      method: 'PUT',
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/octet-stream' },
+      body: Buffer.from(content),
+    });
+    return { status: answer.status, headers: answer.headers, body: JSON.parse(await answer.text()) as unknown };
+  }
+
   /** Registers the world's repository as `demo`. */
   async register(extra: Record<string, unknown> = {}): Promise<void> {
     const answer = await this.api('POST', '/v1/repositories', { name: 'demo', source: this.repository, ...extra });

@@ -9,7 +9,8 @@ import type { Call, Runtime } from '../command.ts';
 import { ensureServer } from '../ensure-server.ts';
 import { followToEnd, waitToEnd } from '../watch-job.ts';
 import { repositoryOfDirectory } from '../repository-of-directory.ts';
-import { wholeNumber } from '../words.ts';
+import { openUploads, sendUploads } from '../uploads.ts';
+import { collect, wholeNumber } from '../words.ts';
 
 interface RunOptions {
   repo?: string;
@@ -19,6 +20,8 @@ interface RunOptions {
   timeout?: number;
   idempotencyKey?: string;
   onInterrupt?: 'continue' | 'ask';
+  file?: string[];
+  overwrite?: boolean;
   hold?: boolean;
   wait?: boolean;
   follow?: boolean;
@@ -43,6 +46,8 @@ export function registerRun(program: Command, runtime: Runtime): void {
     .option('--timeout <duration>', 'longest time one attempt may run, like 90m', parseDuration)
     .option('--idempotency-key <key>', 'the same key submits the same job once')
     .addOption(new Option('--on-interrupt <what>', 'after an interrupted attempt').choices(['continue', 'ask']))
+    .option('--file <path>', 'file the job gets at the top of its workspace; may be repeated', collect)
+    .option('--overwrite', 'let a --file take the place of a file of the repository')
     .option('--hold', 'do not queue it yet (see start)')
     .option('--wait', 'wait for its end; the exit code tells it')
     .option('--follow', 'print its output while it runs; the exit code tells its end')
@@ -58,6 +63,7 @@ async function run(call: Call<RunOptions>): Promise<number> {
     });
   }
   const work = await readWork(call);
+  const uploads = await openUploads(options.file ?? [], call.shell.cwd);
   await ensureServer(call);
   const body: NewJobBody = {
     ...work,
@@ -66,12 +72,14 @@ async function run(call: Call<RunOptions>): Promise<number> {
     ...given('priority', options.priority),
     ...given('onInterrupt', options.onInterrupt),
     ...(options.timeout === undefined ? {} : { limits: { wallMs: options.timeout } }),
-    ...(options.hold === true ? { start: false } : {}),
+    ...(options.hold === true || uploads.length > 0 ? { start: false } : {}),
   };
   // A key of our own lets a submission whose answer was lost be repeated without a second job.
   const idempotencyKey = options.idempotencyKey ?? randomUUID();
   const job = await call.client.call<JobView>({ method: 'POST', path: '/v1/jobs', body, idempotencyKey });
-  return afterSubmission(call, job);
+  if (uploads.length === 0) return afterSubmission(call, job);
+  const overwrite = options.overwrite === true;
+  return afterSubmission(call, await sendUploads(call, { job, uploads, overwrite, start: options.hold !== true }));
 }
 
 async function afterSubmission(call: Call<RunOptions>, job: JobView): Promise<number> {

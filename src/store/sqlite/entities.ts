@@ -5,6 +5,7 @@
 import type { AttemptCore } from '../../lifecycle/attempt.ts';
 import type { JobCore, Outcome } from '../../lifecycle/job.ts';
 import type { CallbackTarget, Delivery } from '../../lifecycle/delivery.ts';
+import type { JobFile } from '../../lifecycle/job-file.ts';
 import type { Repository } from '../../lifecycle/repository.ts';
 import type { AttemptState, JobState } from '../../lifecycle/transitions.ts';
 import type { Account, Boot, TokenRow } from '../store.ts';
@@ -291,4 +292,20 @@ export const TARGETS = define<CallbackTarget>({
   key: 'id',
   chained: true,
   kinds: { id: 'text', url: 'text', disabledAt: 'int', deliveryId: 'text', version: 'int' },
+});
+
+export const JOB_FILES = define<JobFile>({
+  noun: 'file',
+  table: 'job_files',
+  key: 'id',
+  chained: false,
+  kinds: {
+    id: 'text',
+    jobId: 'text',
+    name: 'text',
+    sha256: 'text',
+    size: 'int',
+    overwrite: 'bool',
+    uploadedAt: 'int',
+  },
 });

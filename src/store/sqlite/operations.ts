@@ -18,6 +18,7 @@ import { claimJobs } from './claim.ts';
 import { recordDelivery, redeliver } from './deliveries.ts';
 import { moveJob, noteJob, requestCancel } from './job-moves.ts';
 import { findJob, getJob, getPrompt, getQueuePosition, listActiveJobs, listJobs, listQueue } from './jobs.ts';
+import { dropJobFile, listJobFiles, recordJobFile } from './job-files.ts';
 import { listEvents } from './journal.ts';
 import { deliveryStats, getDelivery, listDeliveries } from './list-deliveries.ts';
 import { getNewestBatch, recordBatch } from './batches.ts';
@@ -50,6 +51,8 @@ type WriteOperation =
   | 'warnJob'
   | 'requestCancel'
   | 'claimJobs'
+  | 'recordJobFile'
+  | 'dropJobFile'
   | 'intendAttempt'
   | 'moveAttempt'
   | 'settleAttempt'
@@ -82,6 +85,8 @@ const writes: { [K in WriteOperation]: Carry<K, Session> } = {
   warnJob,
   requestCancel,
   claimJobs,
+  recordJobFile,
+  dropJobFile,
   intendAttempt,
   moveAttempt,
   settleAttempt,
@@ -118,6 +123,7 @@ const reads: { [K in ReadOperation]: Carry<K, ReadContext> } = {
   listQueue,
   listActiveJobs,
   getQueuePosition,
+  listJobFiles,
   countJobsByState: (store) => store.counters.byState(),
   getAttempt,
   listAttempts,

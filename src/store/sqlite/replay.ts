@@ -22,6 +22,7 @@ import {
   ATTEMPTS,
   BATCHES,
   DELIVERIES,
+  JOB_FILES,
   STORED_BOOTS,
   LOCKS,
   REPOSITORIES,
@@ -38,9 +39,19 @@ type Fields = Record<string, unknown>;
 type AnyEntity = Entity<Fields>;
 
 const ENTITIES = new Map<string, AnyEntity>(
-  [STORED_JOBS, ATTEMPTS, REPOSITORIES, LOCKS, BATCHES, STORED_BOOTS, TOKENS, ACCOUNTS, DELIVERIES, TARGETS].map(
-    (entity) => [entity.noun, entity as unknown as AnyEntity],
-  ),
+  [
+    STORED_JOBS,
+    ATTEMPTS,
+    REPOSITORIES,
+    LOCKS,
+    BATCHES,
+    STORED_BOOTS,
+    TOKENS,
+    ACCOUNTS,
+    DELIVERIES,
+    TARGETS,
+    JOB_FILES,
+  ].map((entity) => [entity.noun, entity as unknown as AnyEntity]),
 );
 
 /** The nouns that are stored, with their tables. */
@@ -89,7 +100,7 @@ export function foldEvent(fold: Fold, event: StoredEvent): void {
   const before = fold.rows.get(name)?.record ?? null;
   // Its files are gone as well: nothing of the row.
   if (verb === 'clear') return;
-  if (verb === 'remove' || verb === 'release') {
+  if (verb === 'remove' || verb === 'release' || verb === 'drop') {
     fold.rows.delete(name);
     if (verb === 'remove') fold.removed = true;
     return;
@@ -101,6 +112,7 @@ export function foldEvent(fold: Fold, event: StoredEvent): void {
 function keyOf(noun: string, event: StoredEvent, data: Fields): string {
   if (noun === 'attempt') return event.attemptId ?? '';
   if (noun === 'delivery' || noun === 'batch') return String(data['id']);
+  if (noun === 'file') return String(data['id']);
   return noun === 'lock' ? String(data['key']) : event.subject;
 }
 

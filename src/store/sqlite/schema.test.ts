@@ -12,6 +12,7 @@ import {
   ACCOUNTS,
   ATTEMPTS,
   BATCHES,
+  JOB_FILES,
   STORED_BOOTS,
   LOCKS,
   REPOSITORIES,
@@ -79,6 +80,7 @@ describe('sqlite schema', () => {
       ACCOUNTS,
       DELIVERIES,
       TARGETS,
+      JOB_FILES,
     ]) {
       const columns = sql
         .all(`SELECT name FROM pragma_table_info('${entity.table}')`)
