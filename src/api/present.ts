@@ -54,6 +54,7 @@ export function presentAttempt(attempt: Attempt, facts: { outputFile: string; st
     exitSignal: attempt.exitSignal,
     stoppedBy: attempt.stoppedBy,
     outputBytes: attempt.outputBytes,
+    outputSha256: attempt.outputSha256,
     outputFile: facts.outputFile,
     stalled: facts.stalled,
     evidenceLevel: attempt.evidenceLevel,

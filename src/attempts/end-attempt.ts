@@ -1,3 +1,4 @@
+import { hashRecordedOutput } from '../keeper/verify-run.ts';
 import { failpoint } from '../kernel/failpoints.ts';
 import type { Attempt } from '../lifecycle/attempt.ts';
 import type { Job } from '../lifecycle/job.ts';
@@ -30,6 +31,7 @@ export async function endAttempt(
   // The job is read again: a cancel may have been recorded while its attempt ran.
   const job = (await ctx.store.getJob(input.job.id)) ?? input.job;
   const ending = await decide(ctx, { ...input, job });
+  const hashes = await hashOutput(ctx, input);
   failpoint('attempt.before-settle');
   const settled = await recordPatiently(ctx, signal, () =>
     ctx.store.settleAttempt(
@@ -37,7 +39,7 @@ export async function endAttempt(
         id: input.attempt.id,
         transition: ending.attempt,
         fence: input.attempt.fence,
-        set: attemptPatch(input),
+        set: { ...attemptPatch(input), ...hashes },
         actor: 'attempts',
       },
       { id: job.id, transition: ending.job, fence: job.fence, set: jobPatch(input, ending), actor: 'attempts' },
@@ -75,6 +77,20 @@ async function decide(ctx: AttemptContext, input: EndInput): Promise<Ending> {
     onInterrupt: job.onInterrupt,
     recentInterrupts: await ctx.store.countInterrupted(job.lineage, job.epoch, since),
     recentNeverRan: before.length - 1 - lastRan,
+  });
+}
+
+/** What it printed is vouched for by its hash from here on: later damage is noticed by the check of history. */
+async function hashOutput(
+  ctx: AttemptContext,
+  { attempt, verdict, judgement }: EndInput,
+): Promise<Pick<AttemptPatch, 'outputSha256' | 'stderrSha256'>> {
+  if (verdict.kind === 'QUARANTINE') return {};
+  const exit = verdict.kind === 'FINISHED' ? verdict.exit : null;
+  const { evidence } = judgement;
+  return hashRecordedOutput(ctx.home.runDirectory(attempt.jobId, attempt.number), {
+    output: exit?.bytesOut ?? evidence.outputBytes,
+    stderr: exit?.bytesErr ?? evidence.stderrBytes,
   });
 }
 

@@ -62,6 +62,7 @@ const attempt: AttemptView = {
   exitSignal: 'SIGKILL',
   stoppedBy: null,
   outputBytes: 2048,
+  outputSha256: null,
   outputFile: '/h/jobs/job_1/attempts/1/output',
   stalled: false,
   evidenceLevel: 'token',

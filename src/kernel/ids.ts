@@ -5,7 +5,19 @@ const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';
 const TIME_CHARS = 10;
 const RANDOM_CHARS = 14;
 
-export type IdPrefix = 'job' | 'att' | 'repo' | 'boot' | 'batch' | 'tok' | 'acc' | 'host' | 'op' | 'dlv' | 'tgt';
+export type IdPrefix =
+  | 'job'
+  | 'att'
+  | 'repo'
+  | 'boot'
+  | 'batch'
+  | 'tok'
+  | 'acc'
+  | 'host'
+  | 'quar'
+  | 'op'
+  | 'dlv'
+  | 'tgt';
 
 /** Returns `<prefix>_` + 10 characters of time + 14 random ones (70 bits): sortable by creation, never guessed. */
 export function newId(prefix: IdPrefix, now: number, random: (size: number) => Uint8Array = randomBytes): string {

@@ -33,6 +33,9 @@ export interface AttemptCore {
   exitSignal: string | null;
   stoppedBy: string | null;
   outputBytes: number;
+  /** Of the bytes its end vouches for, hex; null while it lives, and where there was no such file. */
+  outputSha256: string | null;
+  stderrSha256: string | null;
   /** How sure it is that nothing of it lives: `cgroup` is proof, `token` is a search of the processes we can read. */
   evidenceLevel: 'cgroup' | 'token' | null;
   note: string | null;

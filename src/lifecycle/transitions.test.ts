@@ -69,7 +69,8 @@ describe('the job table', () => {
   it('leaves blocked and quarantined by what an operator does alone', () => {
     for (const state of ['blocked', 'quarantined'] as const) {
       for (const [transition, { from }] of JOB_ROWS) {
-        if (from.includes(state)) assert.ok(['cancel', 'retry'].includes(transition), `${state}: ${transition}`);
+        if (from.includes(state))
+          assert.ok(['cancel', 'release', 'retry'].includes(transition), `${state}: ${transition}`);
       }
     }
   });

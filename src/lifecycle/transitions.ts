@@ -60,6 +60,11 @@ export const JOB_TRANSITIONS = {
     to: 'quarantined',
     cause: 'the evidence is damaged or contradicts itself',
   },
+  release: {
+    from: ['quarantined'],
+    to: 'queued',
+    cause: 'an operator has looked at the damage; nothing of it lives, and a new attempt may start in a new epoch',
+  },
   retry: {
     from: ['failed', 'cancelled', 'timed_out', 'blocked'],
     to: 'queued',

@@ -38,6 +38,8 @@ export interface BeginBoot {
   report: RecoveryReport;
   bootId: string;
   identity: { boot: string };
+  /** Random id of this home's host. */
+  host: string;
   pid: number;
   /** When the previous server was last known alive, or null. */
   lastSignAt: number | null;
@@ -55,6 +57,7 @@ export async function beginBoot(input: BeginBoot): Promise<{ report: RecoveryRep
       id: input.bootId,
       previousId: previous?.id ?? null,
       hostBoot: input.identity.boot,
+      host: input.host,
       pid: input.pid,
       startedAt: now,
       previousStop,

@@ -28,6 +28,24 @@ async function sweep(ctx: AttemptContext, due: readonly string[]): Promise<void>
   }
 }
 
+/** Goes on with removals that are due. */
+async function cleanUp(ctx: AttemptContext): Promise<Record<string, number>> {
+  const due = await ctx.store.listRemovals();
+  // Deleting may take long and nobody waits for it.
+  void sweep(ctx, due);
+  return { due: due.length };
+}
+
+/** The last look before work is accepted: what cannot be worked with is named. */
+async function accept(parts: Parts, degrade: Degrade): Promise<Record<string, number>> {
+  await parts.repositories.resumeClones();
+  const repositories = await parts.ctx.store.listRepositories();
+  for (const { name, unavailable } of repositories) {
+    if (unavailable !== null) degrade(`repository:${name}`, unavailable);
+  }
+  return { repositories: repositories.length };
+}
+
 /**
  * The phases of a start after the guard (04 · Order of a start). Each may be tried again from its beginning; the
  * dispatcher is started by none of them.
@@ -47,6 +65,7 @@ export function startPhases(parts: Parts, options: ListenAddress & { lastSignAt:
       report: state.report,
       bootId: ctx.boot,
       identity: ctx.identity,
+      host: ctx.host,
       pid: parts.self.pid,
       lastSignAt: options.lastSignAt,
     });
@@ -75,27 +94,11 @@ export function startPhases(parts: Parts, options: ListenAddress & { lastSignAt:
     return { jobs: state.report.jobs.length, locks: state.report.locks.length };
   };
 
-  const cleanUp = async (): Promise<Record<string, number>> => {
-    const due = await store.listRemovals();
-    // Deleting may take long and nobody waits for it.
-    void sweep(ctx, due);
-    return { due: due.length };
-  };
-
-  const accept = async (degrade: Degrade): Promise<Record<string, number>> => {
-    await parts.repositories.resumeClones();
-    const repositories = await store.listRepositories();
-    for (const { name, unavailable } of repositories) {
-      if (unavailable !== null) degrade(`repository:${name}`, unavailable);
-    }
-    return { repositories: repositories.length };
-  };
-
   return [
     { name: 'store', after: [], critical: true, run: openStore },
     { name: 'queue', after: ['store'], critical: true, run: queue },
     { name: 'attempts', after: ['queue'], critical: true, run: attempts },
-    { name: 'clean-up', after: ['attempts'], critical: false, run: cleanUp },
-    { name: 'accept', after: ['attempts', 'clean-up'], critical: true, run: accept },
+    { name: 'clean-up', after: ['attempts'], critical: false, run: () => cleanUp(ctx) },
+    { name: 'accept', after: ['attempts', 'clean-up'], critical: true, run: (degrade) => accept(parts, degrade) },
   ];
 }

@@ -6,6 +6,7 @@ import type { OpenHarness } from './conformance/fixtures.ts';
 import { testJobFiles } from './conformance/job-files.ts';
 import { testJobs } from './conformance/jobs.ts';
 import { testJournal } from './conformance/journal.ts';
+import { testQuarantine } from './conformance/quarantine.ts';
 import { testQueue } from './conformance/queue.ts';
 import { testRecords } from './conformance/records.ts';
 import { testWaiting } from './conformance/waiting.ts';
@@ -21,5 +22,6 @@ export function runStoreSuite(name: string, open: OpenHarness): void {
   describe(`${name}: attempts`, () => testAttempts(open));
   describe(`${name}: journal`, () => testJournal(open));
   describe(`${name}: deliveries`, () => testDeliveries(open));
+  describe(`${name}: quarantine`, () => testQuarantine(open));
   describe(`${name}: records`, () => testRecords(open));
 }

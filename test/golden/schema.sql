@@ -44,7 +44,7 @@ CREATE TABLE attempts (
   output_bytes INTEGER NOT NULL CHECK (output_bytes >= 0),
   evidence_level TEXT CHECK (evidence_level IN ('cgroup', 'token')),
   note TEXT,
-  version INTEGER NOT NULL,
+  version INTEGER NOT NULL, output_sha256 TEXT CHECK (length(output_sha256) = 64), stderr_sha256 TEXT CHECK (length(stderr_sha256) = 64),
   PRIMARY KEY (job_id, number),
   CHECK (CASE state
     WHEN 'intended' THEN ended_at IS NULL
@@ -77,7 +77,7 @@ CREATE TABLE boots (
   previous_stop TEXT NOT NULL CHECK (previous_stop IN ('clean', 'crash', 'reboot', 'unknown')),
   report TEXT CHECK (json_type(report) = 'object'),
   head TEXT NOT NULL
-) STRICT;
+, host TEXT) STRICT;
 
 CREATE TABLE callback_targets (
   id TEXT PRIMARY KEY,
@@ -232,6 +232,22 @@ CREATE TABLE prompts (
   body TEXT NOT NULL
 ) STRICT;
 
+CREATE TABLE quarantine (
+  id TEXT PRIMARY KEY,
+  kind TEXT NOT NULL,
+  item TEXT NOT NULL,
+  path TEXT NOT NULL,
+  why TEXT NOT NULL,
+  job_id TEXT,
+  boot TEXT NOT NULL,
+  found_at INTEGER NOT NULL,
+  released_at INTEGER,
+  released_by TEXT,
+  resolution TEXT CHECK (resolution IN ('accepted', 'restored', 'recounted')),
+  head TEXT NOT NULL,
+  CHECK ((released_at IS NULL) = (resolution IS NULL) AND (released_at IS NULL) = (released_by IS NULL))
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE repositories (
   id TEXT PRIMARY KEY,
   name TEXT NOT NULL UNIQUE,
@@ -309,6 +325,12 @@ CREATE INDEX jobs_live ON jobs (number) WHERE finished_at IS NULL;
 CREATE INDEX jobs_queue ON jobs (priority DESC, queue_seq) WHERE state = 'queued';
 
 CREATE INDEX jobs_repository ON jobs (repository, number);
+
+CREATE INDEX quarantine_job ON quarantine (job_id) WHERE released_at IS NULL AND job_id IS NOT NULL;
+
+CREATE INDEX quarantine_open ON quarantine (id) WHERE released_at IS NULL;
+
+CREATE UNIQUE INDEX quarantine_thing ON quarantine (kind, item, why);
 
 CREATE INDEX tokens_account ON tokens (account_id) WHERE account_id IS NOT NULL;
 

@@ -26,6 +26,10 @@ export const attemptSchema = z
     exitSignal: z.string().nullable(),
     stoppedBy: z.string().nullable(),
     outputBytes: z.int(),
+    outputSha256: z
+      .string()
+      .nullable()
+      .meta({ description: 'Of the first `outputBytes` bytes of its output, once it is over.' }),
     outputFile: z.string(),
     stalled: z
       .boolean()

@@ -78,7 +78,7 @@ test('the last starts are listed with their reports; this one is shown while it 
   const report = makeReport('boot_2');
   await using running = await makeServer({ report });
   const { store } = running;
-  const boot = { hostBoot: 'host', pid: 1, previousStop: 'crash' as const };
+  const boot = { hostBoot: 'host', host: null, pid: 1, previousStop: 'crash' as const };
   await store.recordBoot({ ...boot, id: 'boot_1', previousId: null, startedAt: 1000 });
   await store.updateBoot('boot_1', { report: makeReport('boot_1'), readyAt: 2000 });
   await store.recordBoot({ ...boot, id: 'boot_2', previousId: 'boot_1', startedAt: 3000 });

@@ -66,6 +66,7 @@ export function newBoot(id: string, overrides: Partial<Boot> = {}): Omit<Boot, '
     id,
     previousId: null,
     hostBoot: 'host-boot',
+    host: null,
     pid: 4711,
     startedAt: 1_700_000_000_000,
     previousStop: 'unknown',

@@ -117,6 +117,8 @@ function makeRecord(
     exitSignal: null,
     stoppedBy: null,
     outputBytes: 0,
+    outputSha256: null,
+    stderrSha256: null,
     evidenceLevel: null,
     note: null,
     version: 1,
@@ -142,6 +144,8 @@ const PATCHABLE = new Set<string>([
   'exitSignal',
   'stoppedBy',
   'outputBytes',
+  'outputSha256',
+  'stderrSha256',
   'evidenceLevel',
   'note',
 ] satisfies (keyof AttemptPatch)[]);

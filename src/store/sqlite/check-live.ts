@@ -13,6 +13,7 @@ import type { Sql } from './sql.ts';
 export function checkLive(store: OpenDatabase): StoreCheck {
   const { sql } = store;
   const check: StoreCheck = { checked: 0, corrupt: [], witness: store.complaint };
+  for (const why of store.mended) check.corrupt.push({ kind: 'counter', id: why.split(' ')[0] ?? '', why });
   try {
     for (const { kind, text } of SUBJECTS) {
       for (const row of sql.all(text)) {

@@ -31,7 +31,7 @@ async function fillAt(path: string): Promise<Subjects> {
 /** Fills a store, tampers with its closed file, opens it again, and looks. */
 async function lookAfter(
   tamper: (subjects: Subjects) => string,
-): Promise<{ live: StoreCheck; deep: StoreCheck; subjects: Subjects }> {
+): Promise<{ live: StoreCheck; deep: StoreCheck; scrubbed: StoreCheck['corrupt']; subjects: Subjects }> {
   using scratch = makeScratch();
   const subjects = await fillAt(scratch.path);
   const database = new DatabaseSync(scratch.path);
@@ -39,7 +39,11 @@ async function lookAfter(
   database.exec(tamper(subjects));
   database.close();
   await using store = await startStore({ path: scratch.path });
-  const checks = { live: await store.checkLive(), deep: await store.checkDeep(), subjects };
+  const scrubbed: StoreCheck['corrupt'] = [];
+  await store.scrub((slice) => scrubbed.push(...slice.corrupt), new AbortController().signal);
+  const checks = { live: await store.checkLive(), deep: await store.checkDeep(), scrubbed, subjects };
+  assert.ok((await store.listJobs({})).items.length > 0, 'what is damaged stays readable');
+  assert.ok((await store.listBoots()).length > 0);
   assert.equal((await accept(store, { prompt: 'third' })).state, 'queued', 'work goes on beside it');
   return checks;
 }
@@ -142,7 +146,36 @@ const TAMPERINGS: {
     name: 'a counter of numbers already given',
     sql: () => `UPDATE counters SET value = 1 WHERE name = 'queueSeq'`,
     of: () => 'queueSeq',
-    why: /is behind place 2/,
+    why: /sa(id|ys) 1,/,
+    live: true,
+  },
+  {
+    name: 'when a removed repository was removed',
+    sql: () => `UPDATE tombstones SET removed_at = removed_at + 64 WHERE subject LIKE 'repo_%'`,
+    of: () => 'repo_',
+    why: /tombstone does not say when/,
+    live: false,
+  },
+  {
+    name: 'a start whose report is no JSON any more',
+    sql: () => `PRAGMA ignore_check_constraints = ON; UPDATE boots SET report = '{"bootId":'`,
+    of: () => 'boot_1',
+    why: /report differ/,
+    live: true,
+  },
+  {
+    name: 'a number too large for one',
+    sql: ({ ended }) => `UPDATE jobs SET output_bytes = 4611686018427387904 WHERE id = '${ended}'`,
+    of: ({ ended }) => ended,
+    why: /outputBytes differ/,
+    live: false,
+  },
+  {
+    name: 'limits of an ended job that are no JSON any more',
+    sql: ({ ended }) =>
+      `PRAGMA ignore_check_constraints = ON; UPDATE jobs SET limits = '{"wallMs' WHERE id = '${ended}'`,
+    of: ({ ended }) => ended,
+    why: /limits differ/,
     live: false,
   },
 ];
@@ -160,6 +193,7 @@ describe('checks of the sqlite store', () => {
       }
       const alive = seen.live.corrupt.filter(({ id, why: said }) => id.startsWith(expected) && why.test(said));
       assert.equal(alive.length, live ? 1 : 0, JSON.stringify(seen.live));
+      assert.ok(seen.scrubbed.length > 0, 'the scrub missed it');
     });
   }
 
@@ -210,5 +244,36 @@ describe('checks of the sqlite store', () => {
       'synchronous must be FULL (2): NORMAL loses acknowledged jobs at a power cut',
     );
     closeDatabase(open);
+  });
+});
+
+describe('what is quarantined in the store', () => {
+  it('is restored from its journal when that is whole, and accepted as it is when it is not', async () => {
+    using scratch = makeScratch();
+    const { ended, live } = await fillAt(scratch.path);
+    const database = new DatabaseSync(scratch.path);
+    database.exec(
+      `UPDATE jobs SET exit_code = 9 WHERE id = '${ended}'; DELETE FROM attempts WHERE job_id = '${ended}'`,
+    );
+    database.exec(`UPDATE events SET actor = 'nobody' WHERE subject = '${live}'`);
+    database.exec(`UPDATE counters SET value = 7 WHERE name = 'state:completed'`);
+    database.close();
+    await using store = await startStore({ path: scratch.path });
+    const corrupt = (await store.checkDeep()).corrupt.filter((one) => one.kind === 'job' || one.kind === 'counter');
+    const found = corrupt.map(({ kind, id, why }) => ({ kind, item: id, path: scratch.path, why, jobId: null }));
+    const items = (await store.addQuarantine(found, 'boot_1')).map((one) => one.item);
+    const resolutions = new Map<string, string | null>();
+    for (const item of items) resolutions.set(item.item, (await store.releaseQuarantine(item.id, 'ann')).resolution);
+    assert.equal(resolutions.get(ended), 'restored');
+    assert.equal(resolutions.get(live), 'accepted');
+    assert.equal(resolutions.get('completed'), 'recounted');
+    assert.notEqual((await store.getJob(ended))?.exitCode, 9);
+    assert.equal((await store.listAttempts(ended)).length, 1);
+    assert.equal((await store.countJobsByState()).completed, 1);
+    const left = (await store.checkDeep()).corrupt;
+    assert.deepEqual(
+      left.map((one) => one.id),
+      [live],
+    );
   });
 });

@@ -5,7 +5,7 @@
  */
 import { DELIVERY_STATES, type DeliveryState } from '../../lifecycle/delivery.ts';
 import { repositoriesOf } from '../../lifecycle/job.ts';
-import { JOB_STATES, isActive, type JobState } from '../../lifecycle/transitions.ts';
+import { JOB_STATES, isActive, isTerminal, type JobState } from '../../lifecycle/transitions.ts';
 import type { JobRecord } from './entities.ts';
 import type { Sql } from './sql.ts';
 
@@ -31,10 +31,20 @@ function textOrNull(value: unknown): string | null {
   return typeof value === 'string' ? value : null;
 }
 
+/** A damaged list names nobody: its job is set aside by the checks, and the others must still be counted. */
+function parseNames(text: string): string[] {
+  try {
+    return JSON.parse(text) as string[];
+  } catch {
+    return [];
+  }
+}
+
 export class Counters {
   readonly #sql: Sql;
   readonly #values = new Map<string, number>();
   readonly #dirty = new Set<string>();
+  #mends = false;
   /** What undoes the changes since the last mark, newest last. */
   #undo: { name: string; before: number }[] = [];
 
@@ -60,12 +70,59 @@ export class Counters {
     const active = `SELECT repository, others FROM jobs WHERE state IN ('preparing', 'running') ORDER BY number`;
     for (const row of this.#sql.all(active)) {
       const others = textOrNull(row['others']);
-      const more = others === null ? [] : (JSON.parse(others) as string[]);
+      const more = others === null ? [] : parseNames(others);
       for (const repository of [String(row['repository']), ...more]) {
         const name = `active:${repository}`;
         this.#values.set(name, (this.#values.get(name) ?? 0) + 1);
       }
     }
+    if (this.#mends) this.#mend();
+  }
+
+  /**
+   * Mends what a start can tell from live work alone: a count that lies would starve the queue or give a number twice.
+   * Returns what was wrong, in words; the next commit writes what is right. `lastSeq` is the end of the journal.
+   */
+  heal(lastSeq: number): string[] {
+    this.#mends = true;
+    return [...this.#correct('seq', lastSeq, true), ...this.#mend()];
+  }
+
+  #mend(): string[] {
+    const live = this.#sql.all('SELECT state, count(*) AS n FROM jobs WHERE finished_at IS NULL GROUP BY state');
+    const counts = new Map(live.map((row) => [String(row['state']), Number(row['n'])]));
+    const highest = (text: string): number => Number(this.#sql.get(text)?.['n'] ?? 0);
+    const faults = JOB_STATES.filter((state) => !isTerminal(state)).flatMap((state) =>
+      this.#correct(`state:${state}`, counts.get(state) ?? 0, true),
+    );
+    return [
+      ...faults,
+      ...this.#correct('jobNumber', highest('SELECT max(number) AS n FROM jobs'), false),
+      ...this.#correct('bootNumber', highest('SELECT max(number) AS n FROM boots'), false),
+      ...this.#correct('lockFence', highest('SELECT max(fence) AS n FROM locks'), false),
+      ...this.#correct('queueSeq', highest('SELECT max(queue_seq) AS n FROM jobs WHERE finished_at IS NULL'), false),
+    ];
+  }
+
+  #correct(name: string, real: number, exact: boolean): string[] {
+    const said = this.#values.get(name) ?? 0;
+    if (said === real || (!exact && said > real)) return [];
+    this.#values.set(name, real);
+    this.#dirty.add(name);
+    return [`${name} said ${said}, and is at least ${real}`];
+  }
+
+  /**
+   * Counts anew what can be counted: jobs by state, and what the numbers given out so far must at least be. Reads every
+   * job; only for an operator who was told that a count is damaged.
+   */
+  recount(): void {
+    const counts = this.#sql.all('SELECT state, count(*) AS n FROM jobs GROUP BY state');
+    const real = new Map(counts.map((row) => [String(row['state']), Number(row['n'])]));
+    for (const state of JOB_STATES) this.#set(`state:${state}`, real.get(state) ?? 0);
+    const highest = this.#sql.get('SELECT max(number) AS number, max(queue_seq) AS place FROM jobs');
+    this.#set('jobNumber', Math.max(this.last('jobNumber'), Number(highest?.['number'] ?? 0)));
+    this.#set('queueSeq', Math.max(this.last('queueSeq'), Number(highest?.['place'] ?? 0)));
   }
 
   /** Returns the next number of a sequence, from 1. */
@@ -154,6 +211,10 @@ export class Counters {
       this.#add(`waiting:${lineOf(job.repository, others)}`, by);
     }
     if (isActive(state)) for (const repository of repositoriesOf(job)) this.#add(`active:${repository}`, by);
+  }
+
+  #set(name: string, value: number): void {
+    this.#add(name, value - (this.#values.get(name) ?? 0));
   }
 
   #add(name: string, by: number): number {

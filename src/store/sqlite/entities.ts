@@ -8,7 +8,7 @@ import type { CallbackTarget, Delivery } from '../../lifecycle/delivery.ts';
 import type { JobFile } from '../../lifecycle/job-file.ts';
 import type { Repository } from '../../lifecycle/repository.ts';
 import type { AttemptState, JobState } from '../../lifecycle/transitions.ts';
-import type { Account, Boot, TokenRow } from '../store.ts';
+import type { Account, Boot, QuarantineItem, TokenRow } from '../store.ts';
 import type { Batch, Lock } from '../waiting-store.ts';
 
 export type FieldKind = 'text' | 'int' | 'bool' | 'json';
@@ -160,6 +160,8 @@ export const ATTEMPTS = define<AttemptRecord>({
     exitSignal: 'text',
     stoppedBy: 'text',
     outputBytes: 'int',
+    outputSha256: 'text',
+    stderrSha256: 'text',
     evidenceLevel: 'text',
     note: 'text',
     version: 'int',
@@ -219,6 +221,7 @@ const BOOT_FIELDS: { [K in keyof Boot]: FieldKind } = {
   id: 'text',
   previousId: 'text',
   hostBoot: 'text',
+  host: 'text',
   pid: 'int',
   startedAt: 'int',
   readyAt: 'int',
@@ -257,6 +260,26 @@ export const ACCOUNTS = define<Account>({
   key: 'id',
   chained: true,
   kinds: { id: 'text', name: 'text', secretSha256: 'text', createdAt: 'int', revokedAt: 'int' },
+});
+
+export const QUARANTINE = define<QuarantineItem>({
+  noun: 'quarantine',
+  table: 'quarantine',
+  key: 'id',
+  chained: true,
+  kinds: {
+    id: 'text',
+    kind: 'text',
+    item: 'text',
+    path: 'text',
+    why: 'text',
+    jobId: 'text',
+    boot: 'text',
+    foundAt: 'int',
+    releasedAt: 'int',
+    releasedBy: 'text',
+    resolution: 'text',
+  },
 });
 
 /** Deliveries; their chain is that of their job, else their own. */

@@ -119,7 +119,7 @@ function changesOf(session: Session, job: JobRecord, transition: JobTransition):
   if (transition === 'start')
     Object.assign(changes, { queueSeq: session.counters.next('queueSeq'), queuedAt: session.at });
   if (transition === 'launch') Object.assign(changes, { startedAt: job.startedAt ?? session.at });
-  if (transition !== 'retry') return changes;
+  if (transition !== 'retry' && transition !== 'release') return changes;
   return {
     state,
     epoch: job.epoch + 1,

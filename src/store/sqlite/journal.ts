@@ -73,7 +73,12 @@ function toStored(row: Row): StoredEvent {
 }
 
 function toEvent(row: Row): JournalEvent {
-  return { ...toHeader(row), data: JSON.parse(String(row['data'])) as Record<string, unknown> };
+  try {
+    return { ...toHeader(row), data: JSON.parse(String(row['data'])) as Record<string, unknown> };
+  } catch {
+    // One damaged event must not keep the others from their readers; the checks name it.
+    return { ...toHeader(row), data: { damaged: true } };
+  }
 }
 
 /** Most events one call returns. */

@@ -13,6 +13,7 @@ import type { AttemptRecord, Chained, JobRecord } from './entities.ts';
 import { readEventHash, readLastEvent } from './journal.ts';
 import { loadMigrations, migrate, readSchemaVersion } from './migrate.ts';
 import { RecordCache } from './record-cache.ts';
+import { compareSchema } from './schema-check.ts';
 import { Sql, classify } from './sql.ts';
 import { Witness, inspectWitness, judgeWitness, witnessPath, type Mark } from './witness.ts';
 
@@ -30,6 +31,8 @@ export interface OpenDatabase {
   readonly path: string;
   readonly sql: Sql;
   readonly counters: Counters;
+  /** Which of them were wrong at open, in words. */
+  readonly mended: string[];
   readonly jobs: RecordCache<Chained<JobRecord>>;
   readonly attempts: RecordCache<AttemptRecord>;
   /** Null while it contradicts the journal: it stays as evidence until a recovery report is recorded. */
@@ -73,7 +76,7 @@ function configure(database: DatabaseSync): void {
   database.exec('PRAGMA wal_autocheckpoint = 0');
 }
 
-function checkFile(sql: Sql, path: string): void {
+function checkFile(sql: Sql, path: string, marks: Mark[] | null): void {
   const pages = Number(sql.get('PRAGMA page_count')?.['page_count']);
   const pageBytes = Number(sql.get('PRAGMA page_size')?.['page_size']);
   const checks =
@@ -84,10 +87,14 @@ function checkFile(sql: Sql, path: string): void {
     const found = sql.get(check)?.['quick_check'];
     if (found !== 'ok') throw fail('store-corrupt', `${path}: ${String(found)}`);
   }
-  const [last, counted] = [readLastEvent(sql).seq, new Counters(sql).last('seq')];
-  if (last !== counted) {
-    throw fail('store-corrupt', `${path}: the journal ends at ${last}, its counter says ${counted}`);
+  const [last, counted] = [readLastEvent(sql), new Counters(sql).last('seq')];
+  // Two of three decide: where the witness knows the end of the journal, the counter is what is damaged, and is mended.
+  const isWitnessed = marks?.[0]?.seq === last.seq && marks[0].hash === last.hash;
+  if (last.seq !== counted && !isWitnessed) {
+    throw fail('store-corrupt', `${path}: the journal ends at ${last.seq}, its counter says ${counted}`);
   }
+  const [definition] = compareSchema(sql);
+  if (definition !== undefined) throw fail('store-corrupt', `${path}: ${definition}`);
 }
 
 /**
@@ -102,7 +109,7 @@ function inspectFile(path: string, seen: ReturnType<typeof inspectWitness>, know
     if (version > known)
       throw fail('store-too-new', `${path} has schema ${version}; this version knows up to ${known}`);
     if (version === 0) return null;
-    checkFile(sql, path);
+    checkFile(sql, path, seen.marks);
     return seen.error ?? judgeWitness(seen.marks, readLastEvent(sql), (seq) => readEventHash(sql, seq));
   } finally {
     database.close();
@@ -140,11 +147,13 @@ export function openDatabase(path: string, now: number): OpenDatabase {
 
 function assemble(sql: Sql, path: string, complaint: string | null): OpenDatabase {
   const caches = { jobs: new RecordCache<Chained<JobRecord>>(), attempts: new RecordCache<AttemptRecord>() };
+  const counters = new Counters(sql);
   const readDataVersion = (): number => Number(sql.get('PRAGMA data_version')?.['data_version']);
   return {
     path,
     sql,
-    counters: new Counters(sql),
+    counters,
+    mended: counters.heal(readLastEvent(sql).seq),
     ...caches,
     witness: complaint === null ? Witness.open(witnessPath(path), readLastEvent(sql), false) : null,
     complaint,

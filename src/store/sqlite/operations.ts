@@ -32,6 +32,14 @@ import type { Session } from './session.ts';
 import { addToken, findToken, listTokens, revokeToken } from './tokens.ts';
 import { finishRemoval, listRemovals } from './tombstones.ts';
 import { warnJob } from './warn-job.ts';
+import {
+  addQuarantine,
+  countQuarantine,
+  getQuarantine,
+  listQuarantine,
+  releaseJob,
+  releaseQuarantine,
+} from './quarantine.ts';
 import type { Operation } from './wire.ts';
 import { readStats, type Timings } from './stats.ts';
 
@@ -68,6 +76,9 @@ type WriteOperation =
   | 'redeliver'
   | 'addToken'
   | 'revokeToken'
+  | 'addQuarantine'
+  | 'releaseQuarantine'
+  | 'releaseJob'
   | 'addAccount'
   | 'revokeAccount'
   | 'addLogin';
@@ -102,6 +113,9 @@ const writes: { [K in WriteOperation]: Carry<K, Session> } = {
   redeliver,
   addToken,
   revokeToken,
+  addQuarantine,
+  releaseQuarantine,
+  releaseJob,
   addAccount,
   revokeAccount,
   addLogin,
@@ -145,6 +159,9 @@ const reads: { [K in ReadOperation]: Carry<K, ReadContext> } = {
   listDeliveries,
   deliveryStats,
   checkLive,
+  listQuarantine,
+  getQuarantine,
+  countQuarantine,
   stats: readStats,
 };
 

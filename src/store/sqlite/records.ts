@@ -1,19 +1,36 @@
 /** Between rows and records: mapping, the statements made from the list of fields, and what a patch changes. */
 import { fail } from '../../kernel/errors.ts';
+import { DEFAULT_LIMITS } from '../../lifecycle/job.ts';
 import { toColumn, type Chained, type Entity, type FieldKind } from './entities.ts';
 import type { Row, Sql, Value } from './sql.ts';
 
-function encode(kind: FieldKind, value: unknown): Value {
+/** Returns a value as its column holds it. */
+export function encode(kind: FieldKind, value: unknown): Value {
   if (value === null || value === undefined) return null;
   if (kind === 'json') return JSON.stringify(value);
   if (kind === 'bool') return value === true ? 1 : 0;
   return value as Value;
 }
 
-function decode(kind: FieldKind, value: Row[string] | undefined): unknown {
+/** What stands for a damaged value, where null is none: the row stays readable, and the check tells of it. */
+const STAND_INS: Record<string, unknown> = {
+  verify: [],
+  limits: DEFAULT_LIMITS,
+  holder: { pid: 0, start: '' },
+};
+
+function decode(kind: FieldKind, value: Row[string] | undefined, field: string): unknown {
   if (value === null || value === undefined) return null;
-  if (kind === 'json') return JSON.parse(String(value));
+  if (kind === 'json') return parseJson(String(value), field);
   return kind === 'bool' ? value === 1 : value;
+}
+
+function parseJson(text: string, field: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return STAND_INS[field] ?? null;
+  }
 }
 
 /** Returns a row of the entity's `select` as a domain object. */
@@ -21,7 +38,7 @@ export function toRecord<T extends object>(entity: Entity<T>, row: Row): T {
   const record: Record<string, unknown> = {};
   for (const { field, column, kind } of entity.columns) {
     const value = row[column];
-    record[field] = kind === 'text' || kind === 'int' ? value : decode(kind, value);
+    record[field] = kind === 'text' || kind === 'int' ? value : decode(kind, value, field);
   }
   return record as T;
 }

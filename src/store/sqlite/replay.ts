@@ -25,13 +25,14 @@ import {
   JOB_FILES,
   STORED_BOOTS,
   LOCKS,
+  QUARANTINE,
   REPOSITORIES,
   STORED_JOBS,
   TARGETS,
   TOKENS,
   type Entity,
 } from './entities.ts';
-import { toRecord } from './records.ts';
+import { encode } from './records.ts';
 import { GENESIS, hashEvent, type StoredEvent } from './journal.ts';
 import type { Row, Sql } from './sql.ts';
 
@@ -48,6 +49,7 @@ const ENTITIES = new Map<string, AnyEntity>(
     STORED_BOOTS,
     TOKENS,
     ACCOUNTS,
+    QUARANTINE,
     DELIVERIES,
     TARGETS,
     JOB_FILES,
@@ -66,6 +68,9 @@ export interface Fold {
   lastSeq: number;
   /** Whether its own row was removed. */
   removed: boolean;
+  /** When, and when its files were gone as well; null before. */
+  removedAt: number | null;
+  clearedAt: number | null;
   rows: Map<string, { entity: AnyEntity; record: Fields }>;
   /** Everything that contradicts the rules, in words. */
   faults: string[];
@@ -73,7 +78,31 @@ export interface Fold {
 
 /** Begins the fold of a subject's chain. */
 export function beginFold(subject: string): Fold {
-  return { subject, head: GENESIS, lastSeq: 0, removed: false, rows: new Map(), faults: [] };
+  return {
+    subject,
+    head: GENESIS,
+    lastSeq: 0,
+    removed: false,
+    removedAt: null,
+    clearedAt: null,
+    rows: new Map(),
+    faults: [],
+  };
+}
+
+const KINDS: Record<string, string> = {
+  repo: 'repository',
+  tok: 'token',
+  acc: 'account',
+  dlv: 'delivery',
+  tgt: 'target',
+  quar: 'quarantine',
+};
+
+/** What a damaged chain is called: the noun of its subject, or `tombstone` once that is removed. */
+export function kindOf(fold: Fold): string {
+  const prefix = fold.subject.split('_')[0] ?? 'subject';
+  return fold.removed ? 'tombstone' : (KINDS[prefix] ?? prefix);
 }
 
 /** Takes in the next event of the chain. */
@@ -99,10 +128,17 @@ export function foldEvent(fold: Fold, event: StoredEvent): void {
   const name = `${noun} ${key}`;
   const before = fold.rows.get(name)?.record ?? null;
   // Its files are gone as well: nothing of the row.
-  if (verb === 'clear') return;
-  if (verb === 'remove' || verb === 'release' || verb === 'drop') {
+  if (verb === 'clear') {
+    fold.clearedAt = event.at;
+    return;
+  }
+  const isLetGo = verb === 'release' && noun !== 'job' && noun !== 'quarantine';
+  if (verb === 'remove' || verb === 'drop' || isLetGo) {
     fold.rows.delete(name);
-    if (verb === 'remove') fold.removed = true;
+    if (verb === 'remove') {
+      fold.removed = true;
+      fold.removedAt = event.at;
+    }
     return;
   }
   checkTransition(fold, event, { noun, verb, before, after: data });
@@ -138,16 +174,35 @@ function isAllowed(noun: string, verb: string, from: string): boolean {
   return verb in DELIVERY_TRANSITIONS && canMoveDelivery(from as DeliveryState, verb as DeliveryTransition);
 }
 
+const OWNERS = [
+  STORED_JOBS,
+  REPOSITORIES,
+  STORED_BOOTS,
+  TOKENS,
+  ACCOUNTS,
+  QUARANTINE,
+  DELIVERIES,
+  TARGETS,
+] as unknown as AnyEntity[];
+
+/** The nouns whose rows carry a chain of their own. */
+export function listOwners(): AnyEntity[] {
+  return [...OWNERS];
+}
+
+/** Returns the entity whose row carries this chain, or null when its first event is not the one that makes it. */
+export function findOwner(fold: Fold): AnyEntity | null {
+  const owner = OWNERS.find((entity) => fold.rows.has(`${entity.noun} ${fold.subject}`));
+  return owner ?? null;
+}
+
 /** Compares a folded chain with the rows in the tables; returns what differs, in words. */
 export function compareWithRows(sql: Sql, fold: Fold): string[] {
   const faults = [...fold.faults];
-  const owner = [STORED_JOBS, REPOSITORIES, STORED_BOOTS, TOKENS, ACCOUNTS, DELIVERIES, TARGETS].find((entity) =>
-    fold.rows.has(`${entity.noun} ${fold.subject}`),
-  );
+  const owner = findOwner(fold);
   if (fold.removed) {
-    const buried = sql.get('SELECT head FROM tombstones WHERE subject = $1', fold.subject);
-    if (buried?.['head'] !== fold.head) faults.push('its tombstone does not hold the end of its chain');
-  } else if (owner === undefined) {
+    faults.push(...compareTombstone(sql, fold));
+  } else if (owner === null) {
     faults.push('its chain does not begin with the event that makes it');
   } else {
     const row = sql.get(`SELECT head FROM ${owner.table} WHERE id = $1`, fold.subject);
@@ -163,6 +218,15 @@ export function compareWithRows(sql: Sql, fold: Fold): string[] {
   return faults;
 }
 
+function compareTombstone(sql: Sql, fold: Fold): string[] {
+  const row = sql.get('SELECT head, removed_at, cleared_at FROM tombstones WHERE subject = $1', fold.subject);
+  if (row?.['head'] !== fold.head) return ['its tombstone does not hold the end of its chain'];
+  // What has no files is cleared at once, without an event of its own.
+  const isCleared =
+    row['cleared_at'] === (fold.clearedAt ?? fold.removedAt) || (row['cleared_at'] === null && fold.clearedAt === null);
+  return row['removed_at'] === fold.removedAt && isCleared ? [] : ['its tombstone does not say when it was removed'];
+}
+
 function compareRow(sql: Sql, entity: AnyEntity, record: Fields): string | null {
   const key = entity.columns.find(({ field }) => field === entity.key)?.column ?? entity.key;
   const row: Row | null = sql.get(
@@ -170,10 +234,7 @@ function compareRow(sql: Sql, entity: AnyEntity, record: Fields): string | null 
     String(record[entity.key]),
   );
   if (row === null) return 'the journal knows it, the table does not';
-  const stored = toRecord(entity, row);
-  const different = entity.columns.filter(
-    ({ field }) => JSON.stringify(stored[field]) !== JSON.stringify(record[field]),
-  );
+  const different = entity.columns.filter(({ field, column, kind }) => row[column] !== encode(kind, record[field]));
   if (different.length === 0) return null;
   return `${different.map(({ field }) => field).join(', ')} differ between row and journal`;
 }

@@ -15,6 +15,7 @@ import {
   JOB_FILES,
   STORED_BOOTS,
   LOCKS,
+  QUARANTINE,
   REPOSITORIES,
   STORED_JOBS,
   TOKENS,
@@ -72,6 +73,7 @@ describe('sqlite schema', () => {
     for (const entity of [
       STORED_JOBS,
       ATTEMPTS,
+      QUARANTINE,
       REPOSITORIES,
       LOCKS,
       BATCHES,

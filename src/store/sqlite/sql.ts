@@ -1,5 +1,6 @@
 /** One connection: statements prepared once per text, values bound by position to `$1`, `$2`, … */
 import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite';
+import { errnoOf } from '../../kernel/result.ts';
 
 export type Value = string | number | null;
 export type Row = Record<string, SQLOutputValue>;
@@ -25,12 +26,14 @@ export class Sql {
 
   /** Returns the first row, or null. */
   get(text: string, ...values: Value[]): Row | null {
-    return this.#prepare(text).get(...values) ?? null;
+    const statement = this.#prepare(text);
+    return readSafely(statement, () => statement.get(...values)) ?? null;
   }
 
   /** Returns every row. */
   all(text: string, ...values: Value[]): Row[] {
-    return this.#prepare(text).all(...values);
+    const statement = this.#prepare(text);
+    return readSafely(statement, () => statement.all(...values));
   }
 
   /** Yields rows one by one, for results too large to hold. */
@@ -57,6 +60,28 @@ function toPositional(text: string): string {
   const numbers = [...text.matchAll(/\$(\d+)/g)].map(([, number]) => Number(number));
   const isInOrder = numbers.every((number, index) => number === index + 1);
   return text.replaceAll(/\$(\d+)/g, isInOrder ? '?' : '?$1');
+}
+
+/**
+ * Reads again with large integers when a value does not fit a number: we write none such, so it is damage, and the rows
+ * beside it must stay readable. What comes back is near it; the checks tell that it is wrong.
+ */
+function readSafely<T extends Row | Row[] | undefined>(statement: StatementSync, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (errnoOf(error) !== 'ERR_OUT_OF_RANGE') throw error;
+    statement.setReadBigInts(true);
+    try {
+      const found = read();
+      for (const row of Array.isArray(found) ? found : [found ?? {}]) {
+        for (const [name, value] of Object.entries(row)) if (typeof value === 'bigint') row[name] = Number(value);
+      }
+      return found;
+    } finally {
+      statement.setReadBigInts(false);
+    }
+  }
 }
 
 /** Returns `'a', 'b'` for an IN list of constants of ours. */

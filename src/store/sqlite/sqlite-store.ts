@@ -6,7 +6,7 @@
 import { Worker } from 'node:worker_threads';
 import { systemClock, type Clock } from '../../kernel/clock.ts';
 import { fail } from '../../kernel/errors.ts';
-import type { JournalEvent, Store, StoreCheck } from '../store.ts';
+import type { JournalEvent, ScrubSlice, Store, StoreCheck } from '../store.ts';
 import { WorkerClient, threadUrl } from './client.ts';
 import type { Operation } from './wire.ts';
 
@@ -34,6 +34,7 @@ function exitAtOnce(error: Error): void {
  * Returns the store at `path`; `start` opens it and throws `store-corrupt`, `store-too-new`, `home-unusable`,
  * `home-held` or `storage-full`, without having changed a file it refuses.
  */
+// oxlint-disable-next-line max-lines-per-function -- one line for each method of the contract
 export function openSqliteStore(options: SqliteStoreOptions): Store {
   const link = new Link(options);
   const call =
@@ -107,6 +108,13 @@ export function openSqliteStore(options: SqliteStoreOptions): Store {
     listDeliveries: call('listDeliveries'),
     deliveryStats: call('deliveryStats'),
     checkLive: call('checkLive'),
+    scrub: (onSlice, signal) => link.scrub(onSlice, signal),
+    addQuarantine: call('addQuarantine'),
+    listQuarantine: call('listQuarantine'),
+    getQuarantine: call('getQuarantine'),
+    countQuarantine: call('countQuarantine'),
+    releaseQuarantine: call('releaseQuarantine'),
+    releaseJob: call('releaseJob'),
     stats: call('stats'),
   };
 }
@@ -175,6 +183,29 @@ class Link {
     });
     worker.on('error', reject);
     worker.on('exit', () => reject(fail('storage-failed', 'the check ended without a result')));
+    return promise;
+  }
+
+  /** Like `checkDeep`, in slices, told one by one. */
+  scrub(onSlice: (slice: ScrubSlice) => void, signal: AbortSignal): Promise<void> {
+    if (this.#client === null) return Promise.reject(fail('storage-failed', 'the store is not started'));
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const worker = new Worker(threadUrl('scrub-worker'), { workerData: { path: this.#options.path } });
+    const stop = (): void => void worker.terminate();
+    signal.addEventListener('abort', stop, { once: true });
+    let isDone = false;
+    worker.on('message', (message: { slice?: ScrubSlice; error?: string }) => {
+      if (message.slice !== undefined) onSlice(message.slice);
+      else if (message.error === undefined) isDone = true;
+      else reject(fail('storage-failed', message.error));
+    });
+    worker.on('error', reject);
+    worker.on('exit', () => {
+      signal.removeEventListener('abort', stop);
+      if (isDone || signal.aborted) resolve();
+      else reject(fail('storage-failed', 'the check ended without a result'));
+    });
+    if (signal.aborted) stop();
     return promise;
   }
 

@@ -75,7 +75,10 @@ function drain(store: ReadContext): void {
     if (answers.length > 0) post({ kind: 'answers', answers, events: [] });
     if (writes.length === 0) continue;
     const group = commitGroup(store, writes);
-    if (store.witness === null && writes.some(isReport)) renewWitness(store);
+    if (writes.some(isReport)) {
+      store.mended.length = 0;
+      if (store.witness === null) renewWitness(store);
+    }
     const events: JournalEvent[] = isWatched ? group.events : [];
     post({ kind: 'answers', answers: group.answers, events });
     checkpointIfDue(store);
