@@ -30,7 +30,7 @@ const PATHS = ['startup-log', 'startup-recovery-metrics', 'corruption-metrics', 
 
 test('the newest start, the ones before it, and what they found are told as JSON', async () => {
   await using running = await makeServer({ report: REPORT });
-  const boot = { hostBoot: 'h', pid: 1, startedAt: 1_700_000_000_000, previousStop: 'unknown' } as const;
+  const boot = { hostBoot: 'h', host: null, pid: 1, startedAt: 1_700_000_000_000, previousStop: 'unknown' } as const;
   await running.store.recordBoot({ ...boot, id: 'boot_1', previousId: null });
   await running.store.recordBoot({ ...boot, id: 'boot_2', previousId: 'boot_1', previousStop: 'crash' });
   const log = (await running.call('GET', '/api/admin/startup-log')).json<{
