@@ -7,6 +7,7 @@
  * A full disk answers every request of the group with `storage-full`. An I/O error or a failed COMMIT has an unknown
  * outcome: the process exits without answering and recovery judges.
  */
+import type { QuarantineStore } from './quarantine-store.ts';
 import type { Service } from '../kernel/service.ts';
 import type { Attempt, AttemptCore } from '../lifecycle/attempt.ts';
 import type { Delivery, DeliveryState, JobCallback } from '../lifecycle/delivery.ts';
@@ -135,14 +136,6 @@ export interface JobQuery {
   limit?: number;
 }
 
-export interface QuarantineQuery {
-  jobId?: string;
-  released?: boolean;
-  cursor?: string;
-  /** At most 200. */
-  limit?: number;
-}
-
 /** One journal row. `seq` grows over the whole store; `hash` covers the row and the previous hash of its subject. */
 export interface JournalEvent {
   seq: number;
@@ -247,39 +240,6 @@ export interface DeliveryQuery {
   limit?: number;
 }
 
-/** Something damaged that was set aside, in the form it was found in. Nothing of it is deleted. */
-export interface QuarantineItem {
-  id: string;
-  /** What it is: `job`, `prompt`, `counter`, `exit`, `output`, … */
-  kind: string;
-  /** Id of the record, or path of the file below the home. */
-  item: string;
-  /** Absolute path of the file that holds it. */
-  path: string;
-  why: string;
-  /** Job it belongs to, or null. */
-  jobId: string | null;
-  /** Start whose check found it. */
-  boot: string;
-  foundAt: number;
-  releasedAt: number | null;
-  releasedBy: string | null;
-  /**
-   * What a release did: `restored` wrote the row anew from its intact journal, `recounted` counted anew, `accepted` left
-   * it as it is. The same damage is not set aside again.
-   */
-  resolution: 'restored' | 'recounted' | 'accepted' | null;
-}
-
-export type NewQuarantine = Pick<QuarantineItem, 'kind' | 'item' | 'path' | 'why' | 'jobId'>;
-
-/** What a slice of the background check looked at. */
-export interface ScrubSlice {
-  /** Records checked, by kind. */
-  checked: Record<string, number>;
-  corrupt: StoreCheck['corrupt'];
-}
-
 export interface StoreCheck {
   checked: number;
   corrupt: { kind: string; id: string; why: string }[];
@@ -287,7 +247,7 @@ export interface StoreCheck {
   witness: string | null;
 }
 
-export interface Store extends Service, WaitingStore {
+export interface Store extends Service, WaitingStore, QuarantineStore {
   // repositories
   addRepository(input: NewRepository): Promise<Repository>;
   getRepository(name: string): Promise<Repository | null>;
@@ -434,27 +394,6 @@ export interface Store extends Service, WaitingStore {
   checkLive(): Promise<StoreCheck>;
   /** Replays the whole journal and compares every row: what `doctor --deep` and the tests call. */
   checkDeep(): Promise<StoreCheck>;
-  /**
-   * Checks all history as `checkDeep` does, in slices on a connection of its own that rests three times as long as it
-   * works, so that nobody waits for it. Calls back after each slice; ends early when `signal` is aborted.
-   */
-  scrub(onSlice: (slice: ScrubSlice) => void, signal: AbortSignal): Promise<void>;
-
-  // quarantine
-  /** Sets aside what is not known yet; says of each what it is now: known damage stays one item, released stays released. */
-  addQuarantine(found: readonly NewQuarantine[], boot: string): Promise<{ item: QuarantineItem; isNew: boolean }[]>;
-  /** Oldest first; without `jobId` those of every job. Released ones only when asked for. */
-  listQuarantine(query: QuarantineQuery): Promise<Page<QuarantineItem>>;
-  getQuarantine(id: string): Promise<QuarantineItem | null>;
-  countQuarantine(): Promise<number>;
-  /** Does what its kind allows (`resolution`) and records who did it; one that is released stays as it is. Throws `not-found`. */
-  releaseQuarantine(id: string, actor: string): Promise<QuarantineItem>;
-  /**
-   * Puts a quarantined job back into the queue under a new epoch, its row first restored from the journal. Throws
-   * `record-corrupt` when the journal of the job is itself damaged, `state-conflict` when it is not quarantined.
-   */
-  releaseJob(id: string, actor: string): Promise<Job>;
-
   /** Sizes and timings for the metrics. */
   stats(): Promise<{
     lastSeq: number;

@@ -114,6 +114,7 @@ function checkPrompts(sql: Sql, report: Report): void {
   }
 }
 
+/** Reports every account whose secret is not the one its journal vouches for. */
 export function checkSecrets(sql: Sql, report: Report): void {
   for (const row of sql.all('SELECT id FROM accounts')) {
     const id = String(row['id']);

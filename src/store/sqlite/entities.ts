@@ -8,7 +8,8 @@ import type { CallbackTarget, Delivery } from '../../lifecycle/delivery.ts';
 import type { JobFile } from '../../lifecycle/job-file.ts';
 import type { Repository } from '../../lifecycle/repository.ts';
 import type { AttemptState, JobState } from '../../lifecycle/transitions.ts';
-import type { Account, Boot, QuarantineItem, TokenRow } from '../store.ts';
+import type { QuarantineItem } from '../quarantine-store.ts';
+import type { Account, Boot, TokenRow } from '../store.ts';
 import type { Batch, Lock } from '../waiting-store.ts';
 
 export type FieldKind = 'text' | 'int' | 'bool' | 'json';

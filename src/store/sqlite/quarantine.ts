@@ -1,7 +1,8 @@
 /** What was found damaged and is set aside. An item has a chain of its own: setting aside and releasing are on record. */
 import { fail } from '../../kernel/errors.ts';
 import type { Job } from '../../lifecycle/job.ts';
-import type { NewQuarantine, Page, QuarantineItem, QuarantineQuery } from '../store.ts';
+import type { NewQuarantine, QuarantineItem, QuarantineQuery } from '../quarantine-store.ts';
+import type { Page } from '../store.ts';
 import { QUARANTINE } from './entities.ts';
 import { makeId } from './ids.ts';
 import { moveChainedJob } from './job-moves.ts';

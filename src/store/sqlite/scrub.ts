@@ -5,7 +5,7 @@
  */
 import { sha256 } from '../../kernel/hash.ts';
 import { messageOf } from '../../kernel/result.ts';
-import type { ScrubSlice } from '../store.ts';
+import type { ScrubSlice } from '../quarantine-store.ts';
 import { checkCounters, checkSecrets } from './check-deep.ts';
 import { listDamagedLocks } from './damaged-locks.ts';
 import { readChain } from './journal.ts';

@@ -1,3 +1,4 @@
+/* oxlint-disable max-lines-per-function -- one line for each method of the contract */
 /**
  * The store on node:sqlite. This room is the only one that speaks SQL; it owns `holdfast.db`, its write-ahead log and
  * its witness, starts threads of its own, and knows nothing of processes, git or HTTP. This file is the main thread's
@@ -6,7 +7,8 @@
 import { Worker } from 'node:worker_threads';
 import { systemClock, type Clock } from '../../kernel/clock.ts';
 import { fail } from '../../kernel/errors.ts';
-import type { JournalEvent, ScrubSlice, Store, StoreCheck } from '../store.ts';
+import type { ScrubSlice } from '../quarantine-store.ts';
+import type { JournalEvent, Store, StoreCheck } from '../store.ts';
 import { WorkerClient, threadUrl } from './client.ts';
 import type { Operation } from './wire.ts';
 
@@ -34,7 +36,6 @@ function exitAtOnce(error: Error): void {
  * Returns the store at `path`; `start` opens it and throws `store-corrupt`, `store-too-new`, `home-unusable`,
  * `home-held` or `storage-full`, without having changed a file it refuses.
  */
-// oxlint-disable-next-line max-lines-per-function -- one line for each method of the contract
 export function openSqliteStore(options: SqliteStoreOptions): Store {
   const link = new Link(options);
   const call =
