@@ -18,6 +18,8 @@ import type { Repository } from '../lifecycle/repository.ts';
 import type { AttemptTransition, JobState, JobTransition } from '../lifecycle/transitions.ts';
 import type { WaitingStore } from './waiting-store.ts';
 
+export type { StoreCheck } from './quarantine-store.ts';
+
 export interface NewRepository {
   name: string;
   source: string;
@@ -240,13 +242,6 @@ export interface DeliveryQuery {
   limit?: number;
 }
 
-export interface StoreCheck {
-  checked: number;
-  corrupt: { kind: string; id: string; why: string }[];
-  /** Why the last acknowledged sequence is not there any more, or null. */
-  witness: string | null;
-}
-
 export interface Store extends Service, WaitingStore, QuarantineStore {
   // repositories
   addRepository(input: NewRepository): Promise<Repository>;
@@ -386,14 +381,6 @@ export interface Store extends Service, WaitingStore, QuarantineStore {
   listDeliveries(query: DeliveryQuery): Promise<Page<Delivery>>;
   deliveryStats(): Promise<{ byState: Record<DeliveryState, number>; oldestUnfinishedAt: number | null }>;
 
-  // integrity
-  /**
-   * Verifies hash chains of live jobs against their rows, and the witness. Cost grows with live work only. What the
-   * witness found is told again by every later start, until a recovery report has been recorded (`updateBoot`).
-   */
-  checkLive(): Promise<StoreCheck>;
-  /** Replays the whole journal and compares every row: what `doctor --deep` and the tests call. */
-  checkDeep(): Promise<StoreCheck>;
   /** Sizes and timings for the metrics. */
   stats(): Promise<{
     lastSeq: number;
