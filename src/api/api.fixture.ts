@@ -194,6 +194,12 @@ function makeServices(store: Store, home: Home, options: StartOptions): Services
     doctor: async () => [{ name: 'node', ok: true, level: 'ok', detail: process.version, hint: null }],
     metrics: async () => 'holdfast_up 1\n',
     metricValues: async () => [{ name: 'holdfast_up', help: 'up', type: 'gauge', values: [] }],
+    registerResource: ({ job, kind, target, principal }) =>
+      store.addResource({ jobId: job.id, kind, target, facts: { engineId: target }, identity: target, principal }),
+    async removeResource({ id }, actor) {
+      await store.moveResource({ id, transition: 'begin', note: null, actor });
+      return store.moveResource({ id, transition: 'finish', note: null, actor });
+    },
   };
 }
 

@@ -44,6 +44,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Answers without a token. */
     public?: true;
+    /** A route of one job that its own token may call, although it is no read. */
+    byJob?: true;
     /** Answers while the server is still recovering. */
     whileRecovering?: true;
     /** Its body may take as long as it keeps coming. */

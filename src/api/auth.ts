@@ -50,11 +50,12 @@ async function authenticate(request: FastifyRequest, services: Services): Promis
   return token === undefined || inQuery ? null : caller;
 }
 
-/** An own-job token reads its job and nothing else: no list, no other route, no write. */
+/** An own-job token reads its job, and does for it what a route expressly allows: no list, no other job, no other write. */
 function refuseOutOfScope(request: FastifyRequest, caller: Caller): void {
   if (caller.jobId === null) return;
   const route = request.routeOptions.url ?? '';
   const isJobRoute = route === JOB_ROUTE || route.startsWith(`${JOB_ROUTE}/`);
+  if (isJobRoute && request.routeOptions.config.byJob === true) return;
   if (!isJobRoute || (request.method !== 'GET' && request.method !== 'HEAD')) {
     throw fail('forbidden', `the token of a job may only read that job, not ${request.method} ${pathOf(request)}`);
   }

@@ -29,6 +29,7 @@ import { addOutputRoute } from './routes/output.ts';
 import { addQueueRoutes } from './routes/queue.ts';
 import { addRecoveryRoutes } from './routes/recovery.ts';
 import { addRepositoryRoutes } from './routes/repositories.ts';
+import { addResourceRoutes } from './routes/resources.ts';
 import { addServerRoutes } from './routes/server.ts';
 import { addStreamRoute } from './routes/stream.ts';
 import { addTokenRoutes } from './routes/tokens.ts';
@@ -103,6 +104,7 @@ function addRoutes(app: Api, context: RouteContext, streams: Streams): void {
   addTokenRoutes(app, context);
   addAccountRoutes(app, context);
   addBatchRoutes(app, context);
+  addResourceRoutes(app, context);
 }
 
 /**

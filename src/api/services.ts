@@ -10,6 +10,7 @@ import type { JobFile } from '../lifecycle/job-file.ts';
 import type { RecoveryReport } from '../lifecycle/report.ts';
 import type { Repository } from '../lifecycle/repository.ts';
 import type { DiskState } from '../queue/disk-level.ts';
+import type { Resource, ResourceKind } from '../lifecycle/resource.ts';
 import type { Store } from '../store/store.ts';
 import type { MetricView } from './batch/admin-contract.ts';
 
@@ -22,6 +23,15 @@ export interface RegisterRepository {
   trusted?: boolean;
   concurrency?: number;
   command?: string[] | null;
+}
+
+export interface RegisterResource {
+  job: Job;
+  kind: ResourceKind;
+  target: string;
+  principal: string;
+  /** The job's own token asks. */
+  byJob: boolean;
 }
 
 export interface DoctorCheck {
@@ -110,4 +120,8 @@ export interface Services {
   metrics(): Promise<string>;
   /** The same as values. */
   metricValues(): Promise<MetricView[]>;
+  /** Identifies something outside as it is now and registers it. Throws `resource-refused`, `already-exists`. */
+  registerResource(input: RegisterResource): Promise<Resource>;
+  /** Removes a resource now; returns it as it then is, `failed` when that did not work. */
+  removeResource(resource: Resource, actor: string): Promise<Resource>;
 }

@@ -11,6 +11,7 @@ import { registerLogs } from './commands/logs.ts';
 import { registerQueue } from './commands/queue.ts';
 import { registerRecovery } from './commands/recovery.ts';
 import { registerRepo } from './commands/repo.ts';
+import { registerResource } from './commands/resource.ts';
 import { registerRun } from './commands/run.ts';
 import { registerServe } from './commands/serve.ts';
 import { registerServer } from './commands/server.ts';
@@ -67,5 +68,6 @@ export function buildProgram(runtime: Runtime): Command {
   registerDoctor(program, runtime);
   registerDemo(program, runtime);
   registerToken(program, runtime);
+  registerResource(program, runtime);
   return program;
 }

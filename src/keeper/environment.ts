@@ -100,6 +100,26 @@ export function readGitEnvironment(source: NodeJS.ProcessEnv = process.env): {
   return { path: source['PATH'] ?? FALLBACK_PATH, networkEnv };
 }
 
+/** What a container engine's command needs to find its engine and its settings. */
+const ENGINE = [
+  'HOME',
+  'DOCKER_HOST',
+  'DOCKER_CONTEXT',
+  'DOCKER_CONFIG',
+  'DOCKER_CERT_PATH',
+  'DOCKER_TLS_VERIFY',
+].concat(['CONTAINER_HOST', 'CONTAINER_CONNECTION', 'XDG_RUNTIME_DIR']);
+
+/** Returns the environment of a container engine's command: where it is found, and its own variables. */
+export function readEngineEnvironment(source: NodeJS.ProcessEnv = process.env): Record<string, string> {
+  const picked: Record<string, string> = { PATH: source['PATH'] ?? FALLBACK_PATH };
+  for (const name of ENGINE) {
+    const value = source[name];
+    if (value !== undefined && value !== '') picked[name] = value;
+  }
+  return picked;
+}
+
 /** Returns what the keeper program reads of its own environment: the failpoints a test armed. */
 export function readKeeperEnvironment(source: NodeJS.ProcessEnv = process.env): { failpoints: string | undefined } {
   return { failpoints: source['HOLDFAST_FAILPOINTS'] };

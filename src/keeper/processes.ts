@@ -117,8 +117,8 @@ function scanProcess(pid: number): ScannedProcess | null {
   };
 }
 
-function belongsTo(one: ProcessIdentity, uid: number): boolean {
-  if (uid === 0) return true;
+/** Whether a process runs as this user, effectively or really. Root owns none of the others: see `belongsTo`. */
+export function isOwnedBy(one: ProcessIdentity, uid: number): boolean {
   try {
     const owner = /^Uid:\s+(\d+)\s+(\d+)/m.exec(readFileSync(`/proc/${one.pid}/status`, 'latin1'));
     return owner === null || Number(owner[1]) === uid || Number(owner[2]) === uid;
@@ -127,6 +127,11 @@ function belongsTo(one: ProcessIdentity, uid: number): boolean {
     if (errno === 'ENOENT' || errno === 'ESRCH') return false;
     throw error;
   }
+}
+
+/** What may be part of an attempt: for root, who may have started it as anybody, every process. */
+function belongsTo(one: ProcessIdentity, uid: number): boolean {
+  return uid === 0 || isOwnedBy(one, uid);
 }
 
 function groupBy(processes: ScannedProcess[], key: 'attempt' | 'operation'): Map<string, ProcessIdentity[]> {

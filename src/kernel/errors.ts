@@ -190,6 +190,18 @@ export const ERRORS = {
     8,
     'Its git data was replaced by something unsafe; inspect it before going on.',
   ),
+  'resource-refused': row(
+    'This cannot be a resource of the job',
+    422,
+    2,
+    'Register a container, network or process that exists and is yours, or a path inside the workspace.',
+  ),
+  'resource-failed': row(
+    'The resource could not be cleaned up',
+    502,
+    1,
+    'Read the message below; the next start tries again, `holdfast resource remove ID` does now.',
+  ),
   'keeper-failed': row(
     'The keeper could not be started',
     503,

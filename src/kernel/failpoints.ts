@@ -52,6 +52,11 @@ export const FAILPOINTS = [
   'keeper.before-exit-rename',
   'keeper.after-exit-record',
   'keeper.after-strays',
+  // external resources of jobs
+  'resource.after-register',
+  'resource.after-intent',
+  'resource.after-removal',
+  'resource.after-record',
   // recovery and the API
   'recovery.after-guard',
   'recovery.after-boot-row',

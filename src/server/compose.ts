@@ -3,7 +3,7 @@ import type { Services } from '../api/services.ts';
 import type { AttemptContext } from '../attempts/context.ts';
 import { createRepositoryLocks } from '../attempts/repository-lock.ts';
 import { createSupervisor, type Supervisor } from '../attempts/supervisor.ts';
-import { readGitEnvironment } from '../keeper/environment.ts';
+import { readEngineEnvironment, readGitEnvironment } from '../keeper/environment.ts';
 import { readHostIdentity, readOwnIdentity } from '../keeper/host-identity.ts';
 import { systemClock } from '../kernel/clock.ts';
 import { createKeyedMutex } from '../kernel/keyed-mutex.ts';
@@ -14,7 +14,10 @@ import type { Home } from '../lifecycle/home.ts';
 import type { Admission } from '../queue/admission.ts';
 import { createDispatcher } from '../queue/dispatcher.ts';
 import { emptyReport } from '../recovery/boot.ts';
+import { createResourceKeeper, type ResourceKeeper } from '../recovery/resource-keeper.ts';
+import { createResourceKinds } from '../recovery/resource-kinds.ts';
 import { openSqliteStore } from '../store/sqlite/sqlite-store.ts';
+import type { Engine } from '../workspace/container-engine.ts';
 import { configureGit } from '../workspace/safe-git.ts';
 import type { Config } from './config.ts';
 import { createDiskAdmission } from './disk-admission.ts';
@@ -36,6 +39,7 @@ export interface Parts {
   admission: Admission;
   repositories: RepositoryKeeper;
   metrics: Metrics;
+  resources: ResourceKeeper;
   /** This process, as locks and server.json name it. */
   self: { pid: number; start: string };
   /** Aborted when the server stops. */
@@ -53,6 +57,16 @@ export interface ComposeInput {
   failpoints: string | undefined;
 }
 
+function startState(boot: string): ServerState {
+  return { url: '', phase: 'guard', ready: false, degraded: [], http: null, report: emptyReport(boot) };
+}
+
+function findEngine(config: Config): Engine {
+  const { containerCommand } = config.resources;
+  const commands = containerCommand === null ? [['docker'], ['podman']] : [containerCommand];
+  return { commands, env: readEngineEnvironment() };
+}
+
 /** Builds every part of a server on this home and wires each to the others; opens and starts nothing. */
 export function composeServer(input: ComposeInput): Parts {
   const { home, config, log, failpoints } = input;
@@ -60,14 +74,7 @@ export function composeServer(input: ComposeInput): Parts {
   const clock = systemClock;
   const boot = newId('boot', clock.now());
   const self = readOwnIdentity();
-  const state: ServerState = {
-    url: '',
-    phase: 'guard',
-    ready: false,
-    degraded: [],
-    http: null,
-    report: emptyReport(boot),
-  };
+  const state = startState(boot);
   const closing = new AbortController();
   const store = openSqliteStore({ path: home.database, clock, ...(failpoints === undefined ? {} : { failpoints }) });
   const tokens = createTokens({ secret: input.token, store, clock });
@@ -103,6 +110,20 @@ export function composeServer(input: ComposeInput): Parts {
     onClaimed: (job) => supervisor.begin(job),
     log,
   });
-  const services = createServices({ ctx, config, tokens, repositories, metrics, state, admission });
-  return { ctx, config, state, services, supervisor, dispatcher, admission, repositories, metrics, self, closing };
+  const resources = createResourceKeeper(ctx, createResourceKinds(ctx, findEngine(config)));
+  const services = createServices({ ctx, config, tokens, repositories, metrics, state, admission, resources });
+  return {
+    ctx,
+    config,
+    state,
+    services,
+    supervisor,
+    dispatcher,
+    admission,
+    repositories,
+    metrics,
+    resources,
+    self,
+    closing,
+  };
 }

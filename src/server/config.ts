@@ -51,6 +51,7 @@ const schema = z.strictObject({
     .optional(),
   accounts: z.strictObject({ sessionMs: span.optional() }).optional(),
   http: z.strictObject({ allowedHosts: z.array(z.string().min(1)).optional() }).optional(),
+  resources: z.strictObject({ containerCommand: z.array(z.string().min(1)).min(1).optional() }).optional(),
   defaultAgent: z.string().optional(),
   agents: z.record(z.string().regex(/^[a-z][a-z0-9-]{0,31}$/), agentSettings).optional(),
 });
@@ -70,6 +71,8 @@ export interface Config {
   };
   accounts: { sessionMs: number };
   http: { allowedHosts: string[] };
+  /** argv of the container engine's command, or null for whichever of docker and podman is installed. */
+  resources: { containerCommand: string[] | null };
   defaultAgent: string;
   agents: Record<string, AgentSettings>;
 }
@@ -125,6 +128,7 @@ function fillConfig(given: z.infer<typeof schema>): Config {
     },
     accounts: { sessionMs: given.accounts?.sessionMs ?? DEFAULT_SESSION_MS },
     http: { allowedHosts: given.http?.allowedHosts ?? [] },
+    resources: { containerCommand: given.resources?.containerCommand ?? null },
     defaultAgent: given.defaultAgent ?? 'exec',
     agents: given.agents ?? {},
   };

@@ -29,6 +29,7 @@ export async function runDoctor(
     checkSupervision(),
     checkUser(),
     await attemptCheck('store', () => checkStore(ctx, options.deep)),
+    await attemptCheck('resources', () => checkResources(ctx)),
     ...(await Promise.all(ctx.agents.names().map((name) => checkAgent(ctx, name)))),
   ];
 }
@@ -102,6 +103,14 @@ async function checkStore(ctx: AttemptContext, deep: boolean): Promise<DoctorChe
     detail: problems.join('; '),
     hint: 'See `holdfast recovery report`.',
   };
+}
+
+async function checkResources(ctx: AttemptContext): Promise<DoctorCheck> {
+  const { registered, removing, failed } = await ctx.store.countResources();
+  const detail = `${registered} registered, ${removing} being removed, ${failed} could not be removed`;
+  return failed === 0
+    ? ok('resources', detail)
+    : warn('resources', detail, 'See `holdfast resource list`; `holdfast resource remove ID` tries again.');
 }
 
 async function checkAgent(ctx: AttemptContext, name: string): Promise<DoctorCheck> {

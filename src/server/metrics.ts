@@ -35,6 +35,12 @@ export function createMetrics(input: {
     labelNames: ['quantile'],
     registers,
   });
+  const resources = new Gauge({
+    name: 'holdfast_resources',
+    help: 'External resources of jobs that are not removed, by state',
+    labelNames: ['state'],
+    registers,
+  });
   const recovery = new Histogram({
     name: 'holdfast_recovery_ms',
     help: 'Time from start to accepting work, milliseconds',
@@ -51,6 +57,7 @@ export function createMetrics(input: {
     async render() {
       for (const [state, count] of Object.entries(await input.store.countJobsByState())) jobs.set({ state }, count);
       runs.set(input.countRuns());
+      for (const [state, n] of Object.entries(await input.store.countResources())) resources.set({ state }, n);
       const stats = await input.store.stats();
       seq.set(stats.lastSeq);
       bytes.set(stats.databaseBytes);

@@ -140,6 +140,7 @@ function closer(parts: Parts, lock: HomeLock): (how: { clean: boolean }) => Prom
     await parts.dispatcher.stop();
     await parts.admission.stop();
     await parts.supervisor.stop();
+    await parts.resources.stop();
     if (clean) {
       await ctx.store.updateBoot(ctx.boot, { stoppedAt: ctx.clock.now() });
       await removeServerFile(serverFile);

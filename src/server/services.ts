@@ -6,6 +6,7 @@ import { RUN_FILES } from '../keeper/protocol.ts';
 import { fail } from '../kernel/errors.ts';
 import type { Job } from '../lifecycle/job.ts';
 import type { Admission } from '../queue/admission.ts';
+import type { ResourceKeeper } from '../recovery/resource-keeper.ts';
 import { finishRemovals } from '../recovery/finish-removals.ts';
 import { checkWorkspace } from '../workspace/check-workspace.ts';
 import { diffWorkspace } from '../workspace/observe.ts';
@@ -31,6 +32,7 @@ export function createServices(input: {
   metrics: Metrics;
   state: ServerState;
   admission: Admission;
+  resources: ResourceKeeper;
 }): Services {
   const { ctx, config, state, admission } = input;
   const runDirectory = (attempt: AttemptRef): string => ctx.home.runDirectory(attempt.jobId, attempt.number);
@@ -61,6 +63,8 @@ export function createServices(input: {
     doctor: (options) => runDoctor(ctx, { ...options, admission }),
     metrics: () => input.metrics.render(),
     metricValues: () => input.metrics.list(),
+    registerResource: (resource) => input.resources.register(resource),
+    removeResource: (resource, actor) => input.resources.remove(resource, actor),
   };
 }
 

@@ -10,6 +10,7 @@ import { recoverLocks } from '../recovery/recover-locks.ts';
 import { recoverQueue } from '../recovery/recover-queue.ts';
 import type { StoreCheck } from '../store/store.ts';
 import { sweepRemovals } from '../workspace/discard-workspace.ts';
+import { cleanLeftovers } from './clean-leftovers.ts';
 import type { Parts } from './compose.ts';
 import { listen, type ListenAddress } from './listen.ts';
 import { removeOldTemps } from './prepare-home.ts';
@@ -29,11 +30,12 @@ async function sweep(ctx: AttemptContext, due: readonly string[]): Promise<void>
 }
 
 /** Goes on with removals that are due. */
-async function cleanUp(ctx: AttemptContext): Promise<Record<string, number>> {
+async function cleanUp(parts: Parts): Promise<Record<string, number>> {
+  const { ctx } = parts;
   const due = await ctx.store.listRemovals();
   // Deleting may take long and nobody waits for it.
   void sweep(ctx, due);
-  return { due: due.length };
+  return { due: due.length, ...(await cleanLeftovers(parts)) };
 }
 
 /** The last look before work is accepted: what cannot be worked with is named. */
@@ -98,7 +100,7 @@ export function startPhases(parts: Parts, options: ListenAddress & { lastSignAt:
     { name: 'store', after: [], critical: true, run: openStore },
     { name: 'queue', after: ['store'], critical: true, run: queue },
     { name: 'attempts', after: ['queue'], critical: true, run: attempts },
-    { name: 'clean-up', after: ['attempts'], critical: false, run: () => cleanUp(ctx) },
+    { name: 'clean-up', after: ['attempts'], critical: false, run: () => cleanUp(parts) },
     { name: 'accept', after: ['attempts', 'clean-up'], critical: true, run: (degrade) => accept(parts, degrade) },
   ];
 }

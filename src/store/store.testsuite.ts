@@ -10,6 +10,7 @@ import { testQuarantine } from './conformance/quarantine.ts';
 import { testQueue } from './conformance/queue.ts';
 import { testRecords } from './conformance/records.ts';
 import { testWaiting } from './conformance/waiting.ts';
+import { testResources } from './conformance/resources.ts';
 import { testTransitions } from './conformance/transitions.ts';
 
 /** Registers the tests of an implementation; `open` makes a fresh, started, empty store for each of them. */
@@ -24,4 +25,5 @@ export function runStoreSuite(name: string, open: OpenHarness): void {
   describe(`${name}: deliveries`, () => testDeliveries(open));
   describe(`${name}: quarantine`, () => testQuarantine(open));
   describe(`${name}: records`, () => testRecords(open));
+  describe(`${name}: resources`, () => testResources(open));
 }

@@ -14,6 +14,7 @@ import type { Delivery, DeliveryState, JobCallback } from '../lifecycle/delivery
 import type { AttemptLimits, Job, JobCore, Outcome, Pipeline } from '../lifecycle/job.ts';
 import type { JobFile } from '../lifecycle/job-file.ts';
 import type { RecoveryReport, PreviousStop } from '../lifecycle/report.ts';
+import type { ResourceStore } from './resource-store.ts';
 import type { Repository } from '../lifecycle/repository.ts';
 import type { AttemptTransition, JobState, JobTransition } from '../lifecycle/transitions.ts';
 import type { WaitingStore } from './waiting-store.ts';
@@ -150,10 +151,7 @@ export interface JournalEvent {
   subject: string;
   jobId: string | null;
   attemptId: string | null;
-  /**
-   * Field → new value for every field the write changed, under the names of the domain types: replaying all events gives
-   * the rows. In the event that makes a row, a field not named is null.
-   */
+  /** Field → new value of each changed field: replaying all gives the rows; absent in a row's first event means null. */
   data: Record<string, unknown>;
   hash: string;
 }
@@ -242,7 +240,7 @@ export interface DeliveryQuery {
   limit?: number;
 }
 
-export interface Store extends Service, WaitingStore, QuarantineStore {
+export interface Store extends Service, WaitingStore, QuarantineStore, ResourceStore {
   // repositories
   addRepository(input: NewRepository): Promise<Repository>;
   getRepository(name: string): Promise<Repository | null>;

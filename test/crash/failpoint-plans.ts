@@ -8,9 +8,10 @@ import { FAILPOINTS, type FailpointName } from '../../src/kernel/failpoints.ts';
  * - `continue`: by the server, when an interrupted attempt is followed by the next;
  * - `upload`: by the server, while it takes files for held jobs and makes their workspaces;
  * - `remove`: by the server, while it removes a repository nothing works on any more;
+ * - `resource`: by the server, while a job registers something outside that is removed at its end;
  * - `keeper`: by a keeper, whose server died as it launched it.
  */
-export type Occasion = 'upload' | 'serve' | 'start' | 'seal' | 'continue' | 'remove' | 'keeper';
+export type Occasion = 'upload' | 'serve' | 'start' | 'seal' | 'continue' | 'remove' | 'keeper' | 'resource';
 
 export interface Plan {
   point: FailpointName;
@@ -47,6 +48,7 @@ const SAMPLE: readonly FailpointName[] = [
   'removal.before-rename',
   'upload.after-rename',
   'workspace.after-save-ref',
+  'resource.after-intent',
   'keeper.after-agent-record',
   'keeper.after-exit-record',
   'recovery.after-verdict',
@@ -68,6 +70,7 @@ function occasionOf(point: FailpointName): Occasion {
   if (special !== undefined) return special;
   if (point.startsWith('upload.')) return 'upload';
   if (point.startsWith('removal.')) return 'remove';
+  if (point.startsWith('resource.')) return 'resource';
   if (point.startsWith('keeper.')) return 'keeper';
   return point.startsWith('recovery.') ? 'start' : 'serve';
 }

@@ -4,7 +4,8 @@
  * acknowledged, which must work too. What agents did is witnessed outside the home.
  */
 import assert from 'node:assert/strict';
-import { readdir } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { scanProcesses, signalProcess } from '../../src/keeper/processes.ts';
 import { until, within } from '../support/poll.ts';
@@ -27,6 +28,7 @@ for (const plan of listPlans(size)) {
     await checkAcknowledged(world, known);
     if (plan.occasion === 'remove') await checkRemoved(world);
     if (plan.occasion === 'upload') await completeUploads(world, known);
+    if (plan.occasion === 'resource') await checkScrap(world, known);
     await submitMissing(world, known);
     for (const job of known) await checkCompleted(world, job, plan);
     await checkInvariants(world);
@@ -78,6 +80,11 @@ async function crashAt(world: World, plan: Plan, known: Acknowledged): Promise<v
       await submitAll(world, known);
       for (const job of known.values()) await world.awaitState(job.id, 'completed');
       await assert.rejects(world.api('DELETE', '/v1/repositories/demo'));
+      break;
+    case 'resource':
+      await world.start({ failpoints: fatal });
+      await submitAll(world, known);
+      await registerScrap(world, known);
       break;
     case 'keeper':
       // The server dies as it has launched its first keeper; the keeper goes on alone to its own point.
@@ -212,6 +219,24 @@ async function checkCompleted(world: World, [name, job]: [JobName, JobView], pla
   const ends = await world.readWitness(`${name}.ends`);
   assert.equal(new Set(ends).size, ends.length);
   if (plan.occasion !== 'keeper') assert.equal(ends.length, 1, `${name} ran to its end ${ends.length} times`);
+}
+
+/** A directory of `a` that must not outlive it; the server may die as it takes note of that. */
+async function registerScrap(world: World, known: Acknowledged): Promise<void> {
+  await awaitOutput(world, known, 'a');
+  const id = known.get('a')?.id ?? '';
+  await mkdir(join(world.home.workspace(id), 'scrap'));
+  await world.api('POST', `/v1/jobs/${id}/resources`, { kind: 'path', target: 'scrap' }).catch(() => null);
+}
+
+async function checkScrap(world: World, known: Acknowledged): Promise<void> {
+  const id = known.get('a')?.id ?? '';
+  await world.awaitState(id, 'completed');
+  await until('what it registered is gone', async () => {
+    const { items } = (await world.api('GET', `/v1/jobs/${id}/resources`)).body as { items: { state: string }[] };
+    return items.length === 1 && items[0]?.state === 'removed';
+  });
+  assert.deepEqual((await readdir(world.home.workspace(id))).includes('scrap'), false);
 }
 
 async function awaitOutput(world: World, known: Acknowledged, name: JobName): Promise<void> {

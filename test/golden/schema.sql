@@ -267,6 +267,30 @@ CREATE TABLE repositories (
   head TEXT NOT NULL
 , trouble TEXT CHECK (json_type(trouble) = 'object')) STRICT, WITHOUT ROWID;
 
+CREATE TABLE resources (
+  id TEXT PRIMARY KEY,
+  job_id TEXT NOT NULL REFERENCES jobs (id),
+  kind TEXT NOT NULL CHECK (kind IN ('container', 'network', 'process', 'path')),
+  target TEXT NOT NULL,
+  facts TEXT NOT NULL CHECK (json_type(facts) = 'object'),
+  identity TEXT NOT NULL,
+  state TEXT NOT NULL,
+  tries INTEGER NOT NULL CHECK (tries >= 0),
+  note TEXT,
+  principal TEXT NOT NULL,
+  registered_at INTEGER NOT NULL,
+  removing_at INTEGER,
+  removed_at INTEGER,
+  version INTEGER NOT NULL,
+  CHECK (CASE state
+    WHEN 'registered' THEN tries = 0 AND removing_at IS NULL AND removed_at IS NULL
+    WHEN 'removing' THEN tries >= 1 AND removing_at IS NOT NULL AND removed_at IS NULL
+    WHEN 'failed' THEN tries >= 1 AND removing_at IS NOT NULL AND removed_at IS NULL AND note IS NOT NULL
+    WHEN 'removed' THEN removed_at IS NOT NULL
+    ELSE 0
+  END)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE tokens (
   id TEXT PRIMARY KEY,
   name TEXT NOT NULL,
@@ -331,6 +355,12 @@ CREATE INDEX quarantine_job ON quarantine (job_id) WHERE released_at IS NULL AND
 CREATE INDEX quarantine_open ON quarantine (id) WHERE released_at IS NULL;
 
 CREATE UNIQUE INDEX quarantine_thing ON quarantine (kind, item, why);
+
+CREATE UNIQUE INDEX resources_identity ON resources (kind, identity) WHERE removed_at IS NULL;
+
+CREATE INDEX resources_job ON resources (job_id, id);
+
+CREATE INDEX resources_open ON resources (id) WHERE removed_at IS NULL;
 
 CREATE INDEX tokens_account ON tokens (account_id) WHERE account_id IS NOT NULL;
 

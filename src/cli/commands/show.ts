@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
-import type { AttemptView, PageView } from '../../api/contract.ts';
+import type { AttemptView, PageView, ResourceView } from '../../api/contract.ts';
 import { systemClock } from '../../kernel/clock.ts';
 import type { Runtime } from '../command.ts';
 import { renderJob } from '../job-view.ts';
+import { renderResources } from '../resource-view.ts';
 import { getJob, jobPath } from '../references.ts';
 
 /** Adds `show`: everything known of one job, and what to do next. Looking changes nothing. */
@@ -17,8 +18,10 @@ export function registerShow(program: Command, runtime: Runtime): void {
     const [reference = ''] = call.args;
     const job = await getJob(call, reference);
     const { items } = await client.get<PageView<AttemptView>>(jobPath(job.id, '/attempts'));
-    if (terminal.json) return terminal.document({ ...job, attemptList: items });
+    const resources = await client.get<PageView<ResourceView>>(jobPath(job.id, '/resources'));
+    if (terminal.json) return terminal.document({ ...job, attemptList: items, resources: resources.items });
     const view = { colours: terminal.colours, width: terminal.width, now: systemClock.now() };
     await terminal.data(renderJob({ job, attempts: items }, view));
+    if (resources.items.length > 0) await terminal.data(`\n${renderResources(resources.items, view)}`);
   });
 }

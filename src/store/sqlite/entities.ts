@@ -7,6 +7,7 @@ import type { JobCore, Outcome } from '../../lifecycle/job.ts';
 import type { CallbackTarget, Delivery } from '../../lifecycle/delivery.ts';
 import type { JobFile } from '../../lifecycle/job-file.ts';
 import type { Repository } from '../../lifecycle/repository.ts';
+import type { Resource } from '../../lifecycle/resource.ts';
 import type { AttemptState, JobState } from '../../lifecycle/transitions.ts';
 import type { QuarantineItem } from '../quarantine-store.ts';
 import type { Account, Boot, TokenRow } from '../store.ts';
@@ -216,6 +217,29 @@ export const BATCHES = define<Batch>({
   key: 'id',
   chained: false,
   kinds: { id: 'text', repositoryId: 'text', jobId: 'text', through: 'int', fetchedAt: 'int' },
+});
+
+export const RESOURCES = define<Resource>({
+  noun: 'resource',
+  table: 'resources',
+  key: 'id',
+  chained: false,
+  kinds: {
+    id: 'text',
+    jobId: 'text',
+    kind: 'text',
+    target: 'text',
+    facts: 'json',
+    identity: 'text',
+    state: 'text',
+    tries: 'int',
+    note: 'text',
+    principal: 'text',
+    registeredAt: 'int',
+    removingAt: 'int',
+    removedAt: 'int',
+    version: 'int',
+  },
 });
 
 const BOOT_FIELDS: { [K in keyof Boot]: FieldKind } = {

@@ -28,6 +28,14 @@ import { acquireLock, listLocks, releaseLock } from './locks.ts';
 import { getLastPlace, listPlaces } from './places.ts';
 import type { OpenDatabase } from './open.ts';
 import { addRepository, getRepository, listRepositories, removeRepository, updateRepository } from './repositories.ts';
+import {
+  addResource,
+  countResources,
+  getResource,
+  listDueResources,
+  listResources,
+  moveResource,
+} from './resources.ts';
 import type { Session } from './session.ts';
 import { addToken, findToken, listTokens, revokeToken } from './tokens.ts';
 import { finishRemoval, listRemovals } from './tombstones.ts';
@@ -81,7 +89,9 @@ type WriteOperation =
   | 'releaseJob'
   | 'addAccount'
   | 'revokeAccount'
-  | 'addLogin';
+  | 'addLogin'
+  | 'addResource'
+  | 'moveResource';
 
 type ReadOperation = Exclude<Operation, WriteOperation>;
 
@@ -119,6 +129,8 @@ const writes: { [K in WriteOperation]: Carry<K, Session> } = {
   addAccount,
   revokeAccount,
   addLogin,
+  addResource,
+  moveResource,
 };
 
 /** What a read may look at: the database outside any transaction, and the timings of the commits. */
@@ -163,6 +175,10 @@ const reads: { [K in ReadOperation]: Carry<K, ReadContext> } = {
   getQuarantine,
   countQuarantine,
   stats: readStats,
+  getResource,
+  listResources,
+  listDueResources,
+  countResources,
 };
 
 type Loose<Context> = (context: Context, ...args: never[]) => unknown;

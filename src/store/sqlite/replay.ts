@@ -18,6 +18,12 @@ import {
   type DeliveryTransition,
 } from '../../lifecycle/delivery.ts';
 import {
+  RESOURCE_TRANSITIONS,
+  canMoveResource,
+  type ResourceState,
+  type ResourceTransition,
+} from '../../lifecycle/resource.ts';
+import {
   ACCOUNTS,
   ATTEMPTS,
   BATCHES,
@@ -27,6 +33,7 @@ import {
   LOCKS,
   QUARANTINE,
   REPOSITORIES,
+  RESOURCES,
   STORED_JOBS,
   TARGETS,
   TOKENS,
@@ -53,6 +60,7 @@ const ENTITIES = new Map<string, AnyEntity>(
     DELIVERIES,
     TARGETS,
     JOB_FILES,
+    RESOURCES,
   ].map((entity) => [entity.noun, entity as unknown as AnyEntity]),
 );
 
@@ -149,6 +157,7 @@ function keyOf(noun: string, event: StoredEvent, data: Fields): string {
   if (noun === 'attempt') return event.attemptId ?? '';
   if (noun === 'delivery' || noun === 'batch') return String(data['id']);
   if (noun === 'file') return String(data['id']);
+  if (noun === 'delivery' || noun === 'batch' || noun === 'resource') return String(data['id']);
   return noun === 'lock' ? String(data['key']) : event.subject;
 }
 
@@ -171,6 +180,9 @@ function checkTransition(
 function isAllowed(noun: string, verb: string, from: string): boolean {
   if (noun === 'job') return verb in JOB_TRANSITIONS && canMoveJob(from as JobState, verb as JobTransition);
   if (noun === 'attempt') return canMoveAttempt(from as AttemptState, verb as AttemptTransition);
+  if (noun === 'resource') {
+    return verb in RESOURCE_TRANSITIONS && canMoveResource(from as ResourceState, verb as ResourceTransition);
+  }
   return verb in DELIVERY_TRANSITIONS && canMoveDelivery(from as DeliveryState, verb as DeliveryTransition);
 }
 

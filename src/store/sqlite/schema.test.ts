@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
+import { RESOURCE_STATES } from '../../lifecycle/resource.ts';
 import { ATTEMPT_STATES, JOB_STATES } from '../../lifecycle/transitions.ts';
 import { DELIVERY_STATES } from '../../lifecycle/delivery.ts';
 import {
@@ -21,6 +22,7 @@ import {
   TOKENS,
   DELIVERIES,
   TARGETS,
+  RESOURCES,
 } from './entities.ts';
 import { loadMigrations, migrate, readSchemaVersion } from './migrate.ts';
 import { Sql } from './sql.ts';
@@ -66,6 +68,7 @@ describe('sqlite schema', () => {
     assert.deepEqual(statesOf(sql, 'jobs'), [...JOB_STATES]);
     assert.deepEqual(statesOf(sql, 'attempts'), [...ATTEMPT_STATES]);
     assert.deepEqual(statesOf(sql, 'deliveries'), [...DELIVERY_STATES]);
+    assert.deepEqual(statesOf(sql, 'resources'), [...RESOURCE_STATES]);
   });
 
   it('has a column for every field, and no other', () => {
@@ -83,6 +86,7 @@ describe('sqlite schema', () => {
       DELIVERIES,
       TARGETS,
       JOB_FILES,
+      RESOURCES,
     ]) {
       const columns = sql
         .all(`SELECT name FROM pragma_table_info('${entity.table}')`)
@@ -177,6 +181,8 @@ describe('sqlite schema', () => {
       ],
       [`SELECT * FROM deliveries WHERE state = 'failed' ORDER BY number DESC LIMIT 9`, /deliveries_failed/],
       [`SELECT * FROM deliveries WHERE job_id = 'j' ORDER BY number DESC LIMIT 9`, /deliveries_job/],
+      [`SELECT * FROM resources WHERE removed_at IS NULL AND id > 'a' ORDER BY id LIMIT 9`, /resources_open/],
+      [`SELECT * FROM resources WHERE id > 'a' AND job_id = 'j' ORDER BY id LIMIT 9`, /resources_job/],
       [`SELECT * FROM events WHERE subject = 'a' AND seq > 5 ORDER BY seq LIMIT 9`, /events_subject/],
     ];
     for (const [query, index] of plans) {

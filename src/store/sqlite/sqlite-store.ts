@@ -117,6 +117,12 @@ export function openSqliteStore(options: SqliteStoreOptions): Store {
     releaseQuarantine: call('releaseQuarantine'),
     releaseJob: call('releaseJob'),
     stats: call('stats'),
+    addResource: call('addResource'),
+    getResource: call('getResource'),
+    listResources: call('listResources'),
+    listDueResources: call('listDueResources'),
+    countResources: call('countResources'),
+    moveResource: call('moveResource'),
   };
 }
 
