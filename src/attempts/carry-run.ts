@@ -1,7 +1,7 @@
 import { endOperation } from '../keeper/processes.ts';
 import { backoffMs, delay } from '../kernel/backoff.ts';
 import { isError } from '../kernel/errors.ts';
-import { isDiskFull, messageOf } from '../kernel/result.ts';
+import { isDiskFull, isShortage, messageOf } from '../kernel/result.ts';
 import type { Attempt } from '../lifecycle/attempt.ts';
 import type { Job, Reason } from '../lifecycle/job.ts';
 import { isActive, type JobTransition } from '../lifecycle/transitions.ts';
@@ -47,7 +47,9 @@ async function recoverFromError(ctx: AttemptContext, carrying: Carrying, error: 
   if (job === null || !isActive(job.state)) return;
   ctx.log.error(`job ${job.number}: ${messageOf(error)}`, { job: jobId });
   if (job.state === 'preparing') return endPreparation(ctx, { ...carrying, job, error });
-  run.trouble = messageOf(error);
+  const passes = isDiskFull(error) || isShortage(error);
+  run.trouble = { message: messageOf(error), passes };
+  if (passes) await delay(DISK_FULL_PAUSE_MS, signal);
   // A keeper may have been launched: only the evidence can say what became of it.
   const attempt = run.attempt ?? (await ctx.store.getAttempt(jobId, job.attempts));
   if (attempt !== null) await followPatiently(ctx, { ...carrying, job, attempt });
@@ -63,7 +65,7 @@ async function endPreparation(ctx: AttemptContext, what: Carrying & { job: Job; 
     return;
   }
   // The job goes back to its place once the disk may have room again; the pause keeps it from turning in circles.
-  if (isDiskFull(error)) await delay(DISK_FULL_PAUSE_MS, signal);
+  if (isDiskFull(error) || isShortage(error)) await delay(DISK_FULL_PAUSE_MS, signal);
   const { transition, reason } = classifyFailure(run, error);
   const set = { reason, blocker: transition === 'cancel' || transition === 'requeue' ? null : messageOf(error) };
   await recordPatiently(ctx, signal, () =>
@@ -96,7 +98,9 @@ async function followPatiently(ctx: AttemptContext, what: Carrying & { job: Job;
 
 function classifyFailure(run: Run, error: unknown): { transition: JobTransition; reason: Reason | null } {
   if (run.cancelled) return { transition: 'cancel', reason: 'cancelled_by_client' };
-  if (isDiskFull(error) || isError(error, 'storage-full')) return { transition: 'requeue', reason: null };
+  if (isDiskFull(error) || isShortage(error) || isError(error, 'storage-full')) {
+    return { transition: 'requeue', reason: null };
+  }
   if (isError(error, 'workspace-unsafe')) return { transition: 'quarantine', reason: 'workspace_unsafe' };
   if (isError(error, 'record-corrupt')) return { transition: 'quarantine', reason: 'record_corrupt' };
   if (isError(error, 'agent-missing') || isError(error, 'unknown-agent')) {

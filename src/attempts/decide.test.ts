@@ -175,6 +175,18 @@ const cases: { name: string; given: Partial<EndFacts>; job: string; attempt: str
     reason: 'fix_config',
   },
   {
+    name: 'a disk that stays full is waited for, however often',
+    given: {
+      verdict: { kind: 'SEALED', row: 6 },
+      outcome: null,
+      recentNeverRan: NEVER_RAN_LIMIT + 5,
+      trouble: { message: 'ENOSPC', passes: true },
+    },
+    job: 'requeue',
+    attempt: 'seal',
+    reason: null,
+  },
+  {
     name: 'damaged evidence is set aside',
     given: { verdict: { kind: 'QUARANTINE', row: 0, why: 'exit.json' }, outcome: null },
     job: 'quarantine',
@@ -238,7 +250,7 @@ test('every ending is a transition both tables allow from a running attempt of a
         agentMessage: fc.constantFrom(null, 'it failed'),
         stoppedBy: fc.constantFrom(null, 'wall', 'idle', 'output', 'stop', 'host'),
         exitCode: fc.option(fc.integer({ min: 0, max: 255 })),
-        trouble: fc.constantFrom(null, 'no keeper'),
+        trouble: fc.constantFrom(null, { message: 'no keeper', passes: false }, { message: 'no space', passes: true }),
         unreadable: fc.constantFrom(null, 'no adapter'),
         cancelRequested: fc.boolean(),
         onInterrupt: fc.constantFrom('continue', 'ask'),

@@ -20,6 +20,12 @@ export type FinalVerdict = Extract<
   { kind: 'QUARANTINE' | 'NEVER_RAN' | 'FINISHED' | 'SEALED' | 'FOREIGN' | 'FINISHED_BY_OUTPUT' | 'INTERRUPTED' }
 >;
 
+/** What went wrong, in words, and whether it passes by itself once there is room again. */
+export interface Trouble {
+  message: string;
+  passes: boolean;
+}
+
 export interface EndFacts {
   verdict: FinalVerdict;
   /** The adapter's reading, when the agent ran. */
@@ -33,7 +39,7 @@ export interface EndFacts {
   exitCode: number | null;
   cancelRequested: boolean;
   /** What went wrong while it was being started, when this server knows. */
-  trouble: string | null;
+  trouble: Trouble | null;
   onInterrupt: 'continue' | 'ask';
   /** Earlier attempts of the lineage that were interrupted within the window. */
   recentInterrupts: number;
@@ -143,8 +149,9 @@ function decideNeverRan(facts: EndFacts, execErrno: string | null): Ending {
     const blocker = `the agent's command cannot be executed (${execErrno})`;
     return ending('seal', 'block', { reason: 'fix_config', blocker });
   }
-  if (facts.recentNeverRan + 1 >= NEVER_RAN_LIMIT) {
-    const blocker = `${NEVER_RAN_LIMIT} attempts in a row did not start: ${facts.trouble ?? 'see keeper.log'}`;
+  // What is short now will be there again: that is nobody's to correct.
+  if (facts.trouble?.passes !== true && facts.recentNeverRan + 1 >= NEVER_RAN_LIMIT) {
+    const blocker = `${NEVER_RAN_LIMIT} attempts in a row did not start: ${facts.trouble?.message ?? 'see keeper.log'}`;
     return ending('seal', 'block', { reason: 'fix_config', blocker });
   }
   return ending('seal', 'requeue');

@@ -5,7 +5,7 @@ import type { Job } from '../lifecycle/job.ts';
 import type { ExitFacts } from '../lifecycle/verdict.ts';
 import type { AttemptPatch, JobPatch } from '../store/store.ts';
 import type { AttemptContext } from './context.ts';
-import { CRASH_LOOP_WINDOW_MS, decideEnding, type Ending, type FinalVerdict } from './decide.ts';
+import { CRASH_LOOP_WINDOW_MS, decideEnding, type Ending, type FinalVerdict, type Trouble } from './decide.ts';
 import { findAdapter } from './find-adapter.ts';
 import type { Judgement } from './gather-facts.ts';
 import { recordPatiently } from './record-patiently.ts';
@@ -19,7 +19,7 @@ export interface EndInput {
   /** Limit for which this server ended an agent that had no keeper. */
   passedLimit: PassedLimit | null;
   /** What went wrong while it was being started, when this server knows. */
-  trouble: string | null;
+  trouble: Trouble | null;
 }
 
 /** Records the end of an attempt and what it means for its job, in one transaction; returns both and the decision. */

@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events';
 import type { KeeperConnection } from '../keeper/connect.ts';
 import { fail } from '../kernel/errors.ts';
 import type { Attempt } from '../lifecycle/attempt.ts';
+import type { Trouble } from './decide.ts';
 import type { Judgement } from './gather-facts.ts';
 import { killOrphan } from './resolve-attempt.ts';
 import type { PassedLimit } from './watch-orphan.ts';
@@ -18,7 +19,7 @@ export interface Run {
   /** Which limit an agent without a keeper passed, for which this server ended it. */
   passedLimit: PassedLimit | null;
   /** What went wrong while its attempt was being started. */
-  trouble: string | null;
+  trouble: Trouble | null;
   cancelled: boolean;
   /** It was asked to stop so that it is continued later. */
   paused: boolean;

@@ -4,7 +4,7 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { appendFileSync, closeSync, openSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -81,10 +81,10 @@ export class World implements AsyncDisposable {
   server: ServerProcess | null = null;
   private readonly started: ServerProcess[] = [];
 
-  private constructor(root: string) {
+  private constructor(root: string, repository = join(root, 'repository')) {
     this.root = root;
     this.home = homeLayout(join(root, 'home'));
-    this.repository = join(root, 'repository');
+    this.repository = repository;
     this.witness = join(root, 'witness');
     this.log = join(root, 'server.log');
   }
@@ -93,6 +93,14 @@ export class World implements AsyncDisposable {
     const world = new World(await realpath(await mkdtemp(join(tmpdir(), 'holdfast-world-'))));
     await mkdir(world.witness);
     await createRepository(world.repository);
+    return world;
+  }
+
+  /** A world that begins with a copy of `home`, in which `repository`, shared with others, may be registered. */
+  static async copy(home: string, repository: string): Promise<World> {
+    const world = new World(await realpath(await mkdtemp(join(tmpdir(), 'holdfast-world-'))), repository);
+    await mkdir(world.witness);
+    await copyHome(home, world.home.root);
     return world;
   }
 
@@ -322,6 +330,11 @@ export class World implements AsyncDisposable {
     await endProcesses(() => findMentioning(this.root));
     await rm(this.root, { recursive: true, force: true, maxRetries: 5 });
   }
+}
+
+/** Copies a home no server holds: everything but the sockets of its keepers. */
+export async function copyHome(from: string, to: string): Promise<void> {
+  await cp(from, to, { recursive: true, filter: (path) => !path.endsWith('.sock') });
 }
 
 function passOn(...names: string[]): Record<string, string> {

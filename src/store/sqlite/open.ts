@@ -62,6 +62,23 @@ function prepareFile(path: string, marks: Mark[] | null): void {
   createDurableSync(path, '');
 }
 
+/** A database nobody has written a table into. */
+const ONE_PAGE_BYTES = 4096;
+
+/**
+ * Ends what a crash left of the very first write, the switch to a write-ahead log: a rollback journal beside a database of
+ * one page, which a connection that cannot write cannot take back. Only where nothing was ever acknowledged.
+ */
+function undoFirstWrite(path: string, marks: Mark[] | null): void {
+  if (marks !== null || sizeOf(path) > ONE_PAGE_BYTES || sizeOf(`${path}-journal`) === 0) return;
+  const database = new DatabaseSync(path, { timeout: BUSY_MS });
+  try {
+    database.prepare('PRAGMA user_version').get();
+  } finally {
+    database.close();
+  }
+}
+
 /** Settings of the connection that keep an answer true after a power cut. */
 function configure(database: DatabaseSync): void {
   const mode = database.prepare('PRAGMA journal_mode = WAL').get()?.['journal_mode'];
@@ -132,6 +149,7 @@ export function openDatabase(path: string, now: number): OpenDatabase {
     const migrations = loadMigrations();
     const seen = inspectWitness(witnessPath(path));
     prepareFile(path, seen.marks);
+    undoFirstWrite(path, seen.marks);
     const found = sizeOf(path) > 0 ? inspectFile(path, seen, migrations.length) : null;
     const complaint = found === null ? null : keepEvidence(path, found);
     database = new DatabaseSync(path, { timeout: BUSY_MS });

@@ -1,0 +1,53 @@
+/** A sample of the crash lab, for the run of every change; `npm run test:crash -- --all` takes everything. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { runFlips } from './lab/flips.ts';
+import { summarise, type PartResult } from './lab/outcome.ts';
+import { cutPower, failOperations, sweepServers, sweepStore, walkRandomly, type Lab } from './lab/parts.ts';
+import { createTemplate, type Template } from './lab/scenario.ts';
+import { whyNoShim } from './lab/shim.ts';
+
+const SAMPLE: Lab['size'] = {
+  scenarios: 2,
+  storePoints: 16,
+  serverPoints: 3,
+  twice: 1,
+  failures: 6,
+  cuts: { stride: 20, seeds: 1 },
+  recoveries: 1,
+  crashes: 8,
+  flips: 60,
+};
+
+const skip = whyNoShim();
+let template: Template | null = null;
+if (skip === false) {
+  before(async () => (template = await createTemplate()));
+  after(async () => template?.[Symbol.asyncDispose]());
+}
+
+/** The seed is new in every run, and printed: what a run finds can be found again. */
+const seed = Math.floor(Math.random() * 2 ** 31);
+
+function lab(): Lab {
+  assert.ok(template !== null);
+  return { template, size: SAMPLE, seed, lanes: 3 };
+}
+
+function check(result: PartResult): void {
+  const found = result.violations.map(({ what, why, replay }) => `${what}: ${why}\n  again: ${replay}`);
+  assert.deepEqual(found, [], `seed ${seed}`);
+  assert.ok(result.tried > 0, 'nothing was tried');
+}
+
+const options = { timeout: 240_000, skip };
+test('the store, killed at its operations', options, async () => check(await sweepStore(lab())));
+test('the power, cut after operations', options, async () => check(await cutPower(lab())));
+test('servers and keepers, killed at their operations', options, async () => check(await sweepServers(lab())));
+test('servers and keepers, their operations failing', options, async () => check(await failOperations(lab())));
+test('random walks', options, async () => check(await walkRandomly(lab())));
+test('bits, flipped', options, async (context) => {
+  const result = await runFlips({ ...lab(), flips: SAMPLE.flips });
+  context.diagnostic(summarise(result));
+  check(result);
+});

@@ -1,0 +1,172 @@
+/** The parts of the lab, each at the size it is asked for. */
+import { inLanes, measurePart, type PartResult } from './outcome.ts';
+import { listFailures, replayFailure, tryFailure } from './io-errors.ts';
+import { thinOut, type KillPoint } from './kill-points.ts';
+import {
+  cutEverywhere,
+  recordScenario,
+  recordStore,
+  recoverCut,
+  replayCutCommand,
+  type Recording,
+} from './power-cut-lab.ts';
+import type { DiskModel } from './disk-model.ts';
+import type { Cut } from './power-cut.ts';
+import type { Template } from './scenario.ts';
+import { SCENARIOS, findScenario } from './scenarios.ts';
+import { findStorePoints, tryStorePoint } from './store-lab.ts';
+import { findPoints, replayCommand, tryPoint } from './sweep.ts';
+import { createRandom, pickOne } from './random.ts';
+import { walk } from './walk.ts';
+
+export interface LabSize {
+  /** Scenarios with whole servers, from the first. */
+  scenarios: number;
+  storePoints: number;
+  /** Of each scenario with whole servers. */
+  serverPoints: number;
+  /** Of these, how many are followed by a second death, in the recovery. */
+  twice: number;
+  failures: number;
+  /** Every so many-th operation, and torn states after each. */
+  cuts: { stride: number; seeds: number };
+  /** Whole servers started on what a cut left, of each recording. */
+  recoveries: number;
+  crashes: number;
+  flips: number;
+}
+
+/** What a part needs to know of the whole. */
+export interface Lab {
+  template: Template;
+  size: LabSize;
+  seed: number;
+  lanes: number;
+}
+
+async function guard(
+  result: PartResult,
+  what: { name: string; replay: string },
+  work: () => Promise<boolean>,
+): Promise<void> {
+  try {
+    if (await work()) result.tried++;
+    else result.counts['not reached'] = (result.counts['not reached'] ?? 0) + 1;
+  } catch (error) {
+    result.tried++;
+    const why = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    result.violations.push({ what: what.name, why, replay: what.replay });
+  }
+}
+
+/** Kills the store alone at its operations, torn writes among them. */
+export function sweepStore({ size, lanes }: Lab): Promise<PartResult> {
+  return measurePart('kill sweep of the store', async (result) => {
+    // Between two operations of one thread nothing happens: to die after one is to die before the next.
+    const points = (await findStorePoints()).filter(({ fault }) => fault.when !== 'before');
+    await inLanes(thinOut(points, size.storePoints), lanes, (point) =>
+      guard(result, { name: 'store', replay: replayCommand(point) }, async () => {
+        const why = await tryStorePoint(point);
+        if (why !== null && why.length > 0) throw new Error(why.join('\n'));
+        return why !== null;
+      }),
+    );
+  });
+}
+
+/** Kills whole servers and keepers, and some of them again while they recover. */
+export function sweepServers(lab: Lab): Promise<PartResult> {
+  const { template, size, lanes } = lab;
+  return measurePart('kill sweep of servers and keepers', async (result) => {
+    const recovery = await findPoints(template, findScenario('recover'));
+    const deaths = recovery.filter(({ role }) => role === 'server');
+    for (const scenario of SCENARIOS.slice(0, size.scenarios)) {
+      const chosen = choosePoints(await findPoints(template, scenario), size.serverPoints);
+      const twice = thinOut(chosen, size.twice).map((point, index) => {
+        const again = deaths[(index * 37) % Math.max(1, Math.floor(deaths.length / 2))]?.fault;
+        return again === undefined ? point : { ...point, again };
+      });
+      await inLanes([...chosen, ...twice], lanes, (point) =>
+        guard(result, { name: scenario.name, replay: replayCommand(point) }, () => tryPoint(template, scenario, point)),
+      );
+    }
+  });
+}
+
+/** Every kind of operation before the log of the database, which the sweep of the store takes one by one. */
+function choosePoints(points: readonly KillPoint[], limit: number): KillPoint[] {
+  const isLog = ({ fault }: KillPoint): boolean => fault.op === 'write' && fault.path === '/holdfast.db-wal';
+  const others = points.filter((point) => !isLog(point));
+  const logged = points.filter(isLog);
+  const most = thinOut(others, Math.ceil(limit * 0.85));
+  return [...most, ...thinOut(logged, limit - most.length)];
+}
+
+/** Fails operations of whole servers and keepers, once and lasting. */
+export function failOperations({ template, size, lanes }: Lab): Promise<PartResult> {
+  return measurePart('I/O errors', async (result) => {
+    const scenario = findScenario('run');
+    const failures = thinOut(listFailures(await findPoints(template, scenario)), size.failures);
+    await inLanes(failures, lanes, (point) =>
+      guard(result, { name: scenario.name, replay: replayFailure(point) }, () => tryFailure(template, scenario, point)),
+    );
+  });
+}
+
+const MODELS: readonly DiskModel[] = ['strict', 'ordered', 'eager', 'torn'];
+
+/** Cuts the power of the store and of whole servers after every operation. */
+export function cutPower(lab: Lab): Promise<PartResult> {
+  return measurePart('power cuts', async (result) => {
+    result.counts['distinct states'] = 0;
+    result.counts['servers started on one'] = 0;
+    await cutRecording(lab, result, await recordStore());
+    for (const scenario of SCENARIOS.slice(0, lab.size.scenarios)) {
+      await cutRecording(lab, result, await recordScenario(lab.template, scenario));
+    }
+  });
+}
+
+async function cutRecording(lab: Lab, result: PartResult, recording: Recording): Promise<void> {
+  await using run = recording;
+  const { tried, distinct, violations } = await cutEverywhere(run, lab.size.cuts);
+  result.tried += tried;
+  result.counts['distinct states'] = (result.counts['distinct states'] ?? 0) + distinct;
+  for (const { cut, why } of violations) {
+    result.violations.push({ what: run.name, why: why.join('\n'), replay: replayCutCommand(run.name, cut) });
+  }
+  if (run.name === 'store') return;
+  const random = createRandom(lab.seed);
+  for (let index = 0; index < lab.size.recoveries; index++) {
+    const after = 1 + Math.floor(random() * run.operations.length);
+    const cut: Cut = { after, model: pickOne(random, MODELS), seed: index };
+    result.tried--;
+    await guard(result, { name: run.name, replay: replayCutCommand(run.name, cut) }, async () => {
+      await recoverCut(lab.template, run, cut);
+      return true;
+    });
+    result.tried++;
+    result.counts['servers started on one'] = (result.counts['servers started on one'] ?? 0) + 1;
+  }
+}
+
+/** Walks until as many crashes have happened as were asked for. */
+export function walkRandomly({ template, size, seed, lanes }: Lab): Promise<PartResult> {
+  return measurePart('random crashes', async (result) => {
+    let next = seed;
+    const lane = async (): Promise<void> => {
+      while (result.tried < size.crashes) {
+        const own = next++;
+        const replay = `npm run test:crash -- --lab walk --seed ${own}`;
+        const walked = await walk(template, own).catch((error: unknown) => {
+          const why = error instanceof Error ? (error.stack ?? error.message) : String(error);
+          result.violations.push({ what: `walk ${own}`, why, replay });
+          return 0;
+        });
+        result.tried += Math.max(1, walked);
+        result.counts['worlds'] = (result.counts['worlds'] ?? 0) + 1;
+      }
+    };
+    await Promise.all(Array.from({ length: lanes }, lane));
+  });
+}
