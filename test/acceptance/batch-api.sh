@@ -96,6 +96,10 @@ create() { # repository scenario → id; it must stay out of the queue
   expect "$(jq --raw-output .status <<<"$answer")" created 'a new job' >&2
   jq --exit-status --raw-output .jobId <<<"$answer"
 }
+upload() { # job file
+  curl --silent --show-error --fail-with-body --max-time 30 "${curl_trust[@]}" --header "authorization: Bearer $token" \
+    --form "file=@$2" "$base/jobs/$1/files" | jq --raw-output '.files[] | "\(.filename), \(.fileSize) bytes, sha256 \(.sha256)"'
+}
 start() { call POST "/jobs/$1/start" | jq --raw-output '"\(.status) at \(.queuePosition)"'; }
 status_of() { value "/jobs/$1" .status; }
 has_status() { [ "$(status_of "$1")" = "$2" ]; }
@@ -211,6 +215,8 @@ output_part() {
   local job file seen killed grown
   job=$(create app "$(lines 40 150)")
   say before "job $job is created and not queued: $(value '/jobs?status=queued' '.jobs | length') queued"
+  head -c 100000 /dev/urandom >"$work/data.bin"
+  say before "uploaded: $(upload "$job" "$work/data.bin")"
   say before "started: $(start "$job")"
   wait_until 60 'the output grows' has_lines "$job" 5
   seen=$(value "/jobs/$job" .outputBytes)
@@ -243,6 +249,8 @@ output_part() {
   grep --text '^line' "$work/retrieved" | cut --delimiter=' ' --fields=2 | cmp - <(seq 1 40) || fail 'a line is missing or doubled'
   expect "$(jq .exitCode "$work/job.json")" 0 'its exit code'
   expect "$(value /api/admin/startup-log '.currentStartup.previousStop')" crash 'how the server before stopped'
+  cmp "$work/data.bin" "$home/jobs/$job/workspace/data.bin" || fail 'what was uploaded is not in the workspace'
+  say end "what was uploaded is in the workspace, byte for byte"
   say end "job completed with exit code 0, 40 lines, each once, byte for byte as in the file"
 }
 has_lines() { [ "$(value "/jobs/$1" .output | grep --count '^line')" -ge "$2" ]; }

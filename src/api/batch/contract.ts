@@ -106,6 +106,14 @@ export const startedBatchJobSchema = z
   .strictObject({ jobId: z.string(), status: statusSchema, queuePosition: z.int().min(1).nullable() })
   .meta({ id: 'BatchJobStarted' });
 
+export const uploadedSchema = z
+  .strictObject({
+    jobId: z.string(),
+    files: z.array(z.strictObject({ filename: z.string(), fileSize: z.int(), sha256: z.string() })),
+  })
+  .meta({ id: 'BatchUploaded' });
+export type UploadedView = z.infer<typeof uploadedSchema>;
+
 export const batchSentinelSchema = z
   .strictObject({
     jobId: z.string(),

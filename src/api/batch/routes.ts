@@ -4,6 +4,7 @@
  */
 import type { Api, RouteContext } from '../api.ts';
 import { addAdminRoutes } from './admin.ts';
+import { addBatchFileRoute } from './files.ts';
 import { addBatchJobRoutes } from './jobs.ts';
 import { addLoginRoute } from './login.ts';
 import { addBatchRepositoryRoutes } from './repositories.ts';
@@ -13,6 +14,7 @@ export function addBatchRoutes(app: Api, context: RouteContext): void {
   addLoginRoute(app, context);
   addBatchRepositoryRoutes(app, context);
   addBatchJobRoutes(app, context);
+  addBatchFileRoute(app, context);
   addAdminRoutes(app, context);
 }
 

@@ -1,6 +1,4 @@
-import type { IncomingMessage } from 'node:http';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
-import { fail } from '../../kernel/errors.ts';
 import type { JobFile } from '../../lifecycle/job-file.ts';
 import { callerOf, jobOf, type Api, type RouteContext } from '../api.ts';
 import { jobParamsSchema, noQuerySchema, showTime } from '../contract/common.ts';
@@ -12,13 +10,9 @@ import {
   type JobFileView,
 } from '../contract/job-file.ts';
 import { nothing } from '../openapi.ts';
+import { cutUnread, readBody } from '../read-body.ts';
 
 const tags = ['files'];
-
-/** Longest pause between two pieces of an upload, milliseconds: that of any other request as a whole. */
-const STALL_MS = 30_000;
-/** Time a client has to read why its upload was refused before the connection is cut, milliseconds. */
-const LINGER_MS = 2000;
 
 /** Adds the routes of the files that are sent for a job before it starts. */
 export function addFileRoutes(app: Api, context: RouteContext): void {
@@ -66,12 +60,7 @@ function addFileReads(app: Api, { services }: RouteContext): void {
 function addUpload(app: Api, { services }: RouteContext): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, _body, done) => done(null));
-  // What was refused before it had arrived is not read to its end, however long that is.
-  app.addHook('onResponse', async ({ raw }) => {
-    if (raw.complete) return;
-    raw.resume();
-    setTimeout(() => raw.socket.destroy(), LINGER_MS).unref();
-  });
+  cutUnread(app);
 
   app.put(
     '/v1/jobs/:id/files/:name',
@@ -97,26 +86,6 @@ function addUpload(app: Api, { services }: RouteContext): void {
       return reply.code(created ? 201 : 200).send(presentFile(file));
     },
   );
-}
-
-/** Yields a body as it comes; throws `upload-stalled`. Leaving it early leaves the connection open for the answer. */
-async function* readBody(raw: IncomingMessage): AsyncGenerator<Uint8Array> {
-  const body = raw.iterator({ destroyOnReturn: false }) as AsyncIterator<Uint8Array>;
-  for (;;) {
-    const next = await orStalled(body.next());
-    if (next.done === true) return;
-    yield next.value;
-  }
-}
-
-async function orStalled<T>(piece: Promise<T>): Promise<T> {
-  const { promise: stall, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(fail('upload-stalled', `no byte came for ${STALL_MS} ms`)), STALL_MS);
-  try {
-    return await Promise.race([piece, stall]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 function presentFile({ name, size, sha256, overwrite, uploadedAt }: JobFile): JobFileView {
