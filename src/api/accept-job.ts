@@ -1,6 +1,7 @@
 import { fail } from '../kernel/errors.ts';
 import { failpoint } from '../kernel/failpoints.ts';
 import { canonicalJson, sha256 } from '../kernel/hash.ts';
+import { JOB_CALLBACK_TYPES, type JobCallback } from '../lifecycle/delivery.ts';
 import type { Job } from '../lifecycle/job.ts';
 import type { NewJobBody } from './contract/job.ts';
 import type { Services } from './services.ts';
@@ -28,6 +29,7 @@ export async function acceptJob(
   const command = body.command ?? (agent === 'exec' ? await commandOf(services, repository) : null);
   const prompt = body.prompt ?? showCommand(body.command ?? []);
   await services.validateJob({ agent, prompt, command });
+  const callbacks = await checkCallbacks(services, body);
   failpoint('api.before-accept');
   const { wallMs, idleMs, outputBytes } = services.defaults.limits;
   const accepted = await services.store.acceptJob({
@@ -46,11 +48,19 @@ export async function acceptJob(
     deadlineMs: null,
     start: body.start ?? true,
     principal,
+    callbacks,
     // Of the body as it was sent: defaults that change later must not turn a repetition into a conflict.
     idempotency: idempotencyKey === null ? null : { key: idempotencyKey, requestSha256: sha256(canonicalJson(body)) },
   });
   failpoint('api.after-accept');
   return { ...accepted, prompt };
+}
+
+/** Returns the callbacks with their events named. Throws `callback-refused` for a URL nothing may be sent to. */
+async function checkCallbacks(services: Services, body: NewJobBody): Promise<JobCallback[]> {
+  const callbacks = body.callbacks ?? [];
+  await Promise.all(callbacks.map(({ url }) => services.acceptCallback(url)));
+  return callbacks.map(({ url, events }) => ({ url, events: [...new Set(events ?? JOB_CALLBACK_TYPES)] }));
 }
 
 /** The repository's own command, taken as it is now, so that the job stays what was accepted. */

@@ -164,6 +164,11 @@ function makeServices(store: Store, home: Home, options: StartOptions): Services
       if (!AGENTS.includes(agent)) throw fail('unknown-agent', agent);
       if (agent === 'exec' && command === null) throw fail('bad-request', 'agent exec needs a command');
     },
+    async acceptCallback(url) {
+      if (new URL(url).hostname === 'localhost') throw fail('callback-refused', url);
+    },
+    callbackSecret: () => ({ current: 'whsec_dGVzdA==', previous: [] }),
+    rotateCallbackSecret: () => ({ current: 'whsec_bmV3', previous: [{ secret: 'whsec_dGVzdA==', until: 1 }] }),
     agentNames: () => AGENTS,
     cancelJob: (job, actor) => store.requestCancel(job.id, actor),
     diffJob: (job) => readFile(join(home.job(job.id), 'diff'), 'utf8').catch(() => ''),

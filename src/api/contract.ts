@@ -7,6 +7,7 @@
 export type { Problem } from './contract/common.ts';
 export type { AccountView } from './contract/account.ts';
 export type { AttemptView, StreamName } from './contract/attempt.ts';
+export type { CallbackSecretView, DeliveryView } from './contract/delivery.ts';
 export type { EventView } from './contract/event.ts';
 export type { JobView, NewJobBody } from './contract/job.ts';
 export type { AdmissionView, LockView } from './contract/queue.ts';

@@ -57,7 +57,6 @@ test('what this version does not know is refused by name and nothing is kept', a
     [{ ...accept, a: 1, b: 2 }, /^a: unknown field; b: unknown field$/],
     [{ ...accept, packet: {} }, /^packet: not supported by this version$/],
     [{ ...accept, after: [1] }, /^after: not supported by this version$/],
-    [{ ...accept, callbacks: [] }, /^callbacks: not supported by this version$/],
     [{ ...accept, limits: { wall: 1 } }, /^limits\.wall: unknown field$/],
     [{ ...accept, pipeline: 'full' }, /^pipeline: only "implement"/],
     [{ ...accept, priority: 1001 }, /^priority: /],

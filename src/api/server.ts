@@ -22,6 +22,7 @@ import { addBatchRoutes, isBatchPath } from './batch/routes.ts';
 import { addAccountRoutes } from './routes/accounts.ts';
 import { addAttemptRoutes } from './routes/attempts.ts';
 import { addRequestTimeout, REQUEST_TIMEOUT_MS } from './request-timeout.ts';
+import { addDeliveryRoutes } from './routes/deliveries.ts';
 import { addEventRoute } from './routes/events.ts';
 import { addFileRoutes } from './routes/files.ts';
 import { addJobRoutes } from './routes/jobs.ts';
@@ -105,6 +106,7 @@ function addRoutes(app: Api, context: RouteContext, streams: Streams): void {
   addAccountRoutes(app, context);
   addBatchRoutes(app, context);
   addResourceRoutes(app, context);
+  addDeliveryRoutes(app, context);
 }
 
 /**

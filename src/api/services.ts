@@ -91,6 +91,12 @@ export interface Services {
   removeRepository(name: string): Promise<void>;
   /** Throws `unknown-agent`, `agent-missing`, `bad-prompt` or `bad-request` for a job the agent cannot take. */
   validateJob(job: { agent: string; prompt: string; command: string[] | null }): Promise<void>;
+  /** Throws `callback-refused` for a URL nothing may be sent to. */
+  acceptCallback(url: string): Promise<void>;
+  /** What messages are signed with; times are milliseconds since 1970. */
+  callbackSecret(): { current: string; previous: { secret: string; until: number }[] };
+  /** Makes a new secret and returns what is valid from now on. */
+  rotateCallbackSecret(): { current: string; previous: { secret: string; until: number }[] };
   agentNames(): string[];
   /** Records the wish to cancel; a quarantined job is cancelled once nothing of it lives. Throws `state-conflict`. */
   cancelJob(job: Job, actor: string): Promise<Job>;

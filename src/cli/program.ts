@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { VERSION } from '../server/version.ts';
 import type { Runtime } from './command.ts';
+import { registerCallbacks } from './commands/callbacks.ts';
 import { registerDemo } from './commands/demo.ts';
 import { registerDiff } from './commands/diff.ts';
 import { registerDoctor } from './commands/doctor.ts';
@@ -58,6 +59,7 @@ export function buildProgram(runtime: Runtime): Command {
   registerLogs(program, runtime);
   registerDiff(program, runtime);
   registerQueue(program, runtime);
+  registerCallbacks(program, runtime);
   program.commandsGroup('Repositories:');
   registerRepo(program, runtime);
   program.commandsGroup('Server and recovery:');

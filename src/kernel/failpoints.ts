@@ -69,6 +69,12 @@ export const FAILPOINTS = [
   'api.before-accept',
   'api.after-accept',
   'api.after-settings',
+  // callbacks
+  'callbacks.before-send',
+  'callbacks.after-send',
+  'callbacks.after-record',
+  'recovery.after-callbacks',
+  'api.after-redeliver',
 ] as const;
 
 export type FailpointName = (typeof FAILPOINTS)[number];

@@ -12,6 +12,8 @@ export interface Home {
   /** Random id of this home's host, written once. */
   readonly hostFile: string;
   readonly serverLog: string;
+  /** What callbacks are signed with. */
+  readonly callbackSecretFile: string;
   /** Which phase the start that is under way is in; gone once it is ready. */
   readonly startMarker: string;
   readonly repos: string;
@@ -39,6 +41,7 @@ export function homeLayout(root: string): Home {
     configFile: join(root, 'holdfast.config.json'),
     hostFile: join(root, 'host'),
     serverLog: join(root, 'server.log'),
+    callbackSecretFile: join(root, 'callback-secret.json'),
     startMarker: join(root, 'starting.json'),
     repos: join(root, 'repos'),
     jobs,

@@ -54,6 +54,13 @@ export interface JobFinding {
   command: string | null;
 }
 
+export interface DeliveryFinding {
+  state: 'sending' | 'pending' | 'retrying';
+  count: number;
+  /** `returned`: due at once, the same message again; `rescheduled`: at the time that was kept. */
+  decision: 'returned' | 'rescheduled';
+}
+
 export interface PhaseReport {
   name: string;
   ms: number;
@@ -84,7 +91,8 @@ export interface RecoveryReport {
   jobs: JobFinding[];
   locks: { key: string; decision: 'kept' | 'removed'; why: string }[];
   leases: never[];
-  deliveries: never[];
+  /** Unfinished deliveries by the state they were found in. */
+  deliveries: DeliveryFinding[];
   removals: never[];
   orphans: { kind: string; path: string; note: string }[];
   corruption: { checked: number; ok: number; corrupt: number; rate: number; files: string[]; complete: boolean };

@@ -101,8 +101,10 @@ export async function finishReport(input: {
   recoveryMs: number;
   phases: PhaseReport[];
   degraded: string[];
+  /** Urls that are told of it. */
+  callbacks: readonly string[];
 }): Promise<RecoveryReport> {
   const report = { ...input.report, recoveryMs: input.recoveryMs, phases: input.phases, degraded: input.degraded };
-  await input.store.updateBoot(report.bootId, { readyAt: input.clock.now(), report });
+  await input.store.updateBoot(report.bootId, { readyAt: input.clock.now(), report }, input.callbacks);
   return report;
 }

@@ -1,3 +1,5 @@
+import { createCallbacks, type Callbacks } from '../callbacks/callbacks.ts';
+import { openSecrets } from '../callbacks/secrets.ts';
 import { createAgents } from '../agents/registry.ts';
 import type { Services } from '../api/services.ts';
 import type { AttemptContext } from '../attempts/context.ts';
@@ -38,6 +40,7 @@ export interface Parts {
   dispatcher: Service;
   admission: Admission;
   repositories: RepositoryKeeper;
+  callbacks: Callbacks;
   metrics: Metrics;
   resources: ResourceKeeper;
   /** This process, as locks and server.json name it. */
@@ -101,7 +104,7 @@ export function composeServer(input: ComposeInput): Parts {
     limits: config.limits.disk,
     onOpen: () => dispatcher.wake(),
   });
-  const metrics = createMetrics({ store, countRuns: () => supervisor.countRuns(), version: VERSION, admission });
+  const metrics = createMetrics({ store, clock, countRuns: () => supervisor.countRuns(), version: VERSION, admission });
   const dispatcher = createDispatcher({
     store,
     boot,
@@ -111,19 +114,20 @@ export function composeServer(input: ComposeInput): Parts {
     log,
   });
   const resources = createResourceKeeper(ctx, createResourceKinds(ctx, findEngine(config)));
-  const services = createServices({ ctx, config, tokens, repositories, metrics, state, admission, resources });
-  return {
+  const secrets = openSecrets(home.callbackSecretFile, clock);
+  const callbacks = createCallbacks({ store, clock, log, boot, version: VERSION, secrets, settings: config.callbacks });
+  const services = createServices({
     ctx,
     config,
     state,
-    services,
-    supervisor,
-    dispatcher,
-    admission,
-    repositories,
     metrics,
+    tokens,
+    repositories,
+    admission,
     resources,
-    self,
-    closing,
-  };
+    callbacks,
+    secrets,
+  });
+  const built = { state, services, supervisor, dispatcher, admission, repositories, callbacks, metrics, resources };
+  return { ctx, config, ...built, self, closing };
 }

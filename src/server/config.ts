@@ -10,6 +10,8 @@ import { parseSize } from '../kernel/size.ts';
 import { DEFAULT_LIMITS } from '../lifecycle/job.ts';
 import type { DiskLimit, DiskLimits } from '../queue/disk-level.ts';
 import { DEFAULT_UPLOAD_LIMITS } from '../lifecycle/job-file.ts';
+import type { CallbackSettings } from '../callbacks/callbacks.ts';
+import { callbackSchema, fillCallbacks } from './callback-config.ts';
 
 /** Milliseconds, or a text like `30m`. */
 const span = z.union([z.int().positive(), z.string().transform((text) => parseDuration(text))]);
@@ -53,6 +55,7 @@ const schema = z.strictObject({
   http: z.strictObject({ allowedHosts: z.array(z.string().min(1)).optional() }).optional(),
   resources: z.strictObject({ containerCommand: z.array(z.string().min(1)).min(1).optional() }).optional(),
   defaultAgent: z.string().optional(),
+  callbacks: callbackSchema.optional(),
   agents: z.record(z.string().regex(/^[a-z][a-z0-9-]{0,31}$/), agentSettings).optional(),
 });
 
@@ -75,6 +78,7 @@ export interface Config {
   resources: { containerCommand: string[] | null };
   defaultAgent: string;
   agents: Record<string, AgentSettings>;
+  callbacks: CallbackSettings;
 }
 
 /** Jobs a host works on at once unless configured: the larger of 4 and its cores. */
@@ -131,5 +135,6 @@ function fillConfig(given: z.infer<typeof schema>): Config {
     resources: { containerCommand: given.resources?.containerCommand ?? null },
     defaultAgent: given.defaultAgent ?? 'exec',
     agents: given.agents ?? {},
+    callbacks: fillCallbacks(given.callbacks),
   };
 }

@@ -2,6 +2,7 @@ import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Admission } from '../queue/admission.ts';
 import type { DiskState } from '../queue/disk-level.ts';
 import type { MetricView } from '../api/batch/admin-contract.ts';
+import type { Clock } from '../kernel/clock.ts';
 import type { Store } from '../store/store.ts';
 import { listMetrics } from './list-metrics.ts';
 
@@ -16,6 +17,7 @@ export interface Metrics {
 /** Returns the metrics of one server; counts of jobs are read from the store when asked for. */
 export function createMetrics(input: {
   store: Store;
+  clock: Clock;
   countRuns: () => number;
   version: string;
   admission: Admission;
@@ -49,6 +51,7 @@ export function createMetrics(input: {
   });
   const reattached = new Gauge({ name: 'holdfast_reattached', help: 'Attempts reattached by this start', registers });
   const disk = createDiskGauges(registers);
+  const showDeliveries = createDeliveryGauges(registers);
   const metrics: Metrics = {
     observeRecovery(ms, count) {
       recovery.observe(ms);
@@ -56,6 +59,7 @@ export function createMetrics(input: {
     },
     async render() {
       for (const [state, count] of Object.entries(await input.store.countJobsByState())) jobs.set({ state }, count);
+      showDeliveries(await input.store.deliveryStats(), input.clock.now());
       runs.set(input.countRuns());
       for (const [state, n] of Object.entries(await input.store.countResources())) resources.set({ state }, n);
       const stats = await input.store.stats();
@@ -89,5 +93,26 @@ function createDiskGauges(registers: Registry[]): (state: DiskState | null) => v
     if (state === null) return;
     free.set(state.freeBytes);
     needed.set(state.neededBytes);
+  };
+}
+
+/** Returns what shows the callback messages. */
+function createDeliveryGauges(
+  registers: Registry[],
+): (stats: Awaited<ReturnType<Store['deliveryStats']>>, now: number) => void {
+  const byState = new Gauge({
+    name: 'holdfast_deliveries',
+    help: 'Callback messages by state',
+    labelNames: ['state'],
+    registers,
+  });
+  const oldest = new Gauge({
+    name: 'holdfast_delivery_oldest_seconds',
+    help: 'Age of the oldest callback message that is neither sent nor given up; 0 when there is none',
+    registers,
+  });
+  return (stats, now) => {
+    for (const [state, count] of Object.entries(stats.byState)) byState.set({ state }, count);
+    oldest.set(stats.oldestUnfinishedAt === null ? 0 : Math.max(0, (now - stats.oldestUnfinishedAt) / 1000));
   };
 }

@@ -82,6 +82,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   }
   await parts.admission.start();
   await parts.dispatcher.start();
+  await parts.callbacks.outbox.start();
   log.info(`ready at ${parts.state.url} after ${parts.state.report.recoveryMs} ms, home ${home.root}`);
   return { url: parts.state.url, close: () => close({ clean: true }) };
 }
@@ -114,6 +115,7 @@ async function recover(
     report: state.report,
     recoveryMs: Math.round(clock.monotonic() - options.began),
     phases: [options.guard, ...done.phases],
+    callbacks: parts.config.callbacks.server,
     degraded: done.degraded.map((one) => `${one.resource}: ${one.why}`),
   });
   failpoint('recovery.after-report');
@@ -139,6 +141,7 @@ function closer(parts: Parts, lock: HomeLock): (how: { clean: boolean }) => Prom
     await state.http?.close();
     await parts.dispatcher.stop();
     await parts.admission.stop();
+    await parts.callbacks.outbox.stop();
     await parts.supervisor.stop();
     await parts.resources.stop();
     if (clean) {

@@ -1,6 +1,8 @@
 import { join } from 'node:path';
 import type { AttemptRef, Services } from '../api/services.ts';
 import type { AttemptContext } from '../attempts/context.ts';
+import type { Callbacks } from '../callbacks/callbacks.ts';
+import type { SecretKeeper } from '../callbacks/secrets.ts';
 import { endLeftovers } from '../attempts/end-leftovers.ts';
 import { RUN_FILES } from '../keeper/protocol.ts';
 import { fail } from '../kernel/errors.ts';
@@ -30,6 +32,8 @@ export function createServices(input: {
   tokens: Tokens;
   repositories: RepositoryKeeper;
   metrics: Metrics;
+  callbacks: Callbacks;
+  secrets: SecretKeeper;
   state: ServerState;
   admission: Admission;
   resources: ResourceKeeper;
@@ -49,6 +53,9 @@ export function createServices(input: {
     registerRepository: (repository) => input.repositories.register(repository),
     removeRepository: (name) => removeRepository(ctx, name),
     validateJob: async (job) => validateJob(ctx, job),
+    acceptCallback: (url) => input.callbacks.accept(url),
+    callbackSecret: () => input.secrets.read(),
+    rotateCallbackSecret: () => input.secrets.rotate(),
     agentNames: () => ctx.agents.names(),
     cancelJob: (job, actor) => cancelJob(ctx, job, actor),
     diffJob: (job) => diffJob(ctx, job),

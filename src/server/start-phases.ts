@@ -14,6 +14,7 @@ import { cleanLeftovers } from './clean-leftovers.ts';
 import type { Parts } from './compose.ts';
 import { listen, type ListenAddress } from './listen.ts';
 import { removeOldTemps } from './prepare-home.ts';
+import { recoverCallbacks } from './recover-callbacks.ts';
 
 /** Goes on deleting what earlier servers were told to delete, and what they had moved aside. */
 async function sweep(ctx: AttemptContext, due: readonly string[]): Promise<void> {
@@ -100,7 +101,8 @@ export function startPhases(parts: Parts, options: ListenAddress & { lastSignAt:
     { name: 'store', after: [], critical: true, run: openStore },
     { name: 'queue', after: ['store'], critical: true, run: queue },
     { name: 'attempts', after: ['queue'], critical: true, run: attempts },
-    { name: 'clean-up', after: ['attempts'], critical: false, run: () => cleanUp(parts) },
+    { name: 'callbacks', after: ['attempts'], critical: false, run: () => recoverCallbacks(parts) },
+    { name: 'clean-up', after: ['attempts', 'callbacks'], critical: false, run: () => cleanUp(parts) },
     { name: 'accept', after: ['attempts', 'clean-up'], critical: true, run: (degrade) => accept(parts, degrade) },
   ];
 }

@@ -11,10 +11,23 @@ export const ROOM_IMPORTS = {
   workspace: ['kernel', 'lifecycle'],
   agents: ['kernel', 'lifecycle'],
   queue: ['kernel', 'lifecycle', 'store'],
+  callbacks: ['kernel', 'lifecycle', 'store'],
   attempts: ['kernel', 'lifecycle', 'store', 'queue', 'keeper', 'workspace', 'agents'],
-  recovery: ['kernel', 'lifecycle', 'store', 'queue', 'keeper', 'workspace', 'attempts'],
+  recovery: ['kernel', 'lifecycle', 'store', 'queue', 'keeper', 'workspace', 'attempts', 'callbacks'],
   api: ['kernel', 'lifecycle', 'store', 'queue', 'recovery'],
-  server: ['kernel', 'lifecycle', 'keeper', 'store', 'workspace', 'agents', 'queue', 'attempts', 'recovery', 'api'],
+  server: [
+    'kernel',
+    'lifecycle',
+    'keeper',
+    'store',
+    'workspace',
+    'agents',
+    'queue',
+    'callbacks',
+    'attempts',
+    'recovery',
+    'api',
+  ],
   cli: ['kernel', 'lifecycle', 'api', 'server'],
 } as const satisfies Record<string, readonly string[]>;
 export type Room = keyof typeof ROOM_IMPORTS;
@@ -32,7 +45,7 @@ export const ROOM_PACKAGES: Partial<Record<Room, readonly string[]>> = {
 };
 
 /** Packages every unit test may use beside those of its room. */
-export const TEST_PACKAGES: readonly string[] = ['fast-check', 'eventsource-parser'];
+export const TEST_PACKAGES: readonly string[] = ['fast-check', 'eventsource-parser', 'standardwebhooks'];
 
 /** Who starts without what: no static import of values may lead from `entry` to `package`. */
 export const LAZY_PACKAGES: readonly { entry: string; package: string; why: string }[] = [

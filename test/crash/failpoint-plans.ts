@@ -8,10 +8,20 @@ import { FAILPOINTS, type FailpointName } from '../../src/kernel/failpoints.ts';
  * - `continue`: by the server, when an interrupted attempt is followed by the next;
  * - `upload`: by the server, while it takes files for held jobs and makes their workspaces;
  * - `remove`: by the server, while it removes a repository nothing works on any more;
+ * - `redeliver`: by the server, while a message is wanted once more;
  * - `resource`: by the server, while a job registers something outside that is removed at its end;
  * - `keeper`: by a keeper, whose server died as it launched it.
  */
-export type Occasion = 'upload' | 'serve' | 'start' | 'seal' | 'continue' | 'remove' | 'keeper' | 'resource';
+export type Occasion =
+  | 'upload'
+  | 'serve'
+  | 'start'
+  | 'seal'
+  | 'continue'
+  | 'remove'
+  | 'redeliver'
+  | 'keeper'
+  | 'resource';
 
 export interface Plan {
   point: FailpointName;
@@ -25,6 +35,7 @@ const OCCASIONS: Partial<Record<FailpointName, Occasion>> = {
   'attempt.after-seal': 'seal',
   'workspace.before-save-ref': 'continue',
   'workspace.after-save-ref': 'continue',
+  'api.after-redeliver': 'redeliver',
 };
 
 /** Points the ordinary life of a world (one registration, three jobs) passes only once. */
@@ -53,6 +64,7 @@ const SAMPLE: readonly FailpointName[] = [
   'keeper.after-exit-record',
   'recovery.after-verdict',
   'api.after-accept',
+  'callbacks.after-send',
 ];
 
 /** Returns what the sweep kills at: a sample of the points once, or the first three passes of every point. */

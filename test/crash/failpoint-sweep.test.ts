@@ -10,6 +10,8 @@ import { test } from 'node:test';
 import { scanProcesses, signalProcess } from '../../src/keeper/processes.ts';
 import { until, within } from '../support/poll.ts';
 import { World, type JobView } from '../support/world.ts';
+import { openSink, type Sink } from '../../src/callbacks/sink.fixture.ts';
+import { awaitTold, checkTold, TELL_LOOPBACK } from './check-callbacks.ts';
 import { listPlans, type Plan } from './failpoint-plans.ts';
 import { checkInvariants } from './invariants.ts';
 
@@ -17,11 +19,17 @@ const JOBS = ['a', 'b', 'c'] as const;
 type JobName = (typeof JOBS)[number];
 type Acknowledged = Map<JobName, JobView>;
 
+/** Who is told of what happens in each world. */
+const sinks = new WeakMap<World, Sink>();
+
 const size = process.env['HOLDFAST_CRASH'] === 'all' ? 'all' : 'sample';
 
 for (const plan of listPlans(size)) {
   test(`killed at ${plan.point}, pass ${plan.hit}: nothing lost, nothing doubled`, { timeout: 240_000 }, async () => {
+    await using sink = await openSink();
     await using world = await World.create();
+    sinks.set(world, sink);
+    await world.configure({ callbacks: TELL_LOOPBACK });
     const known: Acknowledged = new Map();
     await crashAt(world, plan, known);
     await world.start();
@@ -31,7 +39,10 @@ for (const plan of listPlans(size)) {
     if (plan.occasion === 'resource') await checkScrap(world, known);
     await submitMissing(world, known);
     for (const job of known) await checkCompleted(world, job, plan);
+    await awaitTold(world);
     await checkInvariants(world);
+    const redelivered = sink.received.slice(0, 1).map(({ id }) => id);
+    await checkTold(world, sink, plan.occasion === 'redeliver' ? { redelivered } : {});
   });
 }
 
@@ -86,6 +97,15 @@ async function crashAt(world: World, plan: Plan, known: Acknowledged): Promise<v
       await submitAll(world, known);
       await registerScrap(world, known);
       break;
+    case 'redeliver': {
+      await world.start({ failpoints: fatal });
+      await submitAll(world, known);
+      for (const job of known.values()) await world.awaitState(job.id, 'completed');
+      await awaitTold(world);
+      const first = sinks.get(world)?.received[0];
+      await assert.rejects(world.api('POST', `/v1/deliveries/${first?.id ?? ''}/redeliver`));
+      break;
+    }
     case 'keeper':
       // The server dies as it has launched its first keeper; the keeper goes on alone to its own point.
       await world.start({ failpoints: `${fatal},attempt.after-launch:crash` });
@@ -111,7 +131,8 @@ async function submitOne(
   { start = true, prelude = ':' }: { start?: boolean; prelude?: string } = {},
 ): Promise<void> {
   const command = ['sh', '-c', `WITNESS='${world.witness}'\n${prelude}\n${script(name)}`];
-  const body = { repository: 'demo', agent: 'exec', command, start };
+  const callbacks = [{ url: `${sinks.get(world)?.url ?? ''}/${name}` }];
+  const body = { repository: 'demo', agent: 'exec', command, start, callbacks };
   const headers = { 'idempotency-key': `sweep-${name}` };
   const answer = await world.call({ method: 'POST', path: '/v1/jobs', body, headers });
   assert.ok(answer.status === 201 || answer.status === 200, `submit ${name}: ${JSON.stringify(answer.body)}`);

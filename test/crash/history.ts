@@ -10,6 +10,12 @@ import {
   type JobState,
   type JobTransition,
 } from '../../src/lifecycle/transitions.ts';
+import {
+  canMoveDelivery,
+  DELIVERY_TRANSITIONS,
+  type DeliveryState,
+  type DeliveryTransition,
+} from '../../src/lifecycle/delivery.ts';
 import type { JournalEvent } from '../../src/store/store.ts';
 
 /** Events of a job that are no transition. */
@@ -22,10 +28,29 @@ const STILL = new Set(['job.warn', 'job.note', 'job.cancel_request']);
 export function checkHistory(events: readonly JournalEvent[]): void {
   const jobs = new Map<string, JobState>();
   const attempts = new Map<string, AttemptState>();
+  const deliveries = new Map<string, DeliveryState>();
   for (const event of events) {
     if (event.kind.startsWith('attempt.')) stepAttempt(attempts, event);
     else if (event.kind.startsWith('job.')) stepJob(jobs, event);
+    else if (event.kind.startsWith('delivery.')) stepDelivery(deliveries, event);
   }
+}
+
+function stepDelivery(deliveries: Map<string, DeliveryState>, event: JournalEvent): void {
+  const id = String(event.data['id']);
+  const before = deliveries.get(id);
+  const transition = event.kind.replace('delivery.', '');
+  if (transition === 'create') {
+    assert.equal(before, undefined, `delivery ${id} was made twice`);
+    deliveries.set(id, 'pending');
+    return;
+  }
+  assert.ok(before !== undefined, `delivery ${id} was never made`);
+  if (transition === 'due') return;
+  assert.ok(Object.hasOwn(DELIVERY_TRANSITIONS, transition), `${event.kind} is no transition`);
+  const known = transition as DeliveryTransition;
+  assert.ok(canMoveDelivery(before, known), `delivery ${id} made "${known}" from ${before}`);
+  deliveries.set(id, DELIVERY_TRANSITIONS[known].to);
 }
 
 function stepJob(jobs: Map<string, JobState>, event: JournalEvent): void {

@@ -2,13 +2,14 @@ import { z } from 'zod';
 import { MAX_PROMPT_BYTES } from '../../lifecycle/job.ts';
 import { JOB_STATES } from '../../lifecycle/transitions.ts';
 import { argvSchema } from './argv.ts';
+import { callbacksSchema } from './delivery.ts';
 import { cursorSchema, limitSchema, pageOf, timeSchema } from './common.ts';
 
 /** Longest span a client may ask for; the same bound as durations of the command line. */
 const MAX_SPAN_MS = 366 * 86_400_000;
 
 /** Fields of the whole interface that this version does not carry out yet: refused by name, never ignored. */
-export const LATER_FIELDS: readonly string[] = ['deadlineMs', 'packet', 'after', 'callbacks', 'epic'];
+export const LATER_FIELDS: readonly string[] = ['deadlineMs', 'packet', 'after', 'epic'];
 
 export const promptSchema = z
   .string()
@@ -59,6 +60,7 @@ export const newJobSchema = z
       .optional()
       .meta({ description: 'Limits of one attempt; absent ones are the configured ones.' }),
     onInterrupt: z.enum(['continue', 'ask']).optional().meta({ default: 'continue' }),
+    callbacks: callbacksSchema.optional().meta({ description: 'Who is told of the ways of this job.' }),
   })
   .superRefine((job, context) => {
     if ((job.repository === undefined) === (job.repositories === undefined)) {

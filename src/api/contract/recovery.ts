@@ -60,7 +60,13 @@ export const recoveryReportSchema = z
     jobs: z.array(findingSchema),
     locks: z.array(z.strictObject({ key: z.string(), decision: z.enum(['kept', 'removed']), why: z.string() })),
     leases: z.array(z.never()),
-    deliveries: z.array(z.never()),
+    deliveries: z.array(
+      z.strictObject({
+        state: z.enum(['sending', 'pending', 'retrying']),
+        count: z.int(),
+        decision: z.enum(['returned', 'rescheduled']),
+      }),
+    ),
     removals: z.array(z.never()),
     orphans: z.array(z.strictObject({ kind: z.string(), path: z.string(), note: z.string() })),
     corruption: z.strictObject({

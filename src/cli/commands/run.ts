@@ -19,6 +19,7 @@ interface RunOptions {
   priority?: number;
   timeout?: number;
   idempotencyKey?: string;
+  callback?: string[];
   onInterrupt?: 'continue' | 'ask';
   file?: string[];
   overwrite?: boolean;
@@ -44,6 +45,7 @@ export function registerRun(program: Command, runtime: Runtime): void {
     .addOption(new Option('--pipeline <name>', 'stages to walk').choices(['implement']))
     .option('--priority <n>', 'higher goes first, -1000 to 1000', wholeNumber(-1000, 1000))
     .option('--timeout <duration>', 'longest time one attempt may run, like 90m', parseDuration)
+    .option('--callback <url>', 'tell this URL of everything that happens to it; can be repeated', collect)
     .option('--idempotency-key <key>', 'the same key submits the same job once')
     .addOption(new Option('--on-interrupt <what>', 'after an interrupted attempt').choices(['continue', 'ask']))
     .option('--file <path>', 'file the job gets at the top of its workspace; may be repeated', collect)
@@ -73,6 +75,7 @@ async function run(call: Call<RunOptions>): Promise<number> {
     ...given('onInterrupt', options.onInterrupt),
     ...(options.timeout === undefined ? {} : { limits: { wallMs: options.timeout } }),
     ...(options.hold === true || uploads.length > 0 ? { start: false } : {}),
+    ...(options.callback === undefined ? {} : { callbacks: options.callback.map((url) => ({ url })) }),
   };
   // A key of our own lets a submission whose answer was lost be repeated without a second job.
   const idempotencyKey = options.idempotencyKey ?? randomUUID();

@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { Webhook } from 'standardwebhooks';
+import type { Clock } from '../kernel/clock.ts';
+import { openSecrets, ROTATION_MS } from './secrets.ts';
+import { signMessage } from './sign.ts';
+
+const BODY = '{"type":"job.completed","timestamp":"2026-01-01T00:00:00.000Z","data":{"é":1}}';
+
+function scratch(): { path: string; [Symbol.dispose](): void } {
+  const folder = mkdtempSync(join(tmpdir(), 'holdfast-secret-'));
+  return { path: join(folder, 'callback-secret.json'), [Symbol.dispose]: () => rmSync(folder, { recursive: true }) };
+}
+
+function clockAt(time: number): Clock & { time: number } {
+  const clock = { time, now: () => clock.time, monotonic: () => clock.time };
+  return clock;
+}
+
+function headersOf(secrets: string[], overrides: Record<string, string> = {}): Record<string, string> {
+  const timestampSeconds = Math.floor(Date.now() / 1000);
+  return {
+    'webhook-id': 'dlv_1',
+    'webhook-timestamp': String(timestampSeconds),
+    'webhook-signature': signMessage({ id: 'dlv_1', timestampSeconds, body: BODY }, secrets),
+    ...overrides,
+  };
+}
+
+describe('signatures, as the reference receiver sees them', () => {
+  const current = `whsec_${Buffer.alloc(32, 1).toString('base64')}`;
+  const verify = (headers: Record<string, string>, body = BODY, secret = current): unknown =>
+    new Webhook(secret).verify(body, headers);
+
+  it('are valid', () => assert.deepEqual(verify(headersOf([current])), JSON.parse(BODY)));
+
+  it('are not valid for another body, id, time or secret', () => {
+    const headers = headersOf([current]);
+    const other = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
+    assert.throws(() => verify(headers, BODY.replace('completed', 'cancelled')));
+    assert.throws(() => verify({ ...headers, 'webhook-id': 'dlv_2' }));
+    assert.throws(() => verify({ ...headers, 'webhook-timestamp': String(Math.floor(Date.now() / 1000) - 60) }));
+    assert.throws(() => verify(headers, BODY, other));
+  });
+
+  it('are not valid when replayed later', () => {
+    const timestampSeconds = Math.floor(Date.now() / 1000) - 3600;
+    const signature = signMessage({ id: 'dlv_1', timestampSeconds, body: BODY }, [current]);
+    const replayed = { 'webhook-timestamp': String(timestampSeconds), 'webhook-signature': signature };
+    assert.throws(() => verify(headersOf([current], replayed)), /timestamp/i);
+  });
+
+  it('are valid by the old and by the new secret during a rotation', () => {
+    using file = scratch();
+    const secrets = openSecrets(file.path, clockAt(0));
+    const old = secrets.read().current;
+    const rotated = secrets.rotate();
+    const headers = headersOf([rotated.current, ...rotated.previous.map(({ secret }) => secret)]);
+    assert.notEqual(rotated.current, old);
+    for (const secret of [old, rotated.current]) assert.deepEqual(verify(headers, BODY, secret), JSON.parse(BODY));
+  });
+});
+
+describe('the secrets', () => {
+  it('are made once, for the owner’s eyes', () => {
+    using file = scratch();
+    const first = openSecrets(file.path, clockAt(0)).read();
+    assert.match(first.current, /^whsec_[A-Za-z0-9+/]{43}=$/);
+    assert.equal(statSync(file.path).mode & 0o777, 0o600);
+    assert.deepEqual(openSecrets(file.path, clockAt(5)).read(), first);
+  });
+
+  it('sign for a day after their rotation, also by the next server', () => {
+    using file = scratch();
+    const clock = clockAt(1000);
+    const secrets = openSecrets(file.path, clock);
+    const { current } = secrets.read();
+    secrets.rotate();
+    clock.time += ROTATION_MS - 1;
+    const next = openSecrets(file.path, clock);
+    assert.deepEqual(next.read().previous, [{ secret: current, until: 1000 + ROTATION_MS }]);
+    clock.time += 1;
+    assert.deepEqual(next.read().previous, []);
+    for (let n = 0; n < 9; n++) next.rotate();
+    assert.equal(next.read().previous.length, 4);
+  });
+
+  it('are not replaced when their file is damaged', () => {
+    using file = scratch();
+    for (const text of ['', '{', '{"current":"whsec_","previous":[]}', '{"current":1}', '[]', 'null']) {
+      writeFileSync(file.path, text);
+      assert.throws(() => openSecrets(file.path, clockAt(0)).read(), /does not hold the secrets/, text);
+      assert.equal(readFileSync(file.path, 'utf8'), text);
+    }
+  });
+});
