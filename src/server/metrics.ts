@@ -14,14 +14,16 @@ export interface Metrics {
   observeRecovery(ms: number, reattached: number): void;
 }
 
-/** Returns the metrics of one server; counts of jobs are read from the store when asked for. */
-export function createMetrics(input: {
+interface MetricsInput {
   store: Store;
   clock: Clock;
   countRuns: () => number;
   version: string;
   admission: Admission;
-}): Metrics {
+}
+
+/** Returns the metrics of one server; counts of jobs are read from the store when asked for. */
+export function createMetrics(input: MetricsInput): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, prefix: 'holdfast_' });
   const registers = [registry];
