@@ -7,7 +7,7 @@ import { watch } from 'node:fs';
 import { request as httpRequest } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { createParser, type EventSourceMessage } from 'eventsource-parser';
 import type { FastifyInstance } from 'fastify';
 import { systemClock, type Clock } from '../kernel/clock.ts';
@@ -26,6 +26,7 @@ import type { Store } from '../store/store.ts';
 import type { Caller } from './api.ts';
 import type { JobView, Problem } from './contract.ts';
 import { isBatchPath } from './batch/routes.ts';
+import { callbackServices } from './callbacks.fixture.ts';
 import { createHttpServer } from './server.ts';
 import type { AttemptRef, Heartbeat, Services } from './services.ts';
 import { hashToken } from './token.ts';
@@ -164,11 +165,7 @@ function makeServices(store: Store, home: Home, options: StartOptions): Services
       if (!AGENTS.includes(agent)) throw fail('unknown-agent', agent);
       if (agent === 'exec' && command === null) throw fail('bad-request', 'agent exec needs a command');
     },
-    async acceptCallback(url) {
-      if (new URL(url).hostname === 'localhost') throw fail('callback-refused', url);
-    },
-    callbackSecret: () => ({ current: 'whsec_dGVzdA==', previous: [] }),
-    rotateCallbackSecret: () => ({ current: 'whsec_bmV3', previous: [{ secret: 'whsec_dGVzdA==', until: 1 }] }),
+    ...callbackServices,
     agentNames: () => AGENTS,
     cancelJob: (job, actor) => store.requestCancel(job.id, actor),
     diffJob: (job) => readFile(join(home.job(job.id), 'diff'), 'utf8').catch(() => ''),
@@ -377,12 +374,6 @@ export async function until<T>(
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
   throw new Error(`waited in vain for ${what}`);
-}
-
-/** Makes the directory of a file. */
-export async function makeParent(path: string): Promise<string> {
-  await mkdir(dirname(path), { recursive: true });
-  return path;
 }
 
 /** Checks that an answer is a problem of this status and code, of exactly the seven fields (and `error` in the batch API); returns it. */

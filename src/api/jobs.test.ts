@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { armFailpoints } from '../kernel/failpoints.ts';
 import { sha256 } from '../kernel/hash.ts';
-import { addDemo, asProblem, makeParent, makeServer, ROOT_TOKEN, submit, work } from './api.fixture.ts';
+import { addDemo, asProblem, makeServer, ROOT_TOKEN, submit, work } from './api.fixture.ts';
 import type { AttemptView, CreatedTokenView, EventView, JobView, PageView } from './contract.ts';
 
 const accept = { repository: 'demo', prompt: 'do it' };
@@ -294,7 +294,8 @@ test('a diff is sent as it is', async () => {
   await using running = await makeServer();
   const { id } = await submit(running);
   const diff = 'diff --git a/ä b/ä\n+<script>\n';
-  await writeFile(await makeParent(join(running.home.job(id), 'diff')), diff);
+  await mkdir(running.home.job(id), { recursive: true });
+  await writeFile(join(running.home.job(id), 'diff'), diff);
   const answer = await running.call('GET', `/v1/jobs/${id}/diff`);
   assert.equal(answer.text, diff);
   assert.equal(answer.headers.get('content-type'), 'text/x-diff; charset=utf-8');
