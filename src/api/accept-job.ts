@@ -24,7 +24,7 @@ export async function acceptJob(
   services: Services,
   { body, principal, idempotencyKey }: Submission,
 ): Promise<{ job: Job; prompt: string; replayed: boolean }> {
-  const repository = body.repository ?? body.repositories?.[0] ?? '';
+  const [repository = '', ...others] = body.repositories ?? [body.repository ?? ''];
   const agent = body.agent ?? (body.command === undefined ? services.defaults.agent : 'exec');
   const command = body.command ?? (agent === 'exec' ? await commandOf(services, repository) : null);
   const prompt = body.prompt ?? showCommand(body.command ?? []);
@@ -34,6 +34,7 @@ export async function acceptJob(
   const { wallMs, idleMs, outputBytes } = services.defaults.limits;
   const accepted = await services.store.acceptJob({
     repository,
+    ...(others.length === 0 ? {} : { others }),
     prompt,
     command,
     agent,

@@ -167,6 +167,7 @@ function makeServices(store: Store, home: Home, options: StartOptions): Services
     },
     ...callbackServices,
     agentNames: () => AGENTS,
+    clearLock: (key, actor) => store.clearLock(key, actor),
     cancelJob: (job, actor) => store.requestCancel(job.id, actor),
     diffJob: (job) => readFile(join(home.job(job.id), 'diff'), 'utf8').catch(() => ''),
     async receiveFile(job, { name, overwrite, declaredBytes, source }, actor) {

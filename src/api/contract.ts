@@ -10,7 +10,7 @@ export type { AttemptView, StreamName } from './contract/attempt.ts';
 export type { CallbackSecretView, DeliveryView } from './contract/delivery.ts';
 export type { EventView } from './contract/event.ts';
 export type { JobView, NewJobBody } from './contract/job.ts';
-export type { AdmissionView, LockView } from './contract/queue.ts';
+export type { AdmissionView, LeaseView, LockView } from './contract/queue.ts';
 export type { JobFileView } from './contract/job-file.ts';
 export type { BootView } from './contract/recovery.ts';
 export type { RepositoryView } from './contract/repository.ts';

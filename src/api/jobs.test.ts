@@ -15,8 +15,8 @@ test('a job is accepted, shown and listed with exactly the fields of the contrac
   assert.equal(
     Object.keys(job).toSorted().join(' '),
     'agent attempts blocker createdAt deadlineAt exitCode finishedAt frozen id nextSafeAction number outcome outputBytes ' +
-      'outputFile pipeline priority prompt queuePosition queueSeq queuedAt reason recovery repository sentinelFile ' +
-      'sessionId stage startedAt state version workspace',
+      'outputFile phase pipeline priority prompt queuePosition queueSeq queuedAt reason recovery repositories ' +
+      'repository sentinelFile sessionId stage startedAt state version waitingFor workspace',
   );
   assert.equal(job.prompt, 'grüße 🤖');
   assert.equal(job.agent, 'scripted');
@@ -69,8 +69,9 @@ test('what this version does not know is refused by name and nothing is kept', a
     [{ ...accept, command: ['a\0b'] }, /^command\.0: /],
     [{ ...accept, repositories: ['demo'] }, /^repository: give either/],
     [{ prompt: 'x' }, /^repository: give either/],
-    [{ prompt: 'x', repositories: ['demo', 'other'] }, /^repositories: must name exactly one/],
-    [{ prompt: 'x', repositories: [] }, /^repositories: must name exactly one/],
+    [{ prompt: 'x', repositories: ['demo', 'demo'] }, /^repositories: names a repository twice/],
+    [{ prompt: 'x', repositories: [] }, /^repositories: /],
+    [{ prompt: 'x', repositories: ['demo', 'nope'] }, /"nope"/, 'repository-not-found', 404],
     [{ repository: 'demo' }, /^prompt: give a prompt or a command/, 'bad-prompt'],
     [{ repository: 'nope', prompt: 'x' }, /"nope"/, 'repository-not-found', 404],
     [{ ...accept, agent: 'nobody' }, /nobody/, 'unknown-agent', 422],

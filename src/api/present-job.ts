@@ -1,6 +1,8 @@
 import { isActive } from '../lifecycle/transitions.ts';
 import { nextSafeAction } from '../lifecycle/next-safe-action.ts';
-import type { Job } from '../lifecycle/job.ts';
+import { repositoriesOf, type Job } from '../lifecycle/job.ts';
+import type { Phase } from '../lifecycle/phase.ts';
+import type { WaitingFor } from './explain-waiting.ts';
 import { showTime } from './contract/common.ts';
 import type { JobView } from './contract/job.ts';
 
@@ -8,6 +10,8 @@ import type { JobView } from './contract/job.ts';
 export interface JobFacts {
   prompt: string;
   queuePosition: number | null;
+  phase: Phase | null;
+  waitingFor: WaitingFor[];
   /** Absolute path of its workspace, whether or not it is ready. */
   workspace: string;
   /** Of the newest attempt; null while there is none. */
@@ -25,6 +29,7 @@ export function presentJob(job: Job, facts: JobFacts): JobView {
     id: job.id,
     number: job.number,
     repository: job.repository,
+    repositories: repositoriesOf(job),
     prompt: facts.prompt,
     agent: job.agent,
     pipeline: job.pipeline,
@@ -35,6 +40,8 @@ export function presentJob(job: Job, facts: JobFacts): JobView {
     frozen: job.frozen,
     priority: job.priority,
     queueSeq: job.queueSeq,
+    phase: facts.phase,
+    waitingFor: facts.waitingFor,
     queuePosition: facts.queuePosition,
     attempts: job.attempts,
     sessionId: job.sessionId,

@@ -2,7 +2,7 @@
 import type { Attempt } from '../lifecycle/attempt.ts';
 import type { Repository } from '../lifecycle/repository.ts';
 import type { Account, Boot, JournalEvent, TokenRow } from '../store/store.ts';
-import type { Lock } from '../store/waiting-store.ts';
+import type { DamagedLock, Lock } from '../store/waiting-store.ts';
 import type { AccountView } from './contract/account.ts';
 import type { AttemptView } from './contract/attempt.ts';
 import { showTime } from './contract/common.ts';
@@ -27,6 +27,8 @@ export function presentRepository(repository: Repository): RepositoryView {
     command: repository.command,
     cloneState: repository.cloneState,
     unavailable: repository.unavailable,
+    trouble:
+      repository.trouble === null ? null : { ...repository.trouble, retryAt: showTime(repository.trouble.retryAt) },
     createdAt: showTime(repository.createdAt),
     updatedAt: showTime(repository.updatedAt),
     version: repository.version,
@@ -80,7 +82,13 @@ export function presentEvent(event: JournalEvent): EventView {
 /** Returns the view of a lock. */
 export function presentLock(lock: Lock): LockView {
   const { key, boot, holder, operation, jobId, acquiredAt, fence } = lock;
-  return { key, boot, holder, operation, jobId, acquiredAt: showTime(acquiredAt), fence };
+  return { key, damaged: null, boot, holder, operation, jobId, acquiredAt: showTime(acquiredAt), fence };
+}
+
+/** Returns the view of a lock of which nothing but its key can be believed. */
+export function presentDamagedLock({ key, why }: DamagedLock): LockView {
+  const unknown = { boot: null, holder: null, operation: null, jobId: null, acquiredAt: null, fence: null };
+  return { key, damaged: why, ...unknown };
 }
 
 /** Returns the view of one start of the server. */

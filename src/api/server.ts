@@ -26,6 +26,7 @@ import { addDeliveryRoutes } from './routes/deliveries.ts';
 import { addEventRoute } from './routes/events.ts';
 import { addFileRoutes } from './routes/files.ts';
 import { addJobRoutes } from './routes/jobs.ts';
+import { addLockRoutes } from './routes/locks.ts';
 import { addOutputRoute } from './routes/output.ts';
 import { addQueueRoutes } from './routes/queue.ts';
 import { addRecoveryRoutes } from './routes/recovery.ts';
@@ -101,6 +102,7 @@ function addRoutes(app: Api, context: RouteContext, streams: Streams): void {
   addStreamRoute(app, context, streams);
   addEventRoute(app, context, streams);
   addQueueRoutes(app, context);
+  addLockRoutes(app, context);
   addRecoveryRoutes(app, context);
   addTokenRoutes(app, context);
   addAccountRoutes(app, context);

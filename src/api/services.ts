@@ -98,6 +98,8 @@ export interface Services {
   /** Makes a new secret and returns what is valid from now on. */
   rotateCallbackSecret(): { current: string; previous: { secret: string; until: number }[] };
   agentNames(): string[];
+  /** Takes a lock away for an operator. Throws `lock-held` while anything that may use it lives, `not-found`. */
+  clearLock(key: string, actor: string): Promise<void>;
   /** Records the wish to cancel; a quarantined job is cancelled once nothing of it lives. Throws `state-conflict`. */
   cancelJob(job: Job, actor: string): Promise<Job>;
   /** Unified diff of the workspace against its base commit, uncommitted and untracked files included. */

@@ -8,6 +8,7 @@ import type { JobQuery } from '../store/store.ts';
 import type { JobView } from './contract/job.ts';
 import type { PageView } from './contract.ts';
 import { presentJob } from './present-job.ts';
+import { explainWaiting, readWaitingFacts, type WaitingFacts } from './explain-waiting.ts';
 import type { Services } from './services.ts';
 
 /** Prompts of one page together, in characters: a page of long ones ends early instead of filling the memory. */
@@ -15,25 +16,30 @@ const PAGE_PROMPT_CHARS = 8 * 2 ** 20;
 /** Jobs of a page looked up at the same time. */
 const AT_ONCE = 8;
 
+const NOTHING: WaitingFacts = { places: new Map(), locks: [] };
+
 /** Returns the view of one job. `known` saves asking for what the caller has in its hands. */
 export async function viewJob(
   services: Services,
   job: Job,
-  known: { prompt?: string; queuePosition?: number } = {},
+  known: { prompt?: string; queuePosition?: number; waiting?: WaitingFacts } = {},
 ): Promise<JobView> {
   const { store, home } = services;
   const attempt = job.attempts === 0 ? null : { jobId: job.id, number: job.attempts };
   const outputFile = attempt === null ? null : services.outputPath(attempt, 'stdout');
-  const [prompt, position, outputBytes, disk] = await Promise.all([
+  const isWaiting = job.state === 'queued' || job.state === 'preparing';
+  const [prompt, position, outputBytes, disk, waiting] = await Promise.all([
     known.prompt ?? store.getPrompt(job.promptSha256),
     known.queuePosition ?? (job.state === 'queued' ? store.getQueuePosition(job.id) : null),
     outputFile !== null && isActive(job.state) ? sizeOf(outputFile) : null,
     job.state === 'queued' ? services.admission() : null,
+    known.waiting ?? (isWaiting ? readWaitingFacts(services) : NOTHING),
   ]);
   if (prompt === null) throw fail('record-corrupt', `the prompt of job ${job.number} is missing`);
   return presentJob(job, {
     prompt,
     queuePosition: position,
+    ...explainWaiting(job, waiting),
     workspace: home.workspace(job.id),
     outputFile,
     sentinelFile: attempt === null ? null : services.sentinelPath(attempt),
@@ -48,10 +54,13 @@ export async function listJobViews(
   query: JobQuery & { limit: number },
 ): Promise<PageView<JobView>> {
   const page = await services.store.listJobs(query);
+  const waiting = await readWaitingFacts(services);
   const items: JobView[] = [];
   let chars = 0;
   for (let from = 0; from < page.items.length; from += AT_ONCE) {
-    const views = await Promise.all(page.items.slice(from, from + AT_ONCE).map((job) => viewJob(services, job)));
+    const views = await Promise.all(
+      page.items.slice(from, from + AT_ONCE).map((job) => viewJob(services, job, { waiting })),
+    );
     for (const view of views) {
       chars += view.prompt.length;
       const isFull = items.length > 0 && chars > PAGE_PROMPT_CHARS;

@@ -11,6 +11,7 @@ import { claimOperation } from './ready-workspace.ts';
 import { recordPatiently } from './record-patiently.ts';
 import type { Run } from './run.ts';
 import { setAside } from './set-aside.ts';
+import { shutDamagedLocks } from './shut-damaged-locks.ts';
 
 /** How often an attempt whose evidence cannot be read is looked at again before it is set aside. */
 const FOLLOW_TRIES = 5;
@@ -64,6 +65,7 @@ async function endPreparation(ctx: AttemptContext, what: Carrying & { job: Job; 
     await recordPatiently(ctx, signal, () => setAside(ctx, { job, why, actor: 'attempts' }));
     return;
   }
+  if (isError(error, 'lock-damaged')) await shutDamagedLocks(ctx);
   // The job goes back to its place once the disk may have room again; the pause keeps it from turning in circles.
   if (isDiskFull(error) || isShortage(error)) await delay(DISK_FULL_PAUSE_MS, signal);
   const { transition, reason } = classifyFailure(run, error);
@@ -103,6 +105,11 @@ function classifyFailure(run: Run, error: unknown): { transition: JobTransition;
   }
   if (isError(error, 'workspace-unsafe')) return { transition: 'quarantine', reason: 'workspace_unsafe' };
   if (isError(error, 'record-corrupt')) return { transition: 'quarantine', reason: 'record_corrupt' };
+  // Asked again by itself; until then nothing that needs this source is claimed.
+  if (isError(error, 'source-silent')) return { transition: 'requeue', reason: null };
+  // Its repository is unavailable until somebody has cleared the lock.
+  if (isError(error, 'lock-damaged')) return { transition: 'requeue', reason: null };
+  if (isError(error, 'source-unreachable')) return { transition: 'block', reason: 'source_unreachable' };
   if (isError(error, 'agent-missing') || isError(error, 'unknown-agent')) {
     return { transition: 'block', reason: 'fix_config' };
   }

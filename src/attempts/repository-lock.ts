@@ -1,3 +1,4 @@
+import { endOperation } from '../keeper/processes.ts';
 import { delay } from '../kernel/backoff.ts';
 import { isError } from '../kernel/errors.ts';
 import { lockKey } from '../lifecycle/lock-key.ts';
@@ -44,8 +45,11 @@ export function createRepositoryLocks(options: {
       // A lock of our own boot that nobody here uses is one that could not be released.
       const left = (await options.store.listLocks()).find((one) => one.key === lockKey('repo', request.repository));
       if (left !== undefined && left.boot === options.boot && !held.has(left.fence)) {
-        await options.store.releaseLock(left.key, left.fence);
-        continue;
+        // It may have been left because something of it could not be ended.
+        if ((await endOperation(left.operation)).left.length === 0) {
+          await options.store.releaseLock(left.key, left.fence);
+          continue;
+        }
       }
       await delay(FOREIGN_LOCK_POLL_MS, request.signal);
     }
@@ -68,12 +72,17 @@ export function createRepositoryLocks(options: {
         await orAborted(before, request.signal);
         const lock = await acquire(request);
         held.add(lock.fence);
+        let isOver = true;
         try {
           return await body();
+        } catch (error) {
+          // A child that outlives a failed or hanging operation must not meet the next holder.
+          isOver = (await endOperation(request.operation)).left.length === 0;
+          throw error;
         } finally {
           held.delete(lock.fence);
-          // On a full disk the row stays; whoever comes next in this process takes it away.
-          await options.store.releaseLock(lock.key, lock.fence).catch(ignoreFullDisk);
+          // On a full disk the row stays, too; whoever comes next in this process takes it away.
+          if (isOver) await options.store.releaseLock(lock.key, lock.fence).catch(ignoreFullDisk);
         }
       } finally {
         release();

@@ -11,7 +11,7 @@ import { fail } from '../kernel/errors.ts';
 import { failpoint } from '../kernel/failpoints.ts';
 import { sha256 } from '../kernel/hash.ts';
 import type { Attempt } from '../lifecycle/attempt.ts';
-import type { Job } from '../lifecycle/job.ts';
+import { repositoriesOf, type Job } from '../lifecycle/job.ts';
 import type { AttemptContext } from './context.ts';
 import { readSummary } from './read-summary.ts';
 
@@ -121,9 +121,9 @@ async function buildInvocation(
 ): Promise<Invocation> {
   const { job, attempt, prompt } = input;
   const adapter = ctx.agents.get(job.agent);
-  const repository = await ctx.store.getRepository(job.repository);
+  const repositories = await Promise.all(repositoriesOf(job).map((name) => ctx.store.getRepository(name)));
   const launch = {
-    trusted: repository?.trusted ?? false,
+    trusted: repositories.every((repository) => repository?.trusted === true),
     prompt,
     command: job.command,
     cwd: input.cwd,

@@ -12,8 +12,7 @@ import type { Ending } from './decide.ts';
 import { endAttempt } from './end-attempt.ts';
 import { awaitClaim } from './follow-attempt.ts';
 import { attachAttempt, followRun } from './follow-run.ts';
-import { readyWorkspace } from './ready-workspace.ts';
-import type { RepositoryLocks } from './repository-lock.ts';
+import { readyWorkspace, type Preparation } from './ready-workspace.ts';
 import { resolveAttempt, type Resolution } from './resolve-attempt.ts';
 import { cancelRun, openRun, type Run } from './run.ts';
 import { launchAttempt, startAttempt } from './start-attempt.ts';
@@ -44,20 +43,20 @@ export interface Supervisor extends Service {
 }
 
 /** Returns the supervisor of all attempts of this server. */
-export function createSupervisor(ctx: AttemptContext, locks: RepositoryLocks): Supervisor {
-  return new AttemptSupervisor(ctx, locks);
+export function createSupervisor(ctx: AttemptContext, preparation: Preparation): Supervisor {
+  return new AttemptSupervisor(ctx, preparation);
 }
 
 class AttemptSupervisor implements Supervisor {
   readonly #ctx: AttemptContext;
-  readonly #locks: RepositoryLocks;
+  readonly #preparation: Preparation;
   readonly #runs = new Map<string, Run>();
   readonly #closing = new AbortController();
   #unsubscribe: (() => void) | null = null;
 
-  constructor(ctx: AttemptContext, locks: RepositoryLocks) {
+  constructor(ctx: AttemptContext, preparation: Preparation) {
     this.#ctx = ctx;
-    this.#locks = locks;
+    this.#preparation = preparation;
     setMaxListeners(0, this.#closing.signal);
   }
 
@@ -117,7 +116,7 @@ class AttemptSupervisor implements Supervisor {
     const now = await ctx.store.getJob(claimed.id);
     if (now !== null && now.cancelRequestedAt !== null) await cancelRun(run);
     const stop = AbortSignal.any([run.preparing.signal, signal]);
-    const ready = await readyWorkspace(ctx, { locks: this.#locks, job: claimed, signal: stop });
+    const ready = await readyWorkspace(ctx, { preparation: this.#preparation, job: claimed, signal: stop });
     stop.throwIfAborted();
     const { job, attempt } = await startAttempt(ctx, ready);
     run.attempt = attempt;

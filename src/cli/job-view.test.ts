@@ -13,6 +13,9 @@ const HOSTILE = 'x\u001b]0;owned\u0007\u001b[2J\r\n\u202ey';
 const job: JobView = {
   id: 'job_1',
   number: 12,
+  repositories: ['app'],
+  phase: null,
+  waitingFor: [],
   repository: 'web',
   prompt: HOSTILE,
   agent: 'exec',

@@ -97,7 +97,7 @@ export function renderJobs(jobs: readonly JobView[], view: View): string {
   const rows = jobs.map((job): (Cell | string)[] => [
     String(job.number),
     { text: `${SIGNS[job.state]} ${job.state}`, style: stateStyle(job.state, view.colours) },
-    cleanLine(job.repository),
+    cleanLine(job.repositories.join(', ')),
     cleanLine(job.agent),
     shorten(job.prompt),
     { text: relativeTime(job.createdAt, view.now), style: view.colours.dim },
@@ -115,14 +115,16 @@ export function renderQueue(jobs: readonly JobView[], view: View): string {
     { title: 'PRIORITY', align: 'right' },
     { title: 'REPOSITORY' },
     { title: 'PROMPT', flexible: true },
+    { title: 'WAITS FOR' },
     { title: 'QUEUED' },
   ];
   const rows = jobs.map((job): (Cell | string)[] => [
     job.queuePosition === null ? '–' : String(job.queuePosition),
     String(job.number),
     String(job.priority),
-    cleanLine(job.repository),
+    cleanLine(job.repositories.join(', ')),
     shorten(job.prompt),
+    job.waitingFor.length === 0 ? 'its turn' : cleanLine(job.waitingFor.map(({ what }) => what).join(', ')),
     { text: relativeTime(job.queuedAt, view.now), style: view.colours.dim },
   ]);
   return renderTable({ columns, rows, width: view.width, heading: view.colours.bold });
@@ -135,13 +137,15 @@ export function renderJob(shown: { job: JobView; attempts: readonly AttemptView[
   const fields = renderFields(
     [
       ['id', job.id],
-      ['repository', cleanLine(job.repository)],
+      ['repository', cleanLine(job.repositories.join(', '))],
       ['agent', `${cleanLine(job.agent)} · pipeline ${job.pipeline} · stage ${job.stage}`],
       ['prompt', shorten(job.prompt)],
       ['reason', job.reason === null ? null : cleanLine(job.reason)],
       ['blocker', job.blocker === null ? null : colours.yellow(cleanLine(job.blocker))],
       ['next', nextLine(job, colours)],
       ['place', job.queuePosition === null ? null : `${job.queuePosition} in the queue, priority ${job.priority}`],
+      ['phase', job.phase],
+      ...job.waitingFor.map(({ what, why }): [string, string] => ['waits for', cleanLine(`${what}: ${why}`)]),
       ['exit code', job.exitCode === null ? null : String(job.exitCode)],
       ['created', relativeTime(job.createdAt, view.now)],
       ['started', job.startedAt === null ? null : relativeTime(job.startedAt, view.now)],

@@ -8,6 +8,7 @@ import { registerDoctor } from './commands/doctor.ts';
 import { registerEvents } from './commands/events.ts';
 import { registerJobActions } from './commands/job-actions.ts';
 import { registerJobs } from './commands/jobs.ts';
+import { registerLeases, registerLocks } from './commands/locks.ts';
 import { registerLogs } from './commands/logs.ts';
 import { registerQueue } from './commands/queue.ts';
 import { registerRecovery } from './commands/recovery.ts';
@@ -59,6 +60,8 @@ export function buildProgram(runtime: Runtime): Command {
   registerLogs(program, runtime);
   registerDiff(program, runtime);
   registerQueue(program, runtime);
+  registerLocks(program, runtime);
+  registerLeases(program, runtime);
   registerCallbacks(program, runtime);
   program.commandsGroup('Repositories:');
   registerRepo(program, runtime);

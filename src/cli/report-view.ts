@@ -122,6 +122,7 @@ function outcomeStyle(outcome: RecoveryOutcome, colours: Colours): (text: string
 function rest(report: ReportView, colours: Colours): string {
   const lines: string[] = [];
   for (const lock of report.locks) lines.push(`lock ${cleanLine(lock.key)}: ${lock.decision}, ${cleanLine(lock.why)}`);
+  for (const lease of report.leases) lines.push(`lease ${lease.key}: ${lease.decision}, ${cleanLine(lease.why)}`);
   for (const orphan of report.orphans) {
     lines.push(`orphan ${cleanLine(orphan.kind)}: ${cleanLine(orphan.path)}, ${cleanLine(orphan.note)}`);
   }

@@ -90,7 +90,7 @@ export interface RecoveryReport {
   phases: PhaseReport[];
   jobs: JobFinding[];
   locks: { key: string; decision: 'kept' | 'removed'; why: string }[];
-  leases: never[];
+  leases: { key: string; decision: 'kept' | 'released'; why: string }[];
   /** Unfinished deliveries by the state they were found in. */
   deliveries: DeliveryFinding[];
   removals: never[];

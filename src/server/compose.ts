@@ -4,10 +4,12 @@ import { createAgents } from '../agents/registry.ts';
 import type { Services } from '../api/services.ts';
 import type { AttemptContext } from '../attempts/context.ts';
 import { createRepositoryLocks } from '../attempts/repository-lock.ts';
+import type { Preparation } from '../attempts/ready-workspace.ts';
+import { createSourceWatch, type SourceWatch } from '../attempts/source-watch.ts';
 import { createSupervisor, type Supervisor } from '../attempts/supervisor.ts';
 import { readEngineEnvironment, readGitEnvironment } from '../keeper/environment.ts';
 import { readHostIdentity, readOwnIdentity } from '../keeper/host-identity.ts';
-import { systemClock } from '../kernel/clock.ts';
+import { systemClock, type Clock } from '../kernel/clock.ts';
 import { createKeyedMutex } from '../kernel/keyed-mutex.ts';
 import { newId } from '../kernel/ids.ts';
 import type { Log } from '../kernel/log.ts';
@@ -20,6 +22,7 @@ import { createResourceKeeper, type ResourceKeeper } from '../recovery/resource-
 import { createResourceKinds } from '../recovery/resource-kinds.ts';
 import { openSqliteStore } from '../store/sqlite/sqlite-store.ts';
 import type { Engine } from '../workspace/container-engine.ts';
+import type { Store } from '../store/store.ts';
 import { configureGit } from '../workspace/safe-git.ts';
 import type { Config } from './config.ts';
 import { createDiskAdmission } from './disk-admission.ts';
@@ -27,7 +30,7 @@ import { createMetrics, type Metrics } from './metrics.ts';
 import { createRepositoryKeeper, type RepositoryKeeper } from './repositories.ts';
 import { createServices } from './services.ts';
 import type { ServerState } from './state.ts';
-import { createTokens } from './tokens.ts';
+import { createTokens, type Tokens } from './tokens.ts';
 import { VERSION } from './version.ts';
 
 /** Every part of one server, built and wired, nothing started. */
@@ -41,6 +44,7 @@ export interface Parts {
   admission: Admission;
   repositories: RepositoryKeeper;
   callbacks: Callbacks;
+  sources: SourceWatch;
   metrics: Metrics;
   resources: ResourceKeeper;
   /** This process, as locks and server.json name it. */
@@ -70,6 +74,55 @@ function findEngine(config: Config): Engine {
   return { commands, env: readEngineEnvironment() };
 }
 
+function createContext(input: {
+  store: Store;
+  home: Home;
+  config: Config;
+  clock: Clock;
+  log: Log;
+  boot: string;
+  host: string;
+  state: ServerState;
+  tokens: Tokens;
+  failpoints: string | undefined;
+}): AttemptContext {
+  const { store, home, clock, log, boot, host, failpoints } = input;
+  return {
+    store,
+    home,
+    agents: createAgents(input.config.agents),
+    clock,
+    log,
+    boot,
+    host,
+    identity: readHostIdentity(),
+    url: () => input.state.url,
+    jobToken: (jobId) => input.tokens.jobToken(jobId),
+    jobFiles: createKeyedMutex(),
+    failpoints,
+    keeperCommand: undefined,
+  };
+}
+
+function createPreparation(
+  ctx: AttemptContext,
+  input: {
+    config: Config;
+    fetches: { fetched: number; shared: number };
+    holder: { pid: number; start: string };
+    signal: AbortSignal;
+  },
+): Preparation {
+  const { store, home, clock, log, boot } = ctx;
+  const { config, fetches, holder, signal } = input;
+  const sources = createSourceWatch({ store, clock, log, signal });
+  const limits = config.limits.fetch;
+  return {
+    locks: createRepositoryLocks({ store, boot, holder }),
+    fetching: { store, home, sources, limits, count: (what) => void fetches[what]++ },
+  };
+}
+
 /** Builds every part of a server on this home and wires each to the others; opens and starts nothing. */
 export function composeServer(input: ComposeInput): Parts {
   const { home, config, log, failpoints } = input;
@@ -81,30 +134,18 @@ export function composeServer(input: ComposeInput): Parts {
   const closing = new AbortController();
   const store = openSqliteStore({ path: home.database, clock, ...(failpoints === undefined ? {} : { failpoints }) });
   const tokens = createTokens({ secret: input.token, store, clock });
-  const ctx: AttemptContext = {
-    store,
-    home,
-    agents: createAgents(config.agents),
-    clock,
-    log,
-    boot,
-    host: input.host,
-    identity: readHostIdentity(),
-    url: () => state.url,
-    jobToken: (jobId) => tokens.jobToken(jobId),
-    jobFiles: createKeyedMutex(),
-    failpoints,
-    keeperCommand: undefined,
-  };
-  const locks = createRepositoryLocks({ store, boot, holder: self });
-  const supervisor = createSupervisor(ctx, locks);
-  const repositories = createRepositoryKeeper({ store, home, locks, log, signal: closing.signal });
+  const ctx = createContext({ ...input, store, clock, boot, state, tokens });
+  const fetches = { fetched: 0, shared: 0 };
+  const preparation = createPreparation(ctx, { config, fetches, holder: self, signal: closing.signal });
+  const supervisor = createSupervisor(ctx, preparation);
+  const repositories = createRepositoryKeeper({ ...preparation, log, signal: closing.signal });
   const admission = createDiskAdmission(ctx, {
     supervisor,
     limits: config.limits.disk,
     onOpen: () => dispatcher.wake(),
   });
-  const metrics = createMetrics({ store, clock, countRuns: () => supervisor.countRuns(), version: VERSION, admission });
+  const countRuns = (): number => supervisor.countRuns();
+  const metrics = createMetrics({ store, clock, countRuns, fetches, version: VERSION, admission });
   const dispatcher = createDispatcher({
     store,
     boot,
@@ -128,6 +169,18 @@ export function composeServer(input: ComposeInput): Parts {
     callbacks,
     secrets,
   });
-  const built = { state, services, supervisor, dispatcher, admission, repositories, callbacks, metrics, resources };
+  const { sources } = preparation.fetching;
+  const built = {
+    sources,
+    state,
+    services,
+    supervisor,
+    dispatcher,
+    admission,
+    repositories,
+    callbacks,
+    metrics,
+    resources,
+  };
   return { ctx, config, ...built, self, closing };
 }

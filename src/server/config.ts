@@ -12,6 +12,7 @@ import type { DiskLimit, DiskLimits } from '../queue/disk-level.ts';
 import { DEFAULT_UPLOAD_LIMITS } from '../lifecycle/job-file.ts';
 import type { CallbackSettings } from '../callbacks/callbacks.ts';
 import { callbackSchema, fillCallbacks } from './callback-config.ts';
+import { DEFAULT_FETCH_LIMITS, type FetchLimits } from '../workspace/mirror.ts';
 
 /** Milliseconds, or a text like `30m`. */
 const span = z.union([z.int().positive(), z.string().transform((text) => parseDuration(text))]);
@@ -44,6 +45,7 @@ const schema = z.strictObject({
       agentsPerHost: z.int().min(1).max(10_000).optional(),
       freeDisk: diskLimit.optional(),
       stopDisk: diskLimit.optional(),
+      fetch: z.strictObject({ wallMs: span.optional(), cloneMs: span.optional(), idleMs: span.optional() }).optional(),
       attempt: z
         .strictObject({ wallMs: span.optional(), idleMs: span.optional(), outputBytes: z.int().positive().optional() })
         .optional(),
@@ -67,6 +69,7 @@ export interface Config {
   limits: {
     agentsPerHost: number;
     disk: DiskLimits;
+    fetch: FetchLimits;
     attempt: { wallMs: number; idleMs: number; outputBytes: number };
     /** Of one file that is sent for a job, and of all files of one job. */
     uploadBytes: number;
@@ -118,10 +121,16 @@ export async function readConfig(path: string, required: boolean): Promise<Confi
 
 function fillConfig(given: z.infer<typeof schema>): Config {
   const attempt = given.limits?.attempt;
+  const fetch = given.limits?.fetch;
   return {
     limits: {
       agentsPerHost: given.limits?.agentsPerHost ?? defaultAgentsPerHost(),
       disk: { free: given.limits?.freeDisk ?? null, stop: given.limits?.stopDisk ?? null },
+      fetch: {
+        wallMs: fetch?.wallMs ?? DEFAULT_FETCH_LIMITS.wallMs,
+        cloneMs: fetch?.cloneMs ?? DEFAULT_FETCH_LIMITS.cloneMs,
+        idleMs: fetch?.idleMs ?? DEFAULT_FETCH_LIMITS.idleMs,
+      },
       attempt: {
         wallMs: attempt?.wallMs ?? DEFAULT_LIMITS.wallMs,
         idleMs: attempt?.idleMs ?? DEFAULT_LIMITS.idleMs,

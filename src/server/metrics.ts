@@ -1,4 +1,5 @@
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { observeWaitingIn } from './waiting-metrics.ts';
 import type { Admission } from '../queue/admission.ts';
 import type { DiskState } from '../queue/disk-level.ts';
 import type { MetricView } from '../api/batch/admin-contract.ts';
@@ -18,6 +19,7 @@ interface MetricsInput {
   store: Store;
   clock: Clock;
   countRuns: () => number;
+  fetches: { fetched: number; shared: number };
   version: string;
   admission: Admission;
 }
@@ -39,12 +41,8 @@ export function createMetrics(input: MetricsInput): Metrics {
     labelNames: ['quantile'],
     registers,
   });
-  const resources = new Gauge({
-    name: 'holdfast_resources',
-    help: 'External resources of jobs that are not removed, by state',
-    labelNames: ['state'],
-    registers,
-  });
+  const observeWaiting = observeWaitingIn(registry, input);
+  const observeResources = observeResourcesIn(registry, input.store);
   const recovery = new Histogram({
     name: 'holdfast_recovery_ms',
     help: 'Time from start to accepting work, milliseconds',
@@ -62,8 +60,9 @@ export function createMetrics(input: MetricsInput): Metrics {
     async render() {
       for (const [state, count] of Object.entries(await input.store.countJobsByState())) jobs.set({ state }, count);
       showDeliveries(await input.store.deliveryStats(), input.clock.now());
+      await observeWaiting();
       runs.set(input.countRuns());
-      for (const [state, n] of Object.entries(await input.store.countResources())) resources.set({ state }, n);
+      await observeResources();
       const stats = await input.store.stats();
       seq.set(stats.lastSeq);
       bytes.set(stats.databaseBytes);
@@ -79,6 +78,20 @@ export function createMetrics(input: MetricsInput): Metrics {
     },
   };
   return metrics;
+}
+
+/** Returns what brings the count of external resources up to date. */
+function observeResourcesIn(registry: Registry, store: Store): () => Promise<void> {
+  const registers = [registry];
+  const resources = new Gauge({
+    name: 'holdfast_resources',
+    help: 'External resources of jobs that are not removed, by state',
+    labelNames: ['state'],
+    registers,
+  });
+  return async () => {
+    for (const [state, n] of Object.entries(await store.countResources())) resources.set({ state }, n);
+  };
 }
 
 /** Returns what shows a look at the disk. */

@@ -1,12 +1,10 @@
 import type { RegisterRepository } from '../api/services.ts';
+import { fetchBase, type FetchContext } from '../attempts/fetch-base.ts';
 import type { RepositoryLocks } from '../attempts/repository-lock.ts';
 import { fail } from '../kernel/errors.ts';
 import type { Log } from '../kernel/log.ts';
 import { messageOf } from '../kernel/result.ts';
-import type { Home } from '../lifecycle/home.ts';
 import { DEFAULT_REPOSITORY_CONCURRENCY, type Repository } from '../lifecycle/repository.ts';
-import type { Store } from '../store/store.ts';
-import { updateMirror } from '../workspace/mirror.ts';
 import { inspectSource } from '../workspace/source.ts';
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
@@ -19,13 +17,13 @@ export interface RepositoryKeeper {
 
 /** Returns what registers repositories and makes their first mirror; `signal` ends its background work. */
 export function createRepositoryKeeper(options: {
-  store: Store;
-  home: Home;
+  fetching: FetchContext;
   locks: RepositoryLocks;
   log: Log;
   signal: AbortSignal;
 }): RepositoryKeeper {
-  const { store, log } = options;
+  const { fetching, log } = options;
+  const { store } = fetching;
 
   const clone = async (repository: Repository): Promise<void> => {
     try {
@@ -33,15 +31,7 @@ export function createRepositoryKeeper(options: {
       const operation = `${repository.id}.clone`;
       const request = { repository: repository.name, operation, jobId: null, signal: options.signal };
       await options.locks.withLock(request, () =>
-        updateMirror({
-          mirrorDir: options.home.mirror(repository.id),
-          source: repository.source,
-          sourceKind: repository.sourceKind,
-          base: repository.base,
-          op: operation,
-          takeover: true,
-          signal: options.signal,
-        }),
+        fetchBase(fetching, { repository, job: null, operation, signal: options.signal }),
       );
       await store.updateRepository(repository.name, { cloneState: 'ready' }, 'server');
     } catch (error) {

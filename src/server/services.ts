@@ -4,13 +4,17 @@ import type { AttemptContext } from '../attempts/context.ts';
 import type { Callbacks } from '../callbacks/callbacks.ts';
 import type { SecretKeeper } from '../callbacks/secrets.ts';
 import { endLeftovers } from '../attempts/end-leftovers.ts';
+import { shutDamagedLocks } from '../attempts/shut-damaged-locks.ts';
+import { isAlive } from '../keeper/host-identity.ts';
+import { endOperation } from '../keeper/processes.ts';
 import { RUN_FILES } from '../keeper/protocol.ts';
 import { fail } from '../kernel/errors.ts';
-import type { Job } from '../lifecycle/job.ts';
+import { baseOf, type Job } from '../lifecycle/job.ts';
+import { workspaceParts, type WorkspacePart } from '../lifecycle/job-workspace.ts';
 import type { Admission } from '../queue/admission.ts';
 import type { ResourceKeeper } from '../recovery/resource-keeper.ts';
 import { finishRemovals } from '../recovery/finish-removals.ts';
-import { checkWorkspace } from '../workspace/check-workspace.ts';
+import { checkWorkspace, checkWorkspaceRoot } from '../workspace/check-workspace.ts';
 import { diffWorkspace } from '../workspace/observe.ts';
 import type { Config } from './config.ts';
 import { runDoctor } from './doctor.ts';
@@ -57,6 +61,7 @@ export function createServices(input: {
     callbackSecret: () => input.secrets.read(),
     rotateCallbackSecret: () => input.secrets.rotate(),
     agentNames: () => ctx.agents.names(),
+    clearLock: (key, actor) => clearLock(ctx, key, actor),
     cancelJob: (job, actor) => cancelJob(ctx, job, actor),
     diffJob: (job) => diffJob(ctx, job),
     ...createUploads(ctx, { perFile: config.limits.uploadBytes, perJob: config.limits.uploadBytesPerJob }),
@@ -107,18 +112,45 @@ async function cancelJob(ctx: AttemptContext, job: Job, actor: string): Promise<
 }
 
 async function diffJob(ctx: AttemptContext, job: Job): Promise<string> {
-  const repository = await ctx.store.getRepository(job.repository);
-  if (repository === null) throw fail('repository-not-found', `"${job.repository}" is not registered any more`);
-  if (job.workspaceState !== 'ready' || job.baseCommit === null) return '';
-  const mirrorDir = ctx.home.mirror(repository.id);
-  const workspaceDir = ctx.home.workspace(job.id);
+  if (job.workspaceState !== 'ready') return '';
   // An agent may have put a link in its place: what lies behind that is not for a diff to show.
+  const unsafe = job.others === null ? null : await checkWorkspaceRoot(ctx.home.workspace(job.id));
+  if (unsafe !== null) throw fail('workspace-unsafe', unsafe);
+  const diffs: string[] = [];
+  for (const part of workspaceParts(ctx.home, job)) diffs.push(await diffPart(ctx, job, part));
+  return diffs.join('');
+}
+
+/** One repository of a job; of several, its paths begin with its name. */
+async function diffPart(ctx: AttemptContext, job: Job, part: WorkspacePart): Promise<string> {
+  const repository = await ctx.store.getRepository(part.repository);
+  if (repository === null) throw fail('repository-not-found', `"${part.repository}" is not registered any more`);
+  const baseCommit = baseOf(job, part.repository);
+  if (baseCommit === null) return '';
+  const mirrorDir = ctx.home.mirror(repository.id);
+  const workspaceDir = part.directory;
   const unsafe = await checkWorkspace(workspaceDir, mirrorDir);
   if (unsafe !== null) throw fail('workspace-unsafe', unsafe);
-  return diffWorkspace({
-    mirrorDir,
-    workspaceDir,
-    baseCommit: job.baseCommit,
-    op: `${job.id}.diff`,
-  });
+  const prefix = part.prefix ?? undefined;
+  return diffWorkspace({ mirrorDir, workspaceDir, baseCommit, prefix, op: `${job.id}.diff` });
+}
+
+/**
+ * Takes a lock away for an operator, once nothing lives that may be using it, and puts its repository back to use.
+ * Throws `lock-held` while its holder or a child of its operation lives, `not-found`.
+ */
+async function clearLock(ctx: AttemptContext, key: string, actor: string): Promise<void> {
+  const lock = (await ctx.store.listLocks()).find((one) => one.key === key);
+  const damaged = (await ctx.store.listDamagedLocks()).some((one) => one.key === key);
+  if (lock !== undefined) {
+    const isOurs = lock.boot === ctx.boot && !damaged;
+    if (isOurs || (lock.boot !== ctx.boot && isAlive(lock.holder)))
+      throw fail('lock-held', `process ${lock.holder.pid} holds ${key} for ${lock.operation} and is alive`);
+    const { left } = await endOperation(lock.operation);
+    if (left.length > 0)
+      throw fail('lock-held', `${left.map((one) => one.pid).join(', ')} of ${lock.operation} cannot be ended`);
+  }
+  await ctx.store.clearLock(key, actor);
+  ctx.log.warn(`lock ${key} was cleared by ${actor}`);
+  await shutDamagedLocks(ctx);
 }

@@ -6,7 +6,7 @@ import { finishRemovals } from '../recovery/finish-removals.ts';
 import type { Degrade, Phase } from '../recovery/phases.ts';
 import { quarantineDamaged } from '../recovery/quarantine-damaged.ts';
 import { countDamage, recoverAttempts } from '../recovery/recover-attempts.ts';
-import { recoverLocks } from '../recovery/recover-locks.ts';
+import { describeLeases, recoverLocks } from '../recovery/recover-locks.ts';
 import { recoverQueue } from '../recovery/recover-queue.ts';
 import type { StoreCheck } from '../store/store.ts';
 import { sweepRemovals } from '../workspace/discard-workspace.ts';
@@ -28,6 +28,15 @@ async function sweep(ctx: AttemptContext, due: readonly string[]): Promise<void>
   } catch (error) {
     log.warn(`${removals} cannot be swept: ${messageOf(error)}`);
   }
+}
+
+/** Who waits for what: sources that did not answer are due again. Jobs keep their places by themselves. */
+async function waiting({ ctx, sources }: Parts): Promise<Record<string, number>> {
+  const asked = await sources.resume();
+  failpoint('recovery.after-waiting');
+  const places = await ctx.store.listPlaces();
+  const { queued } = await ctx.store.countJobsByState();
+  return { queued, repositories: places.length, asked };
 }
 
 /** Goes on with removals that are due. */
@@ -88,12 +97,13 @@ export function startPhases(parts: Parts, options: ListenAddress & { lastSignAt:
     return { requeued: findings.length };
   };
 
-  const attempts = async (): Promise<Record<string, number>> => {
+  const attempts = async (degrade: Degrade): Promise<Record<string, number>> => {
     await parts.supervisor.start();
     const findings = await recoverAttempts(ctx, parts.supervisor);
     state.report.jobs.push(...findings);
     state.report.corruption = countDamage(state.report.corruption, findings);
-    state.report.locks = await recoverLocks(ctx);
+    state.report.leases = describeLeases(state.report.jobs);
+    state.report.locks = await recoverLocks(ctx, parts.closing.signal, degrade);
     return { jobs: state.report.jobs.length, locks: state.report.locks.length };
   };
 
@@ -101,7 +111,8 @@ export function startPhases(parts: Parts, options: ListenAddress & { lastSignAt:
     { name: 'store', after: [], critical: true, run: openStore },
     { name: 'queue', after: ['store'], critical: true, run: queue },
     { name: 'attempts', after: ['queue'], critical: true, run: attempts },
-    { name: 'callbacks', after: ['attempts'], critical: false, run: () => recoverCallbacks(parts) },
+    { name: 'waiting', after: ['attempts'], critical: false, run: () => waiting(parts) },
+    { name: 'callbacks', after: ['attempts', 'waiting'], critical: false, run: () => recoverCallbacks(parts) },
     { name: 'clean-up', after: ['attempts', 'callbacks'], critical: false, run: () => cleanUp(parts) },
     { name: 'accept', after: ['attempts', 'clean-up'], critical: true, run: (degrade) => accept(parts, degrade) },
   ];

@@ -61,6 +61,15 @@ export async function checkWorkspace(workspaceDir: string, mirrorDir: string): P
   return whySharedObjects(join(git, 'objects'));
 }
 
+/** Returns why a directory that holds workspaces cannot be trusted to be the one we made, or null. */
+export async function checkWorkspaceRoot(path: string): Promise<string | null> {
+  const why = await whyNotOurDirectory(path, 'the workspace');
+  if (why !== null) return why;
+  return (await realpath(path)) === join(await realpath(dirname(path)), basename(path))
+    ? null
+    : 'the workspace was moved';
+}
+
 /** Objects reached through a symlink or shared with another repository by a hard link could be changed from there. */
 async function whySharedObjects(objects: string): Promise<string | null> {
   for (const entry of await readdir(objects, { withFileTypes: true })) {

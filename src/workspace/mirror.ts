@@ -21,14 +21,27 @@ export interface UpdateMirrorRequest {
   /** Branch whose commit is asked for; default is the one the mirror was made with. */
   base?: string | null | undefined;
   signal?: AbortSignal | undefined;
-  /** Limit of the transfer in milliseconds, default 1 h. */
-  timeoutMs?: number | undefined;
+  /** Limits of the transfer; default 1 h in all. */
+  limits?: FetchLimits | undefined;
   /**
    * The caller holds the repository lock and has verified that nothing of its previous holder lives: only then are
    * lock files a killed git left behind removed.
    */
   takeover?: boolean;
 }
+
+/** How long a source may take, milliseconds. */
+export interface FetchLimits {
+  /** For a fetch into a mirror that exists. */
+  wallMs: number;
+  /** For making the mirror. */
+  cloneMs: number;
+  /** Without a sign of progress. */
+  idleMs: number;
+}
+
+/** Ten minutes bring a mirror up to date or something is wrong; a first clone may be large. */
+export const DEFAULT_FETCH_LIMITS: FetchLimits = { wallMs: 10 * 60_000, cloneMs: 60 * 60_000, idleMs: 2 * 60_000 };
 
 /** Branches and tags of the source; refs/holdfast/* lies outside and is therefore never pruned. */
 const REFSPECS = ['+refs/heads/*:refs/heads/*', '+refs/tags/*:refs/tags/*'];
@@ -57,7 +70,7 @@ export async function updateMirror(request: UpdateMirrorRequest): Promise<{ head
   else {
     if (request.takeover === true) await removeStaleLocks(mirrorDir);
     failpoint('mirror.before-fetch');
-    await fetchInto(mirrorDir, request, ['core.fsync=all']);
+    await fetchInto(mirrorDir, request, { config: ['core.fsync=all'], timeoutMs: request.limits?.wallMs });
     failpoint('mirror.after-fetch');
     await rollUpPacks(request);
   }
@@ -73,7 +86,7 @@ async function cloneMirror(request: UpdateMirrorRequest): Promise<void> {
     await initBare(unfinished, request);
     const profile: GitProfile = { kind: 'local', gitDir: unfinished };
     // Nothing is flushed one by one here: the sync before the rename covers the whole clone.
-    await fetchInto(unfinished, request, ['core.fsync=none']);
+    await fetchInto(unfinished, request, { config: ['core.fsync=none'], timeoutMs: request.limits?.cloneMs });
     await safeGit({ profile, args: ['symbolic-ref', 'HEAD', `refs/heads/${base}`], op, signal });
     await safeGit({ profile, args: ['pack-refs', '--all'], config: ['core.fsync=none'], op, signal });
     await syncFileSystem(unfinished, op);
@@ -107,15 +120,21 @@ async function sourceFormat(request: UpdateMirrorRequest): Promise<string> {
   }
   const profile: GitProfile = { kind: 'network', gitDir: null };
   const args = ['ls-remote', '--heads', '--', request.source];
-  const { text } = await safeGit({ profile, args, op: request.op, signal: request.signal });
+  const timeoutMs = request.limits?.idleMs;
+  const { text } = await safeGit({ profile, args, op: request.op, signal: request.signal, timeoutMs });
   return /^[0-9a-f]{64}\t/.test(text) ? 'sha256' : 'sha1';
 }
 
-async function fetchInto(gitDir: string, request: UpdateMirrorRequest, config: readonly string[]): Promise<void> {
-  const args = ['fetch', '--quiet', '--prune', '--force', '--no-write-fetch-head', '--no-recurse-submodules'];
+async function fetchInto(
+  gitDir: string,
+  request: UpdateMirrorRequest,
+  how: { config: readonly string[]; timeoutMs: number | undefined },
+): Promise<void> {
+  // It says how far it is, so that silence means that nothing moves.
+  const args = ['fetch', '--progress', '--prune', '--force', '--no-write-fetch-head', '--no-recurse-submodules'];
   args.push('--no-auto-maintenance', '--update-shallow', '--', request.source, ...REFSPECS);
-  const { op, signal, timeoutMs } = request;
-  const fetch = { args, config, op, signal, timeoutMs };
+  const { op, signal, limits } = request;
+  const fetch = { ...how, args, op, signal, idleMs: limits?.idleMs };
   if (request.sourceKind === 'url') {
     await safeGit({ ...fetch, profile: { kind: 'network', gitDir } });
     return;
@@ -134,6 +153,22 @@ async function fetchInto(gitDir: string, request: UpdateMirrorRequest, config: r
   } finally {
     await removeScratch(scratch);
   }
+}
+
+/**
+ * Returns the commit of the base branch as the mirror has it, without asking the source; null when there is no mirror or
+ * the branch is not in it: then only a fetch can tell.
+ */
+export async function readMirrorBase(request: { mirrorDir: string; base: string }): Promise<string | null> {
+  if (!(await exists(request.mirrorDir))) return null;
+  const profile: GitProfile = { kind: 'local', gitDir: request.mirrorDir };
+  const ref = `refs/heads/${request.base}^{commit}`;
+  const found = await safeGit({
+    profile,
+    args: ['rev-parse', '--verify', '--quiet', '--end-of-options', ref],
+    okCodes: [0, 1],
+  });
+  return found.code === 0 ? found.text : null;
 }
 
 async function resolveBase(request: UpdateMirrorRequest): Promise<string> {

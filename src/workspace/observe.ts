@@ -10,6 +10,8 @@ export interface DiffRequest {
   mirrorDir: string;
   workspaceDir: string;
   baseCommit: string;
+  /** Directory all paths of the diff are shown in, like `lib`; default none. */
+  prefix?: string | undefined;
   /** Bytes of the diff that are returned, default 16 MiB; a cut one says so in its last line. */
   maxBytes?: number;
   op?: string | undefined;
@@ -32,6 +34,8 @@ export async function diffWorkspace(request: DiffRequest): Promise<string> {
   try {
     const snapshot = await takeSnapshot({ ...request, scratch, maxFileBytes: MAX_DIFF_FILE_BYTES });
     const args = ['diff', '--no-color', '--no-ext-diff', '--no-textconv', '--find-renames'];
+    if (request.prefix !== undefined)
+      args.push(`--src-prefix=a/${request.prefix}/`, `--dst-prefix=b/${request.prefix}/`);
     args.push('--submodule=short', '--ignore-submodules=none', '--end-of-options', baseCommit, snapshot.tree, '--');
     const maxBytes = request.maxBytes ?? MAX_DIFF_BYTES;
     // Without a work tree: attributes in the tree cannot hide a change by calling it binary.

@@ -22,6 +22,8 @@ export interface PrepareWorkspaceRequest {
   /** The job's own branch, without `refs/heads/`. */
   branch: string;
   op: string;
+  /** Path whose name begins that of the unfinished one; default `workspaceDir`. On the same file system. */
+  unfinishedBeside?: string | undefined;
   /** What `origin` is to point at; without it there is no remote. */
   sourceUrl?: string | undefined;
   /** Files that were sent for the job; they come to lie at the top. */
@@ -54,7 +56,8 @@ export async function prepareWorkspace(
   if (!isBranchName(request.branch)) throw fail('bad-name', `"${request.branch}" cannot be a branch`);
   const parent = dirname(workspaceDir);
   await makeDirectory(parent);
-  await removeLeftovers(parent, (name) => name.startsWith(`${basename(workspaceDir)}.`));
+  const beside = request.unfinishedBeside ?? workspaceDir;
+  await removeLeftovers(dirname(beside), (name) => name.startsWith(`${basename(beside)}.`));
   const method = request.method ?? ((await canReflink(parent)) ? 'reflink' : 'copy');
   if (await exists(workspaceDir)) {
     const unsafe = await checkWorkspace(workspaceDir, mirrorDir);
@@ -62,7 +65,7 @@ export async function prepareWorkspace(
     return { method, kept: true };
   }
   failpoint('workspace.before-clone');
-  const unfinished = `${workspaceDir}.${request.op}`;
+  const unfinished = `${beside}.${request.op}`;
   await removeOnFailure(unfinished, async () => {
     await build(unfinished, method, request);
     await copyUploads(unfinished, request);

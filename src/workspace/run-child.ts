@@ -8,6 +8,8 @@ export interface ChildRequest {
   env: Readonly<Record<string, string>>;
   /** After this many milliseconds the child is asked to end (SIGTERM), 2 s later killed. */
   timeoutMs: number;
+  /** Likewise after this long without a byte on stdout or stderr. */
+  idleMs?: number | undefined;
   /** Bytes of stdout that are kept; the child is ended when it prints more. */
   maxBytes: number;
   /** Bytes for its stdin. Without this and `inputFile` stdin is empty. */
@@ -27,6 +29,8 @@ export interface ChildResult {
   /** The last 64 KiB of stderr. */
   stderr: string;
   timedOut: boolean;
+  /** It was ended for its silence. */
+  stalled: boolean;
   /** It printed more than `maxBytes` and was ended; `stdout` holds the first `maxBytes`. */
   truncated: boolean;
 }
@@ -76,6 +80,7 @@ function collect(child: ChildProcess, request: ChildRequest): Promise<ChildResul
     };
     const settle = (act: () => void): void => {
       for (const timer of timers) clearTimeout(timer);
+      silence.stop();
       request.signal?.removeEventListener('abort', end);
       act();
     };
@@ -83,6 +88,7 @@ function collect(child: ChildProcess, request: ChildRequest): Promise<ChildResul
       timedOut = true;
       end();
     });
+    const silence = watchSilence(child, request.idleMs ?? null, end);
     request.signal?.addEventListener('abort', end, { once: true });
     child.stdout?.on('data', (chunk: Buffer) => {
       const room = request.maxBytes - outBytes;
@@ -95,26 +101,56 @@ function collect(child: ChildProcess, request: ChildRequest): Promise<ChildResul
     child.stderr?.on('data', (chunk: Buffer) => {
       stderr = Buffer.concat([stderr, chunk]).subarray(-STDERR_BYTES);
     });
-    // A child that ends without reading its input gives EPIPE here; its exit code tells the story.
-    child.stdin?.on('error', () => undefined);
-    child.stdin?.end(request.input ?? '');
+    feed(child, request.input ?? '');
     child.on('error', (error) => settle(() => reject(error)));
-    child.on('exit', () =>
-      after(DRAIN_MS, () => {
-        child.stdout?.destroy();
-        child.stderr?.destroy();
-      }),
-    );
+    child.on('exit', () => after(DRAIN_MS, () => dropPipes(child)));
     child.on('close', (code, signal) =>
       settle(() => {
         if (request.signal?.aborted === true) reject(request.signal.reason as Error);
         else {
           const text = stderr.toString('utf8');
-          resolve({ code, signal, stdout: Buffer.concat(out), stderr: text, timedOut, truncated });
+          resolve({
+            code,
+            signal,
+            stdout: Buffer.concat(out),
+            stderr: text,
+            timedOut,
+            stalled: silence.isBroken(),
+            truncated,
+          });
         }
       }),
     );
   });
+}
+
+function dropPipes(child: ChildProcess): void {
+  child.stdout?.destroy();
+  child.stderr?.destroy();
+}
+
+function feed(child: ChildProcess, input: string | Uint8Array): void {
+  // A child that ends without reading its input gives EPIPE here; its exit code tells the story.
+  child.stdin?.on('error', () => undefined);
+  child.stdin?.end(input);
+}
+
+/** Calls `onSilence` once the child has printed nothing for `idleMs` milliseconds; never when that is null. */
+function watchSilence(
+  child: ChildProcess,
+  idleMs: number | null,
+  onSilence: () => void,
+): { isBroken: () => boolean; stop: () => void } {
+  let isBroken = false;
+  if (idleMs === null) return { isBroken: () => false, stop: () => undefined };
+  const timer = setTimeout(() => {
+    isBroken = true;
+    onSilence();
+  }, idleMs);
+  const heard = (): void => void (isBroken || timer.refresh());
+  child.stdout?.on('data', heard);
+  child.stderr?.on('data', heard);
+  return { isBroken: () => isBroken, stop: () => clearTimeout(timer) };
 }
 
 /**

@@ -39,6 +39,8 @@ export interface GitRequest {
   signal?: AbortSignal | undefined;
   /** Milliseconds; default 2 min for local commands, 1 h for those that fetch. */
   timeoutMs?: number | undefined;
+  /** Milliseconds without a word from git after which it is ended; for commands that report their progress. */
+  idleMs?: number | undefined;
   /** Bytes of stdout kept, default 64 MiB. More is an error unless `allowTruncated`. */
   maxBytes?: number;
   allowTruncated?: boolean;
@@ -156,6 +158,7 @@ export async function safeGit(request: GitRequest): Promise<GitResult> {
     cwd: profile.kind === 'observe' ? profile.workTree : '/',
     env,
     timeoutMs: request.timeoutMs ?? (fetches ? FETCH_TIMEOUT_MS : LOCAL_TIMEOUT_MS),
+    idleMs: request.idleMs,
     maxBytes: request.maxBytes ?? MAX_BYTES,
     input: request.input,
     inputFile: request.inputFile,
@@ -169,6 +172,7 @@ export async function safeGit(request: GitRequest): Promise<GitResult> {
     throw error;
   });
   if (result.timedOut) throw fail('git-timeout', `${what} took longer than ${child.timeoutMs} ms`);
+  if (result.stalled) throw fail('git-timeout', `${what} made no progress for ${child.idleMs} ms`);
   if (result.truncated && request.allowTruncated !== true)
     throw fail('git-failed', `${what} printed more than ${child.maxBytes} bytes`);
   const code = result.code ?? -1;
@@ -181,9 +185,18 @@ export async function safeGit(request: GitRequest): Promise<GitResult> {
 
 /** Returns the error for a git command that failed with this on stderr: `git-failed`, or `storage-full`. */
 export function gitFailure(what: string, stderr: string): HoldfastError {
-  const message = stderr.trim().slice(-MESSAGE_CHARS);
+  const message = withoutProgress(stderr).trim().slice(-MESSAGE_CHARS);
   const full = /No space left on device|Out of diskspace|Disk quota exceeded/.test(message);
   return fail(full ? 'storage-full' : 'git-failed', `${what}: ${message === '' ? 'no message' : message}`);
+}
+
+/** Drops the lines in which git tells how far it is. */
+function withoutProgress(stderr: string): string {
+  const isProgress = (line: string): boolean => /^(remote: )?[A-Z][A-Za-z ]+: +(\d+%|\d+, done)/.test(line);
+  return stderr
+    .split(/[\r\n]+/)
+    .filter((line) => !isProgress(line))
+    .join('\n');
 }
 
 /** Returns a value as it is written in a git configuration file. Throws `source-refused` on a line break. */

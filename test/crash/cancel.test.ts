@@ -1,11 +1,11 @@
 /** Cancelling: from every state, through crashes, and never recorded before everything of the job is dead. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { rm, truncate, writeFile } from 'node:fs/promises';
+import { truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { scanProcesses, signalProcess } from '../../src/keeper/processes.ts';
 import { RUN_FILES } from '../../src/keeper/protocol.ts';
+import { awaitGit, findOperation, hangSource } from '../support/hang.ts';
 import { until } from '../support/poll.ts';
 import { readCopy, readStarts, testifying } from '../support/testimony.ts';
 import { World, type JobView } from '../support/world.ts';
@@ -59,7 +59,7 @@ describe('cancelling', { concurrency: 2 }, () => {
       await world.start();
       await world.register();
       await world.awaitState((await world.submitShell(testifying('say first'))).id, 'completed');
-      const unhang = hangRepository(world);
+      const unhang = hangSource(world.repository);
       const one = await world.submitShell(testifying('say one'));
       await awaitGit(world, one);
       const two = await world.submitShell(testifying('say two'));
@@ -221,25 +221,5 @@ async function retry(world: World, job: JobView, expected: { attempts: number; e
   await until('it runs', async () => {
     const list = await world.getAttempts(job.id);
     return list.length === expected.attempts && list.at(-1)?.epoch === expected.epoch && list.at(-1)?.agent;
-  });
-}
-
-/** Makes every git that reads the source wait for ever; returns the way to undo it. */
-function hangRepository(world: World): () => Promise<void> {
-  const path = join(world.repository, '.git', 'packed-refs');
-  execFileSync('mkfifo', [path]);
-  return () => rm(path);
-}
-
-/** What the server has started for this job before its attempt. */
-function findOperation(job: JobView): unknown[] {
-  return [...scanProcesses().operations].filter(([id]) => id.startsWith(`${job.id}.`)).flatMap(([, found]) => found);
-}
-
-async function awaitGit(world: World, job: JobView): Promise<void> {
-  await until(`git works for job ${job.number}`, async () => {
-    const { state } = await world.getJob(job.id);
-    assert.ok(state === 'queued' || state === 'preparing', `job ${job.number} is ${state}`);
-    return findOperation(job).length > 0;
   });
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { workspaceParts } from '../../src/lifecycle/job-workspace.ts';
 import { git } from '../support/repository.ts';
 import type { World } from '../support/world.ts';
 import { isFull } from './size.ts';
@@ -15,7 +16,9 @@ const SAMPLE = 3;
  * job is at work.
  */
 export async function checkGit(world: World, home: StoppedHome): Promise<void> {
-  const ready = home.jobs.filter((job) => job.workspaceState === 'ready').map((job) => world.home.workspace(job.id));
+  const ready = home.jobs
+    .filter((job) => job.workspaceState === 'ready')
+    .flatMap((job) => workspaceParts(world.home, job).map(({ directory }) => directory));
   const workspaces = isFull ? ready : ready.slice(0, SAMPLE);
   // A job that was cancelled while its mirror was made for the first time leaves none.
   const ids = await readdir(world.home.repos);

@@ -43,6 +43,10 @@ const ONCE = new Set<FailpointName>([
   'mirror.before-clone',
   'mirror.before-rename',
   'mirror.after-rename',
+  // Jobs that wait together share one fetch.
+  'mirror.before-fetch',
+  'mirror.after-fetch',
+  'mirror.after-batch',
   'api.after-settings',
 ]);
 

@@ -19,7 +19,7 @@ import {
 import type { JournalEvent } from '../../src/store/store.ts';
 
 /** Events of a job that are no transition. */
-const STILL = new Set(['job.warn', 'job.note', 'job.cancel_request']);
+const STILL = new Set(['job.overtake', 'job.warn', 'job.note', 'job.cancel_request']);
 
 /**
  * Walks through the journal as it is and asserts that jobs and attempts only ever made steps of the tables (S1), and

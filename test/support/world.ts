@@ -63,6 +63,9 @@ export interface JobView {
   outputFile: string | null;
   queueSeq: number | null;
   queuePosition: number | null;
+  phase: string | null;
+  waitingFor: { what: string; why: string }[];
+  nextSafeAction: string;
   workspace: string | null;
   sessionId: string | null;
 }
@@ -236,6 +239,14 @@ export class World implements AsyncDisposable {
   async register(extra: Record<string, unknown> = {}): Promise<void> {
     const answer = await this.api('POST', '/v1/repositories', { name: 'demo', source: this.repository, ...extra });
     if (answer.status !== 201) throw new Error(`register: ${JSON.stringify(answer.body)}`);
+  }
+
+  /** Makes another repository and registers it under `name`; returns its path. */
+  async registerAnother(name: string, extra: Record<string, unknown> = {}): Promise<string> {
+    const source = await createRepository(join(this.root, `source-${name}`), { [`${name}.md`]: `# ${name}\n` });
+    const answer = await this.api('POST', '/v1/repositories', { name, source, ...extra });
+    if (answer.status !== 201) throw new Error(`register ${name}: ${JSON.stringify(answer.body)}`);
+    return source;
   }
 
   /** Submits a job on `demo` and returns it; throws unless it was accepted. */

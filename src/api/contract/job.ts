@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { MAX_PROMPT_BYTES } from '../../lifecycle/job.ts';
+import { MAX_PROMPT_BYTES, MAX_REPOSITORIES } from '../../lifecycle/job.ts';
 import { JOB_STATES } from '../../lifecycle/transitions.ts';
 import { argvSchema } from './argv.ts';
 import { callbacksSchema } from './delivery.ts';
@@ -34,8 +34,10 @@ export const newJobSchema = z
     repository: z.string().min(1).max(64).optional().meta({ description: 'Name of a registered repository.' }),
     repositories: z
       .array(z.string().min(1).max(64))
+      .min(1)
+      .max(MAX_REPOSITORIES)
       .optional()
-      .meta({ description: 'Instead of `repository`; exactly one name in this version.' }),
+      .meta({ description: 'Instead of `repository`: each once; the workspace has them side by side.' }),
     prompt: promptSchema.optional().meta({ description: 'Required unless `command` is given.' }),
     command: argvSchema.optional().meta({ description: 'For agent `exec`.' }),
     agent: z
@@ -66,8 +68,8 @@ export const newJobSchema = z
     if ((job.repository === undefined) === (job.repositories === undefined)) {
       context.addIssue({ code: 'custom', path: ['repository'], message: 'give either `repository` or `repositories`' });
     }
-    if (job.repositories !== undefined && job.repositories.length !== 1) {
-      const message = 'must name exactly one repository in this version';
+    if (job.repositories !== undefined && new Set(job.repositories).size !== job.repositories.length) {
+      const message = 'names a repository twice';
       context.addIssue({ code: 'custom', path: ['repositories'], message });
     }
     if (job.prompt === undefined && job.command === undefined) {
@@ -114,7 +116,8 @@ export const jobSchema = z
   .strictObject({
     id: z.string(),
     number: z.int(),
-    repository: z.string(),
+    repository: z.string().meta({ description: 'Of several the first.' }),
+    repositories: z.array(z.string()),
     prompt: z.string(),
     agent: z.string(),
     pipeline: z.literal('implement'),
@@ -125,6 +128,13 @@ export const jobSchema = z
     frozen: z.boolean(),
     priority: z.int(),
     queueSeq: z.int().nullable(),
+    phase: z
+      .enum(['waiting', 'preparing', 'ready', 'executing'])
+      .nullable()
+      .meta({ description: 'On the way to its agent; null before it is queued and once it has ended or is blocked.' }),
+    waitingFor: z
+      .array(z.strictObject({ what: z.string(), why: z.string() }))
+      .meta({ description: 'What a waiting job waits for, besides those before it.' }),
     queuePosition: z.int().min(1).nullable().meta({ description: 'From 1; null when not queued.' }),
     attempts: z.int(),
     sessionId: z.string().nullable(),

@@ -21,17 +21,40 @@ export type AdmissionView = z.infer<typeof admissionSchema>;
 
 export const queuePageSchema = pageOf(jobSchema).extend({ admission: admissionSchema }).meta({ id: 'QueuePage' });
 
+const holderSchema = z.strictObject({ pid: z.int(), start: z.string() });
+
 const lockSchema = z
   .strictObject({
-    key: z.string(),
-    boot: z.string(),
-    holder: z.strictObject({ pid: z.int(), start: z.string() }),
-    operation: z.string(),
+    key: z.string().meta({ description: '`repo:<name>` or `tests:<name>`.' }),
+    damaged: z.string().nullable().meta({ description: 'Why its record cannot be trusted; then the rest is null.' }),
+    boot: z.string().nullable(),
+    holder: holderSchema.nullable(),
+    operation: z.string().nullable(),
     jobId: z.string().nullable(),
-    acquiredAt: timeSchema,
-    fence: z.int(),
+    acquiredAt: timeSchema.nullable(),
+    fence: z.int().nullable(),
   })
   .meta({ id: 'Lock' });
 export type LockView = z.infer<typeof lockSchema>;
+
+export const lockParamsSchema = z.strictObject({ key: z.string().min(1).max(128) });
+
+const leaseSchema = z
+  .strictObject({
+    key: z.string().meta({ description: '`workspace:<job id>`.' }),
+    jobId: z.string(),
+    number: z.int(),
+    repositories: z.array(z.string()),
+    fence: z.int(),
+    boot: z.string().meta({ description: 'Start of the server that took it.' }),
+    attempt: z.string().nullable(),
+    holder: holderSchema.nullable().meta({ description: 'The keeper, or the agent; null while there is none.' }),
+    acquiredAt: timeSchema.nullable(),
+    expiresAt: timeSchema.nullable().meta({ description: 'Null: it ends with its holder.' }),
+  })
+  .meta({ id: 'Lease' });
+export type LeaseView = z.infer<typeof leaseSchema>;
+
+export const leasePageSchema = pageOf(leaseSchema).meta({ id: 'LeasePage' });
 
 export const lockPageSchema = pageOf(lockSchema).meta({ id: 'LockPage' });

@@ -59,7 +59,7 @@ export const recoveryReportSchema = z
     ),
     jobs: z.array(findingSchema),
     locks: z.array(z.strictObject({ key: z.string(), decision: z.enum(['kept', 'removed']), why: z.string() })),
-    leases: z.array(z.never()),
+    leases: z.array(z.strictObject({ key: z.string(), decision: z.enum(['kept', 'released']), why: z.string() })),
     deliveries: z.array(
       z.strictObject({
         state: z.enum(['sending', 'pending', 'retrying']),

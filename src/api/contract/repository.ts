@@ -74,6 +74,10 @@ export const repositorySchema = z
     command: z.array(z.string()).nullable(),
     cloneState: z.enum(['registered', 'cloning', 'ready', 'failed']),
     unavailable: z.string().nullable().meta({ description: 'Why it cannot be used now, or null.' }),
+    trouble: z
+      .strictObject({ why: z.string(), failures: z.int(), retryAt: timeSchema.nullable() })
+      .nullable()
+      .meta({ description: 'Set while its source does not answer; asked again at `retryAt`.' }),
     createdAt: timeSchema,
     updatedAt: timeSchema,
     version: z.int(),

@@ -1,14 +1,14 @@
 import type { Api, RouteContext } from '../api.ts';
-import { DEFAULT_PAGE, noQuerySchema } from '../contract/common.ts';
-import { lockPageSchema, queuePageSchema, queueQuerySchema } from '../contract/queue.ts';
+import { DEFAULT_PAGE } from '../contract/common.ts';
+import { queuePageSchema, queueQuerySchema } from '../contract/queue.ts';
 import { decodeCursor, encodeCursor } from '../cursor.ts';
+import { readWaitingFacts } from '../explain-waiting.ts';
 import { presentAdmission } from '../present-admission.ts';
-import { presentLock } from '../present.ts';
 import { viewJob } from '../view-job.ts';
 
 const tags = ['queue'];
 
-/** Adds GET /v1/queue and GET /v1/locks. */
+/** Adds GET /v1/queue. */
 export function addQueueRoutes(app: Api, { services }: RouteContext): void {
   const { store } = services;
 
@@ -27,24 +27,12 @@ export function addQueueRoutes(app: Api, { services }: RouteContext): void {
       const from = Number(decodeCursor('queue', request.query.cursor) ?? 0);
       const jobs = await store.listQueue(from + limit + 1);
       const shown = jobs.slice(from, from + limit);
+      const waiting = await readWaitingFacts(services);
       const items = await Promise.all(
-        shown.map((job, index) => viewJob(services, job, { queuePosition: from + index + 1 })),
+        shown.map((job, index) => viewJob(services, job, { queuePosition: from + index + 1, waiting })),
       );
       const nextCursor = jobs.length > from + limit ? encodeCursor('queue', from + limit) : null;
       return { items, nextCursor, admission: presentAdmission(await services.admission()) };
     },
-  );
-
-  app.get(
-    '/v1/locks',
-    {
-      schema: {
-        tags,
-        summary: 'Locks and who holds them',
-        querystring: noQuerySchema,
-        response: { 200: lockPageSchema },
-      },
-    },
-    async () => ({ items: (await store.listLocks()).map(presentLock), nextCursor: null }),
   );
 }

@@ -13,7 +13,7 @@ import { openUploads, sendUploads } from '../uploads.ts';
 import { collect, wholeNumber } from '../words.ts';
 
 interface RunOptions {
-  repo?: string;
+  repo?: string[];
   agent?: string;
   pipeline?: 'implement';
   priority?: number;
@@ -40,7 +40,7 @@ export function registerRun(program: Command, runtime: Runtime): void {
     )
     .usage('[options] [prompt] [-- command args...]')
     .argument('[prompt]', 'what to do; - reads it from stdin')
-    .option('--repo <name>', 'registered repository')
+    .option('--repo <name>', 'registered repository; several times: the workspace has them side by side', collect)
     .option('--agent <name>', 'agent to run (with a command after --: exec)')
     .addOption(new Option('--pipeline <name>', 'stages to walk').choices(['implement']))
     .option('--priority <n>', 'higher goes first, -1000 to 1000', wholeNumber(-1000, 1000))
@@ -69,7 +69,7 @@ async function run(call: Call<RunOptions>): Promise<number> {
   await ensureServer(call);
   const body: NewJobBody = {
     ...work,
-    repository: options.repo ?? (await repositoryOfDirectory(call)),
+    ...(await chooseRepositories(call)),
     ...given('pipeline', options.pipeline),
     ...given('priority', options.priority),
     ...given('onInterrupt', options.onInterrupt),
@@ -83,6 +83,13 @@ async function run(call: Call<RunOptions>): Promise<number> {
   if (uploads.length === 0) return afterSubmission(call, job);
   const overwrite = options.overwrite === true;
   return afterSubmission(call, await sendUploads(call, { job, uploads, overwrite, start: options.hold !== true }));
+}
+
+async function chooseRepositories(call: Call<RunOptions>): Promise<Pick<NewJobBody, 'repository' | 'repositories'>> {
+  const { repo } = call.options;
+  if (repo === undefined) return { repository: await repositoryOfDirectory(call) };
+  const [repository = '', ...others] = repo;
+  return others.length === 0 ? { repository } : { repositories: repo };
 }
 
 async function afterSubmission(call: Call<RunOptions>, job: JobView): Promise<number> {
