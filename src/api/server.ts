@@ -5,7 +5,7 @@
  */
 import fastifyHelmet from '@fastify/helmet';
 import fastifyRateLimit from '@fastify/rate-limit';
-import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyServerOptions } from 'fastify';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { fail, type HoldfastError } from '../kernel/errors.ts';
 import type { Log } from '../kernel/log.ts';
@@ -47,6 +47,8 @@ export interface HttpServerOptions {
   /** Host values allowed beside those of this machine. */
   hosts: readonly string[];
   log?: Log;
+  /** PEM certificate and key: the port speaks https then. */
+  tls?: { cert: string; key: string };
   /** Event streams open at once; the next one gets 429. Default 512. */
   maxStreams?: number;
 }
@@ -58,11 +60,10 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Fast
   const { services, hosts, log = silent } = options;
   const stop = new AbortController();
   const context: RouteContext = { services, log, stopping: stop.signal };
-  const app: Api = Fastify({
+  const server: FastifyServerOptions = {
     bodyLimit: MAX_BODY_BYTES,
     // Headers by Node's limit, bodies by ours: see request-timeout.ts.
     requestTimeout: 0,
-    http: { headersTimeout: REQUEST_TIMEOUT_MS },
     // A name of 255 bytes may be three times as long in an address.
     routerOptions: { maxParamLength: 1024 },
     // A request that arrives while we stop gets the same form of error as any other, from the ready gate.
@@ -71,7 +72,11 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Fast
     frameworkErrors: (error, request, reply) => {
       sendProblem(reply, error, { path: pathOf(request), log });
     },
-  }).withTypeProvider<ZodTypeProvider>();
+  };
+  const limits = { headersTimeout: REQUEST_TIMEOUT_MS };
+  // Plain and TLS servers differ in their type only, and nothing here looks at it.
+  const listener = options.tls === undefined ? { http: limits } : { https: { ...options.tls, ...limits } };
+  const app: Api = Fastify({ ...server, ...(listener as object) }).withTypeProvider<ZodTypeProvider>();
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
   addErrors(app, log);

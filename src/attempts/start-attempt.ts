@@ -102,6 +102,7 @@ async function buildSpec(ctx: AttemptContext, what: { job: Job; attempt: Attempt
       attempt: attempt.id,
       url: ctx.url(),
       token: ctx.jobToken(job.id),
+      caFile: ctx.url().startsWith('https:') ? ctx.home.certificateFile : null,
       home,
       extra: invocation.env,
     }),

@@ -35,14 +35,16 @@ test('the home is the option, else the variable, else the state directory, else 
 
 test('the server of the home is found with its token', async (t) => {
   const home = await makeHome(t, { 'server.json': SERVER, token: 'hf_secret\n' });
-  const expected = { url: 'http://127.0.0.1:7420', token: 'hf_secret', bootId: 'boot_1', pid: 12 };
-  assert.deepEqual(await findServer({ home, url: null, token: null }), expected);
-  assert.equal((await findServer({ home, url: null, token: 'given' })).token, 'given');
+  const expected = { url: 'http://127.0.0.1:7420', token: 'hf_secret', bootId: 'boot_1', pid: 12, certificate: null };
+  assert.deepEqual(await findServer({ home, url: null, token: null, certificateFile: null }), expected);
+  assert.equal((await findServer({ home, url: null, token: 'given', certificateFile: null })).token, 'given');
 });
 
 test('without a server file no server answers', async (t) => {
   const home = await makeHome(t, {});
-  await assert.rejects(findServer({ home, url: null, token: null }), (error) => isError(error, 'server-unreachable'));
+  await assert.rejects(findServer({ home, url: null, token: null, certificateFile: null }), (error) =>
+    isError(error, 'server-unreachable'),
+  );
   assert.equal(await readServerFile(home), null);
 });
 
@@ -57,7 +59,8 @@ test('a server file that cannot be read or understood is an error, not an absent
 
 test("the home's token is sent to this machine only", async (t) => {
   const home = await makeHome(t, { token: 'hf_secret\n' });
-  const tokenFor = async (url: string): Promise<string | null> => (await findServer({ home, url, token: null })).token;
+  const tokenFor = async (url: string): Promise<string | null> =>
+    (await findServer({ home, url, token: null, certificateFile: null })).token;
   for (const url of ['http://127.0.0.1:1', 'http://localhost', 'http://[::1]:2/', 'http://127.9.9.9']) {
     assert.equal(await tokenFor(url), 'hf_secret', url);
   }
@@ -69,7 +72,10 @@ test("the home's token is sent to this machine only", async (t) => {
   ]) {
     assert.equal(await tokenFor(url), null, url);
   }
-  assert.equal((await findServer({ home, url: 'https://example.com', token: 'given' })).token, 'given');
+  assert.equal(
+    (await findServer({ home, url: 'https://example.com', token: 'given', certificateFile: null })).token,
+    'given',
+  );
 });
 
 test('an address is made regular, and anything but plain http and https is refused', () => {

@@ -11,6 +11,8 @@ export interface ServerAddress {
   /** Null when the address was given rather than read from the home. */
   bootId: string | null;
   pid: number | null;
+  /** The one certificate (PEM) a server that speaks TLS is to show; null leaves it to what the system trusts. */
+  certificate: string | null;
 }
 
 /** What a server writes into its home while it lives. */
@@ -49,16 +51,45 @@ export async function findServer(input: {
   home: string;
   url: string | null;
   token: string | null;
+  /** Holds the certificate of a server at a given address (HOLDFAST_CA_FILE). */
+  certificateFile: string | null;
 }): Promise<ServerAddress> {
   const { home, url, token } = input;
   if (url !== null) {
     const address = normaliseUrl(url);
-    return { url: address, token: token ?? (await homeToken(home, address)), bootId: null, pid: null };
+    const certificate = await findCertificate(address, input);
+    return { url: address, token: token ?? (await homeToken(home, address)), bootId: null, pid: null, certificate };
   }
   const file = await readServerFile(home);
   if (file === null) throw fail('server-unreachable', `no server runs in ${home}`);
   const address = normaliseUrl(file.url);
-  return { url: address, token: token ?? (await homeToken(home, address)), bootId: file.bootId, pid: file.pid };
+  const certificate = address.startsWith('https:') ? await readCertificate(homeLayout(home).certificateFile) : null;
+  const own = token ?? (await homeToken(home, address));
+  return { url: address, token: own, bootId: file.bootId, pid: file.pid, certificate };
+}
+
+/** For an address that was given: the certificate that was named with it, or the home's when the address is the home's. */
+async function findCertificate(
+  address: string,
+  { home, certificateFile }: { home: string; certificateFile: string | null },
+): Promise<string | null> {
+  if (!address.startsWith('https:')) return null;
+  if (certificateFile !== null) return readCertificate(certificateFile);
+  const file = await readServerFile(home).catch(() => null);
+  return file !== null && normaliseUrl(file.url) === address ? readCertificate(homeLayout(home).certificateFile) : null;
+}
+
+/** Throws `home-unusable`: without it nothing is sent, rather than to whoever answers. */
+async function readCertificate(path: string): Promise<string> {
+  try {
+    const bytes = await readIfExists(path);
+    if (bytes !== null) return bytes.toString('utf8');
+  } catch (error) {
+    throw fail('home-unusable', `${path} cannot be read: ${messageOf(error)}`, { cause: error });
+  }
+  throw fail('home-unusable', `${path}, the certificate of the server, is missing`, {
+    hint: 'Start the server again with `holdfast serve`; it writes the file.',
+  });
 }
 
 /** Returns the address as origin and path without a trailing slash; throws `bad-usage` for anything but http and https. */

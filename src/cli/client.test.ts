@@ -21,7 +21,13 @@ async function listen(t: TestContext, answer: Answer): Promise<{ url: string; co
 
 function connect(url: string | (() => string), token: string | null = 'secret'): Client {
   return new Client({
-    find: async () => ({ url: typeof url === 'string' ? url : url(), token, bootId: null, pid: null }),
+    find: async () => ({
+      url: typeof url === 'string' ? url : url(),
+      token,
+      bootId: null,
+      pid: null,
+      certificate: null,
+    }),
     notice: () => undefined,
     interrupted: new AbortController().signal,
   });
@@ -146,7 +152,7 @@ test('an interrupt ends a call with its own reason', async (t) => {
   const { url } = await listen(t, () => undefined);
   const interrupt = new AbortController();
   const client = new Client({
-    find: async () => ({ url, token: null, bootId: null, pid: null }),
+    find: async () => ({ url, token: null, bootId: null, pid: null, certificate: null }),
     notice: () => undefined,
     interrupted: interrupt.signal,
   });

@@ -1,5 +1,6 @@
 import { backoffMs, delay } from '../kernel/backoff.ts';
 import { ERRORS, fail, HoldfastError, isError, type ErrorCode } from '../kernel/errors.ts';
+import { fetchPinned } from '../kernel/pinned-fetch.ts';
 import { messageOf } from '../kernel/result.ts';
 import type { ServerAddress } from './address.ts';
 import { watchHealth } from './health-watch.ts';
@@ -115,18 +116,18 @@ async function fetchOrFail(request: { url: URL; call: Call; address: ServerAddre
   if (call.body !== undefined) headers.set('content-type', 'application/json');
   if (call.content !== undefined) headers.set('content-type', 'application/octet-stream');
   const timeoutMs = call.timeoutMs === undefined ? TIMEOUT_MS : call.timeoutMs;
-  const health = watchHealth(address.url);
+  const health = watchHealth(address);
   const signals = [call.signal, health.signal, timeoutMs === null ? undefined : AbortSignal.timeout(timeoutMs)];
   try {
-    return await fetch(url, {
+    // No redirect: the token goes to the server that was asked, never to where an answer points.
+    const sent = {
       method: call.method ?? 'GET',
       headers,
-      // The token goes to the server that was asked, never to where an answer points.
-      redirect: 'error',
       signal: AbortSignal.any(signals.filter((signal) => signal !== undefined)),
       ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
       ...(call.content === undefined ? {} : { body: call.content }),
-    });
+    };
+    return await fetchPinned(url, sent, address.certificate);
   } catch (error) {
     if (call.signal?.aborted === true) throw call.signal.reason;
     throw unreachable(address.url, error);

@@ -109,7 +109,7 @@ interface Seen {
 async function follow(wire: Wire, from: StreamPosition, onlyAttempt: number | null = null): Promise<Seen> {
   const seen: Seen = { bytes: wire.outputs.map(() => Buffer.alloc(0)), away: 0, back: 0, state: 'created' };
   const client = new Client({
-    find: async () => ({ url: wire.url, token: null, bootId: null, pid: null }),
+    find: async () => ({ url: wire.url, token: null, bootId: null, pid: null, certificate: null }),
     notice: () => undefined,
     interrupted: new AbortController().signal,
   });
@@ -213,7 +213,7 @@ test('what the server refuses for good is thrown, and an interrupt ends it', asy
   await assert.rejects(follow(wire, START), (error) => isError(error, 'job-not-found'));
   const interrupt = new AbortController();
   const client = new Client({
-    find: async () => ({ url: wire.url, token: null, bootId: null, pid: null }),
+    find: async () => ({ url: wire.url, token: null, bootId: null, pid: null, certificate: null }),
     notice: () => undefined,
     interrupted: new AbortController().signal,
   });

@@ -64,7 +64,7 @@ export function makeContext(input: { shell: Shell; options: GlobalOptions; tail:
   const token = given(shell.env['HOLDFAST_TOKEN']) ?? null;
   const terminal = new Terminal({ shell, options });
   const client = new Client({
-    find: () => findServer({ home, url, token }),
+    find: () => findServer({ home, url, token, certificateFile: given(shell.env['HOLDFAST_CA_FILE']) ?? null }),
     notice: (text) => terminal.detail(text),
     interrupted: shell.interrupted,
   });

@@ -34,6 +34,8 @@ export function buildAgentEnvironment(what: {
   attempt: string;
   url: string;
   token: string;
+  /** Certificate of the server at `url`; null when that is plain HTTP. */
+  caFile?: string | null;
   home: string;
   extra: Record<string, string>;
 }): Record<string, string> {
@@ -48,6 +50,7 @@ export function buildAgentEnvironment(what: {
     [ATTEMPT_VARIABLE]: what.attempt,
     HOLDFAST_URL: what.url,
     HOLDFAST_TOKEN: what.token,
+    ...(typeof what.caFile === 'string' ? { HOLDFAST_CA_FILE: what.caFile } : {}),
   };
 }
 

@@ -26,6 +26,12 @@ export const ERRORS = {
     'Send the plain name of one file: at most 255 bytes, no slash or control character, not beginning with - or .git.',
   ),
   'bad-config': row('The configuration is not valid', 400, 2, 'Correct the named key in holdfast.config.json.'),
+  'bad-certificate': row(
+    'The certificate cannot be used',
+    400,
+    2,
+    'Give a PEM certificate that counts now with --tls-cert, and its key, without a passphrase, with --tls-key.',
+  ),
   'not-a-repository': row(
     'The source is not a git repository',
     422,

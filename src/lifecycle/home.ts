@@ -9,6 +9,8 @@ export interface Home {
   readonly serverFile: string;
   readonly tokenFile: string;
   readonly configFile: string;
+  /** Certificate of the server that speaks TLS here, for its clients to pin. */
+  readonly certificateFile: string;
   /** Random id of this home's host, written once. */
   readonly hostFile: string;
   readonly serverLog: string;
@@ -39,6 +41,7 @@ export function homeLayout(root: string): Home {
     serverFile: join(root, 'server.json'),
     tokenFile: join(root, 'token'),
     configFile: join(root, 'holdfast.config.json'),
+    certificateFile: join(root, 'server.crt'),
     hostFile: join(root, 'host'),
     serverLog: join(root, 'server.log'),
     callbackSecretFile: join(root, 'callback-secret.json'),

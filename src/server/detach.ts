@@ -8,12 +8,14 @@ import { open, stat } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { delay } from '../kernel/backoff.ts';
-import { makeDirectory } from '../kernel/durable.ts';
+import { makeDirectory, readIfExists } from '../kernel/durable.ts';
 import { ERRORS, fail, isError, type ErrorCode, type HoldfastError } from '../kernel/errors.ts';
+import { fetchPinned } from '../kernel/pinned-fetch.ts';
 import { errnoOf, messageOf } from '../kernel/result.ts';
 import { homeLayout, type Home } from '../lifecycle/home.ts';
 import { readServer } from './control.ts';
 import type { ServerInfo } from './server-file.ts';
+import type { TlsFiles } from './tls.ts';
 
 export interface DetachOptions {
   /** Absolute path. */
@@ -24,6 +26,7 @@ export interface DetachOptions {
   /** Without it the usual port, or any free one when that is taken. */
   port?: number | undefined;
   configPath?: string | null | undefined;
+  tls?: TlsFiles | null;
   /** Gives up waiting, not the server; 60 s. */
   timeoutMs?: number;
   signal?: AbortSignal;
@@ -39,7 +42,15 @@ const LOG_TAIL_BYTES = 4000;
 const PASSED_ON = /^--(?:disable-warning=|no-warnings$|enable-source-maps$|experimental-)/;
 
 /** A server with one of these would count as part of that attempt and be ended with it; the others point elsewhere or colour a log. */
-const LEFT_OUT = ['HOLDFAST_ATTEMPT', 'HOLDFAST_OP', 'HOLDFAST_JOB', 'HOLDFAST_URL', 'HOLDFAST_TOKEN', 'FORCE_COLOR'];
+const LEFT_OUT = [
+  'HOLDFAST_ATTEMPT',
+  'HOLDFAST_OP',
+  'HOLDFAST_JOB',
+  'HOLDFAST_URL',
+  'HOLDFAST_TOKEN',
+  'HOLDFAST_CA_FILE',
+  'FORCE_COLOR',
+];
 
 /**
  * Starts a detached server on `home` and returns its address and pid once it accepts work; when another server wins the
@@ -55,13 +66,14 @@ export async function startDetachedServer(options: DetachOptions): Promise<{ url
   let endedAt: number | null = null;
   for (;;) {
     const now = await readServer(home.root);
-    if (now !== null && now.bootId !== before?.bootId && (await isReady(now))) return { url: now.url, pid: now.pid };
+    if (now !== null && now.bootId !== before?.bootId && (await isReady(home, now)))
+      return { url: now.url, pid: now.pid };
     if (child.exitCode !== null || child.signalCode !== null) {
       endedAt ??= performance.now();
       const failure = explainEnd(child, await readLogTail(home, logStart));
       // Somebody else may just be starting on this home: then theirs is as good as ours.
       if (!isError(failure, 'home-held') || performance.now() - endedAt > OTHER_MS) throw failure;
-      if (now !== null && (await isReady(now))) return { url: now.url, pid: now.pid };
+      if (now !== null && (await isReady(home, now))) return { url: now.url, pid: now.pid };
     } else if (performance.now() > until) {
       throw fail(
         'server-unreachable',
@@ -92,6 +104,7 @@ async function spawnServer(home: Home, options: DetachOptions): Promise<ChildPro
   if (options.host !== undefined) args.push('--host', options.host);
   args.push('--port', String(options.port ?? 'auto'));
   if (typeof options.configPath === 'string') args.push('--config', options.configPath);
+  if (options.tls) args.push('--tls-cert', options.tls.cert, '--tls-key', options.tls.key);
   const env = { ...options.env };
   for (const name of LEFT_OUT) delete env[name];
   env['NO_COLOR'] = '1';
@@ -117,9 +130,11 @@ async function spawnServer(home: Home, options: DetachOptions): Promise<ChildPro
 }
 
 /** The server file is replaced before the port answers: readiness is what the port itself says. */
-async function isReady(server: ServerInfo): Promise<boolean> {
+async function isReady(home: Home, server: ServerInfo): Promise<boolean> {
   try {
-    const response = await fetch(`${server.url}/readyz`, { signal: AbortSignal.timeout(2000), redirect: 'error' });
+    const certificate = server.url.startsWith('https:') ? await readIfExists(home.certificateFile) : null;
+    const url = new URL(`${server.url}/readyz`);
+    const response = await fetchPinned(url, { signal: AbortSignal.timeout(2000) }, certificate?.toString() ?? null);
     await response.body?.cancel();
     return response.ok;
   } catch {

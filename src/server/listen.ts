@@ -1,9 +1,11 @@
 import type { FastifyInstance } from 'fastify';
 import { createHttpServer } from '../api/server.ts';
+import { writeDurable } from '../kernel/durable.ts';
 import { fail } from '../kernel/errors.ts';
 import { errnoOf } from '../kernel/result.ts';
 import type { Parts } from './compose.ts';
 import { writeServerFile } from './server-file.ts';
+import type { TlsMaterial } from './tls.ts';
 import { VERSION } from './version.ts';
 
 export interface ListenAddress {
@@ -12,6 +14,8 @@ export interface ListenAddress {
   port: number;
   /** Take any free port when that one is taken, instead of failing. */
   anyPortIfTaken?: boolean;
+  /** Speak TLS with these; null for plain HTTP. */
+  tls: TlsMaterial | null;
 }
 
 /**
@@ -25,10 +29,13 @@ export async function listen(parts: Parts, address: ListenAddress): Promise<void
     services: parts.services,
     hosts: parts.config.http.allowedHosts,
     log: ctx.log,
+    ...(address.tls === null ? {} : { tls: address.tls }),
   });
   http.addHook('onRequest', () => published);
   state.url = await bind(http, address);
   state.http = http;
+  // Before the file that sends clients here: they pin what lies there.
+  if (address.tls !== null) await writeDurable(ctx.home.certificateFile, address.tls.own);
   await writeServerFile(ctx.home.serverFile, { url: state.url, ...self, bootId: ctx.boot, version: VERSION });
   publish();
 }

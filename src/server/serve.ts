@@ -21,6 +21,7 @@ import { prepareHome, readHostId } from './prepare-home.ts';
 import { lastSignOfServer, removeServerFile, SERVER_TOUCH_MS, touchServerFile } from './server-file.ts';
 import { openStartMarker, type StartMarker } from './start-marker.ts';
 import { startPhases } from './start-phases.ts';
+import { readTls, type TlsFiles } from './tls.ts';
 import { readOrCreateToken } from './tokens.ts';
 
 export interface ServeOptions {
@@ -33,6 +34,8 @@ export interface ServeOptions {
   /** Null: `holdfast.config.json` in the home, if there is one. */
   configPath: string | null;
   takeover: boolean;
+  /** Speak TLS on the port; null for plain HTTP. */
+  tls: TlsFiles | null;
   log: 'pretty' | 'json';
   /** Value of HOLDFAST_FAILPOINTS, for this process and its keepers. */
   failpoints: string | undefined;
@@ -52,6 +55,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   const clock = systemClock;
   const began = clock.monotonic();
   const log = createLog(options.log);
+  const tls = options.tls === null ? null : await readTls(options.tls, { clock, log });
   const home = homeLayout(resolve(options.home));
   await prepareHome(home);
   const config = await readConfig(options.configPath ?? home.configFile, options.configPath !== null);
@@ -73,7 +77,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   });
   const close = closer(parts, lock);
   try {
-    await recover(parts, { ...options, lastSignAt, guard, began, marker });
+    await recover(parts, { ...options, tls, lastSignAt, guard, began, marker });
   } catch (error) {
     await marker.note(messageOf(error));
     log.error(`the start failed in phase ${parts.state.phase}: ${messageOf(error)}`);

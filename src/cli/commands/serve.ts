@@ -3,6 +3,7 @@ import { flushCompileCache } from 'node:module';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { Runtime } from '../command.ts';
+import { readTlsOptions } from '../tls-options.ts';
 import { wholeNumber } from '../words.ts';
 
 /** The usual port of a server. */
@@ -13,6 +14,8 @@ interface ServeOptions {
   port: number | 'auto';
   config?: string;
   takeover?: boolean;
+  tlsCert?: string;
+  tlsKey?: string;
 }
 
 /** Reads a port, or `auto`. Throws `bad-usage`. */
@@ -29,6 +32,8 @@ export function registerServe(program: Command, runtime: Runtime): void {
     .option('--host <address>', 'address to listen on', '127.0.0.1')
     .option('--port <n>', 'port to listen on, 0 for any free one; auto: the usual one or any', readPort, DEFAULT_PORT)
     .option('--config <file>', 'configuration (default: holdfast.config.json in the home)')
+    .option('--tls-cert <file>', 'speak https with this certificate (PEM); needs --tls-key')
+    .option('--tls-key <file>', 'key of the certificate (PEM, no passphrase)')
     .option('--takeover', 'kill the server that holds the home, for one that hangs');
   runtime.handle<ServeOptions>(command, async ({ shell, home, options }) => {
     const { serve } = await import('../../server/serve.ts');
@@ -39,6 +44,7 @@ export function registerServe(program: Command, runtime: Runtime): void {
       anyPortIfTaken: options.port === 'auto',
       configPath: options.config === undefined ? null : resolve(shell.cwd, options.config),
       takeover: options.takeover === true,
+      tls: readTlsOptions(options, shell.cwd),
       log: shell.stderr.isTTY === true ? 'pretty' : 'json',
       failpoints: shell.env['HOLDFAST_FAILPOINTS'],
     });

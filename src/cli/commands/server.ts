@@ -9,12 +9,15 @@ import type { Call, Runtime } from '../command.ts';
 import { refuseRemote, type Context } from '../shell.ts';
 import { registerInstallService } from './install-service.ts';
 import { renderFields } from '../table.ts';
+import { readTlsOptions } from '../tls-options.ts';
 import { wholeNumber } from '../words.ts';
 
 interface StartOptions {
   host?: string;
   port?: number;
   config?: string;
+  tlsCert?: string;
+  tlsKey?: string;
 }
 
 /** What `server status` tells. */
@@ -40,7 +43,9 @@ export function registerServer(program: Command, runtime: Runtime): void {
     .description('Start a detached server; fine when one runs. Its messages go to server.log in the home.')
     .option('--host <address>', 'address to listen on')
     .option('--port <n>', 'port to listen on (default: the usual one, or any free one)', wholeNumber(0, 65_535))
-    .option('--config <file>', 'configuration (default: holdfast.config.json in the home)');
+    .option('--config <file>', 'configuration (default: holdfast.config.json in the home)')
+    .option('--tls-cert <file>', 'speak https with this certificate (PEM); needs --tls-key')
+    .option('--tls-key <file>', 'key of the certificate (PEM, no passphrase)');
   runtime.handle<StartOptions>(start, startServer);
   const stop = server.command('stop').description('Stop the server of this home. Agents at work go on.');
   runtime.handle(stop, stopServer);
@@ -54,6 +59,7 @@ export function registerServer(program: Command, runtime: Runtime): void {
 async function startServer(call: Call<StartOptions>): Promise<void> {
   refuseRemote(call);
   const { home, shell, terminal, options } = call;
+  const tls = readTlsOptions(options, shell.cwd);
   const { findServerProcess } = await import('../../server/control.ts');
   const found = await findServerProcess(home);
   if (found?.alive === true) {
@@ -69,6 +75,7 @@ async function startServer(call: Call<StartOptions>): Promise<void> {
     env: shell.env,
     host: options.host,
     port: options.port,
+    tls,
     configPath: options.config === undefined ? null : resolve(shell.cwd, options.config),
     signal: shell.interrupted,
   });

@@ -43,7 +43,7 @@ export async function createWorld(shell: Shell, configuration: object | null): P
     repository,
     witness,
     client: new Client({
-      find: () => findServer({ home, url: null, token: null }),
+      find: () => findServer({ home, url: null, token: null, certificateFile: null }),
       notice: () => undefined,
       interrupted: shell.interrupted,
     }),
