@@ -1,8 +1,9 @@
 /**
- * `node bench/run.ts [store|submit|start|tail|restart]…`: measures on this machine and prints tables, each figure beside
+ * `node bench/run.ts [store|submit|start|tail|restart|callbacks]…`: measures on this machine and prints tables, each figure beside
  * a bare equivalent measured in the same run. Nothing here passes or fails.
  */
 import { availableParallelism, cpus } from 'node:os';
+import { benchCallbacks } from './callbacks.ts';
 import { benchRestart } from './restart.ts';
 import { benchStart } from './start.ts';
 import { benchStore } from './store.ts';
@@ -30,6 +31,7 @@ const BENCHES: Record<string, () => Promise<void>> = {
   start: benchStart,
   tail: benchTail,
   restart: benchRestart,
+  callbacks: benchCallbacks,
 };
 
 const asked = process.argv.slice(2);

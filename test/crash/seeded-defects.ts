@@ -1,7 +1,13 @@
 import type { SeededDefect } from './seeded-defect.ts';
 import { ATTEMPT_DEFECTS } from './seeded-defects-attempts.ts';
+import { CALLBACK_DEFECTS } from './seeded-defects-callbacks.ts';
 import { KEEPER_DEFECTS } from './seeded-defects-keeper.ts';
 import { SERVER_DEFECTS } from './seeded-defects-server.ts';
 
 /** Every seeded defect; `docs/seeded-defects.md` lists them. */
-export const SEEDED_DEFECTS: readonly SeededDefect[] = [...ATTEMPT_DEFECTS, ...KEEPER_DEFECTS, ...SERVER_DEFECTS];
+export const SEEDED_DEFECTS: readonly SeededDefect[] = [
+  ...ATTEMPT_DEFECTS,
+  ...KEEPER_DEFECTS,
+  ...SERVER_DEFECTS,
+  ...CALLBACK_DEFECTS,
+];
