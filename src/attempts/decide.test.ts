@@ -26,6 +26,7 @@ function facts(change: Partial<EndFacts>): EndFacts {
     outcome: 'success',
     agentMessage: null,
     trouble: null,
+    notStarted: null,
     unreadable: null,
     cancelRequested: false,
     onInterrupt: 'continue',
@@ -250,6 +251,7 @@ test('every ending is a transition both tables allow from a running attempt of a
         agentMessage: fc.constantFrom(null, 'it failed'),
         stoppedBy: fc.constantFrom(null, 'wall', 'idle', 'output', 'stop', 'host'),
         exitCode: fc.option(fc.integer({ min: 0, max: 255 })),
+        notStarted: fc.constantFrom(null, 'x: command not found'),
         trouble: fc.constantFrom(null, { message: 'no keeper', passes: false }, { message: 'no space', passes: true }),
         unreadable: fc.constantFrom(null, 'no adapter'),
         cancelRequested: fc.boolean(),
@@ -269,4 +271,10 @@ test('every ending is a transition both tables allow from a running attempt of a
       },
     ),
   );
+});
+
+test('a command that cannot be executed is named in the blocker', () => {
+  const verdict = { kind: 'NEVER_RAN', row: 3, execErrno: 'ENOENT' } as const;
+  const { blocker } = decideEnding(facts({ verdict, notStarted: 'cluade: command not found' }));
+  assert.equal(blocker, "the agent's command cannot be executed (ENOENT): cluade: command not found");
 });

@@ -40,6 +40,8 @@ export interface EndFacts {
   cancelRequested: boolean;
   /** What went wrong while it was being started, when this server knows. */
   trouble: Trouble | null;
+  /** Why the keeper did not start it, as its exit record says: names the program. */
+  notStarted: string | null;
   onInterrupt: 'continue' | 'ask';
   /** Earlier attempts of the lineage that were interrupted within the window. */
   recentInterrupts: number;
@@ -146,7 +148,8 @@ function decideInterrupted(facts: EndFacts): Ending {
 function decideNeverRan(facts: EndFacts, execErrno: string | null): Ending {
   if (facts.cancelRequested) return ending('seal', 'cancel', CANCELLED);
   if (execErrno !== null) {
-    const blocker = `the agent's command cannot be executed (${execErrno})`;
+    const why = facts.notStarted ?? 'see keeper.log';
+    const blocker = `the agent's command cannot be executed (${execErrno}): ${why}`;
     return ending('seal', 'block', { reason: 'fix_config', blocker });
   }
   // What is short now will be there again: that is nobody's to correct.

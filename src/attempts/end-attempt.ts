@@ -73,6 +73,7 @@ async function decide(ctx: AttemptContext, input: EndInput): Promise<Ending> {
     stoppedBy: verdict.kind === 'FINISHED' ? verdict.exit.stoppedBy : input.passedLimit,
     exitCode: verdict.kind === 'FINISHED' ? verdict.exit.code : null,
     trouble: input.trouble,
+    notStarted: verdict.kind === 'NEVER_RAN' ? (input.judgement.evidence.exit?.reason ?? null) : null,
     cancelRequested: job.cancelRequestedAt !== null,
     onInterrupt: job.onInterrupt,
     recentInterrupts: await ctx.store.countInterrupted(job.lineage, job.epoch, since),

@@ -19,7 +19,10 @@ export interface EvidenceFile {
   kind: 'spec' | 'claim' | 'agent' | 'exit' | 'limits' | 'sentinel' | 'output' | 'stderr';
   path: string;
   sha256: string | null;
-  bytes: number;
+  /** Null when it cannot be read. */
+  bytes: number | null;
+  /** Why it cannot be trusted, or null. */
+  damage: string | null;
 }
 
 /** What the keeper room knows of an attempt; the first fields are the facts a verdict is made from. */
@@ -205,7 +208,15 @@ function listRecords(records: Records): EvidenceFile[] {
   return read.flatMap(({ kind, reading }) =>
     reading.kind === 'absent'
       ? []
-      : [{ kind, path: reading.path, sha256: reading.sha256, bytes: reading.kind === 'ok' ? reading.bytes : 0 }],
+      : [
+          {
+            kind,
+            path: reading.path,
+            sha256: reading.sha256,
+            bytes: reading.bytes,
+            damage: reading.kind === 'bad' ? reading.why : null,
+          },
+        ],
   );
 }
 
@@ -232,7 +243,7 @@ async function inspectOutput(path: string, deep: boolean): Promise<OutputFile> {
 }
 
 function listOutput(kind: 'output' | 'stderr', file: OutputFile): EvidenceFile[] {
-  return file.exists ? [{ kind, path: file.path, sha256: file.sha256, bytes: file.bytes }] : [];
+  return file.exists ? [{ kind, path: file.path, sha256: file.sha256, bytes: file.bytes, damage: file.bad }] : [];
 }
 
 async function hashFile(handle: FileHandle): Promise<string> {

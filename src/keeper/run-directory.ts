@@ -28,7 +28,7 @@ import {
 export type RecordReading<T> =
   | { kind: 'absent'; path: string }
   | { kind: 'ok'; path: string; record: Sealed<T>; sha256: string; bytes: number }
-  | { kind: 'bad'; path: string; why: string; sha256: string | null };
+  | { kind: 'bad'; path: string; why: string; sha256: string | null; bytes: number | null };
 
 const VARIABLE_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
@@ -137,7 +137,7 @@ export async function readRecord<T extends object>(path: string, attempt: string
   } catch (error) {
     // Ours, not the file's: to call a record damaged for it would quarantine a healthy attempt.
     if (isShortage(error)) throw error;
-    return { kind: 'bad', path, why: messageOf(error), sha256: null };
+    return { kind: 'bad', path, why: messageOf(error), sha256: null, bytes: null };
   }
   if (bytes === null) return { kind: 'absent', path };
   const digest = sha256(bytes);
@@ -150,6 +150,6 @@ export async function readRecord<T extends object>(path: string, attempt: string
       bytes: bytes.length,
     };
   } catch (error) {
-    return { kind: 'bad', path, why: messageOf(error), sha256: digest };
+    return { kind: 'bad', path, why: messageOf(error), sha256: digest, bytes: bytes.length };
   }
 }

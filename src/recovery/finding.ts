@@ -102,6 +102,7 @@ function secondsRun({ attempt }: Adoption, lastHeartbeatAt: number | null): numb
 }
 
 function describeFile(file: EvidenceFile): EvidenceItem {
-  const note = `${file.bytes} bytes`;
+  const size = file.bytes === null ? 'cannot be read' : `${file.bytes} bytes`;
+  const note = file.damage === null ? size : `damaged, ${size}: ${file.damage}`;
   return { kind: file.kind, path: file.path, note, ...(file.sha256 === null ? {} : { sha256: file.sha256 }) };
 }

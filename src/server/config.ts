@@ -2,9 +2,10 @@ import { isAbsolute } from 'node:path';
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import type { AgentSettings } from '../agents/adapter.ts';
+import { createAgents } from '../agents/registry.ts';
 import { readIfExists } from '../kernel/durable.ts';
 import { parseDuration } from '../kernel/duration.ts';
-import { fail } from '../kernel/errors.ts';
+import { fail, isError } from '../kernel/errors.ts';
 import { messageOf } from '../kernel/result.ts';
 import { parseSize } from '../kernel/size.ts';
 import { DEFAULT_LIMITS } from '../lifecycle/job.ts';
@@ -15,7 +16,18 @@ import { callbackSchema, fillCallbacks } from './callback-config.ts';
 import { DEFAULT_FETCH_LIMITS, type FetchLimits } from '../workspace/mirror.ts';
 
 /** Milliseconds, or a text like `30m`. */
-const span = z.union([z.int().positive(), z.string().transform((text) => parseDuration(text))]);
+const span = z
+  .union([z.int().positive(), z.string()], 'must be milliseconds, or a text like 30m')
+  .transform((value, context) => {
+    if (typeof value === 'number') return value;
+    try {
+      return parseDuration(value);
+    } catch (error) {
+      // Told with its key and file, like every other fault.
+      context.addIssue({ code: 'custom', message: isError(error) ? error.detail : messageOf(error) });
+      return z.NEVER;
+    }
+  });
 
 const NO_SIZE = 'must be bytes, or a text like "2 GiB" or "5%"';
 
@@ -107,6 +119,7 @@ export async function readConfig(path: string, required: boolean): Promise<Confi
     const issues = result.error.issues.map((issue) => `${issue.path.join('.') || 'the file'}: ${issue.message}`);
     throw fail('bad-config', `${path}: ${issues.join('; ')}`);
   }
+  refuseUnknownAgent(path, result.data);
   for (const [name, agent] of Object.entries(result.data.agents ?? {})) {
     const program = agent.command?.[0];
     if (program !== undefined && program.includes('/') && !isAbsolute(program)) {
@@ -117,6 +130,14 @@ export async function readConfig(path: string, required: boolean): Promise<Confi
     }
   }
   return fillConfig(result.data);
+}
+
+/** An agent nobody knows would fail every job that names none, one by one. */
+function refuseUnknownAgent(path: string, { defaultAgent, agents = {} }: z.infer<typeof schema>): void {
+  if (defaultAgent === undefined) return;
+  const known = createAgents(agents).names();
+  if (known.includes(defaultAgent)) return;
+  throw fail('bad-config', `${path}: defaultAgent: there is no agent "${defaultAgent}"; known are ${known.join(', ')}`);
 }
 
 function fillConfig(given: z.infer<typeof schema>): Config {

@@ -14,6 +14,7 @@ const TEMP_AGE_MS = 10 * 60_000;
 export async function prepareHome(home: Home): Promise<void> {
   try {
     await makeDirectory(home.root);
+    await refuseForeign(home);
     // Takes rights from others, gives none back: a home its owner made read-only is refused, not opened again.
     const { mode } = await stat(home.root);
     if ((mode & 0o077) !== 0) await chmod(home.root, mode & 0o700);
@@ -32,6 +33,22 @@ export async function prepareHome(home: Home): Promise<void> {
       `${home.root} is on a network file system (${fileSystem.type}); locks and sockets do not hold there`,
     );
   }
+}
+
+/** Each of these makes a directory a home. */
+const MARKS = ['holdfast.db', 'server.lock.db', 'host', 'token', 'holdfast.config.json'];
+/** What a first start may have left that was killed before it made one of those; `lost+found` is of the file system. */
+const BEGUN = ['repos', 'jobs', 'removals', 'server.log', 'lost+found'];
+
+/** A directory with something else in it was named by mistake: making a home there would take its rights and mix the two. */
+async function refuseForeign(home: Home): Promise<void> {
+  const names = (await readdir(home.root)).filter((name) => !name.startsWith(TEMP_PREFIX));
+  if (names.some((name) => MARKS.includes(name))) return;
+  const stranger = names.find((name) => !BEGUN.includes(name));
+  if (stranger === undefined) return;
+  throw fail('home-unusable', `${home.root} is no home of Holdfast and not empty (it holds ${stranger})`, {
+    hint: 'Give an empty directory, or one that does not exist yet, with --home or HOLDFAST_HOME.',
+  });
 }
 
 /** Returns the random id of this home's host, written once: it tells runs of this home from those of a copy elsewhere. */
