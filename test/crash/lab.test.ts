@@ -6,6 +6,7 @@ import { summarise, type PartResult } from './lab/outcome.ts';
 import { cutPower, failOperations, sweepServers, sweepStore, walkRandomly, type Lab } from './lab/parts.ts';
 import { createTemplate, type Template } from './lab/scenario.ts';
 import { whyNoShim } from './lab/shim.ts';
+import { isFull } from './size.ts';
 
 const SAMPLE: Lab['size'] = {
   scenarios: 2,
@@ -26,12 +27,23 @@ if (skip === false) {
   after(async () => template?.[Symbol.asyncDispose]());
 }
 
+/** Still no more than a part of `--all`, but enough to meet each seeded defect. */
+const DENSER: Lab['size'] = {
+  ...SAMPLE,
+  storePoints: 40,
+  serverPoints: 4,
+  failures: 60,
+  cuts: { stride: 3, seeds: 1 },
+  flips: 250,
+};
+const size = isFull ? DENSER : SAMPLE;
+
 /** The seed is new in every run, and printed: what a run finds can be found again. */
 const seed = Math.floor(Math.random() * 2 ** 31);
 
 function lab(): Lab {
   assert.ok(template !== null);
-  return { template, size: SAMPLE, seed, lanes: 3 };
+  return { template, size, seed, lanes: 3 };
 }
 
 function check(result: PartResult): void {
@@ -47,7 +59,7 @@ test('servers and keepers, killed at their operations', options, async () => che
 test('servers and keepers, their operations failing', options, async () => check(await failOperations(lab())));
 test('random walks', options, async () => check(await walkRandomly(lab())));
 test('bits, flipped', options, async (context) => {
-  const result = await runFlips({ ...lab(), flips: SAMPLE.flips });
+  const result = await runFlips({ ...lab(), flips: size.flips });
   context.diagnostic(summarise(result));
   check(result);
 });

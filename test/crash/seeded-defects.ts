@@ -1,6 +1,7 @@
 import type { SeededDefect } from './seeded-defect.ts';
 import { ATTEMPT_DEFECTS } from './seeded-defects-attempts.ts';
 import { CALLBACK_DEFECTS } from './seeded-defects-callbacks.ts';
+import { DURABILITY_DEFECTS } from './seeded-defects-durability.ts';
 import { KEEPER_DEFECTS } from './seeded-defects-keeper.ts';
 import { SERVER_DEFECTS } from './seeded-defects-server.ts';
 
@@ -10,4 +11,5 @@ export const SEEDED_DEFECTS: readonly SeededDefect[] = [
   ...KEEPER_DEFECTS,
   ...SERVER_DEFECTS,
   ...CALLBACK_DEFECTS,
+  ...DURABILITY_DEFECTS,
 ];

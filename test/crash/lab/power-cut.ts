@@ -56,6 +56,9 @@ function isRelevant(path: string): boolean {
   return !/^(repos|removals)\/|^jobs\/[^/]+\/(workspace|home)|^server\.|-shm$/.test(path);
 }
 
+/** Violations after which a run is known to be wrong, and more of them say nothing. */
+const ENOUGH = 20;
+
 /** Tries every cut of the plan. */
 export function tryCuts(plan: CutPlan): CutResult {
   const disk = new Disk(plan.root);
@@ -67,7 +70,7 @@ export function tryCuts(plan: CutPlan): CutResult {
     if (operation.op === 'A') promises.push(JSON.parse(operation.class) as Promised);
     else disk.apply(operation);
     const matters = operation.op === 'A' || isDurable(operation);
-    if (!matters || index % plan.stride !== 0) continue;
+    if (!matters || index % plan.stride !== 0 || result.violations.length >= ENOUGH) continue;
     for (const cut of listCuts(index + 1, plan.seeds)) {
       result.tried++;
       const why = tryCut(disk, cut, { promises, seen, share: plan.share });
