@@ -8,7 +8,7 @@ export type AgentEvent =
   | { kind: 'session'; id: string }
   | { kind: 'text'; text: string; delta?: boolean }
   | { kind: 'tool-start'; id: string; name: string; input?: unknown }
-  | { kind: 'tool-end'; id: string; ok: boolean }
+  | { kind: 'tool-end'; id: string; ok: boolean; result?: string }
   | { kind: 'retry'; attempt: number; delayMs: number; status?: number }
   | { kind: 'usage'; input: number; output: number; costUsd?: number }
   | { kind: 'progress'; percent: number | null; message: string }
@@ -115,6 +115,8 @@ export interface AgentAdapter {
     mergeStderr: boolean;
     /** An interrupted attempt restarts from the tree it started with, unless asked to continue. */
     restartsFromScratch: boolean;
+    /** What is no event in its output is meant for people. */
+    plainOutput: boolean;
   };
   /** argv that prints the version of the installed command, or null when there is nothing to install. */
   versionCommand(settings: AgentSettings): string[] | null;

@@ -61,6 +61,7 @@ export function createClaudeCodeAdapter(
       requiresFinalEvent: true,
       mergeStderr: false,
       restartsFromScratch: false,
+      plainOutput: false,
     },
     versionCommand: (settings) => [...(settings.command ?? command), '--version'],
     validate: (job) => {

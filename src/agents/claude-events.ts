@@ -47,7 +47,16 @@ function parseAssistant(block: Fields, event: Fields): AgentEvent[] {
 
 function parseUser(block: Fields): AgentEvent[] {
   if (block['type'] !== 'tool_result') return [];
-  return [{ kind: 'tool-end', id: textOf(block['tool_use_id']), ok: block['is_error'] !== true }];
+  const result = resultOf(block['content']);
+  const end = { kind: 'tool-end', id: textOf(block['tool_use_id']), ok: block['is_error'] !== true } as const;
+  return [result === '' ? end : { ...end, result }];
+}
+
+/** A result is a text, or a list of blocks of which some are text. */
+function resultOf(content: unknown): string {
+  if (typeof content === 'string') return content;
+  const texts = listOf(content).map((block) => textOf(objectOf(block)['text']));
+  return texts.filter((text) => text !== '').join('\n');
 }
 
 /** `is_error` decides, never `subtype`: an API error ends with subtype `success`. */

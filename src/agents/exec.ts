@@ -12,6 +12,7 @@ const plain = {
     requiresFinalEvent: false,
     mergeStderr: true,
     restartsFromScratch: true,
+    plainOutput: true,
   },
   resumeCommand: (): Invocation => {
     throw fail('internal', 'a plain command has no session to resume');

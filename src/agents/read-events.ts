@@ -23,27 +23,19 @@ export interface EventReader {
 export function createEventReader(adapter: Pick<AgentAdapter, 'parseEvent'>): EventReader {
   let seen = emptySummary();
   let offset = 0;
-  const line = createLineBuffer();
-
-  const finish = (events: AgentEvent[]): void => {
-    const text = line.take();
+  let events: AgentEvent[] = [];
+  const lines = createLineReader((text, bytes) => {
+    offset += bytes + 1;
     for (const event of text === null ? [{ kind: 'other' } as const] : adapter.parseEvent(text)) {
       seen = addEvent(seen, event);
       events.push(event);
     }
-  };
+  });
 
   return {
     push: (chunk) => {
-      const events: AgentEvent[] = [];
-      let from = 0;
-      for (let end = chunk.indexOf(NEWLINE); end >= 0; end = chunk.indexOf(NEWLINE, from)) {
-        line.add(chunk.subarray(from, end));
-        offset += line.length + 1;
-        from = end + 1;
-        finish(events);
-      }
-      line.add(chunk.subarray(from));
+      events = [];
+      lines.push(chunk);
       return events;
     },
     get seen() {
@@ -52,6 +44,30 @@ export function createEventReader(adapter: Pick<AgentAdapter, 'parseEvent'>): Ev
     get offset() {
       return offset;
     },
+  };
+}
+
+/**
+ * Cuts bytes into lines and hands over each complete one with its length in bytes, null instead of the text of one that
+ * is longer than `MAX_LINE_BYTES`. `takeRest` returns the line that has no end yet, and forgets it.
+ */
+export function createLineReader(onLine: (text: string | null, bytes: number) => void): {
+  push(chunk: Uint8Array): void;
+  takeRest(): string | null;
+} {
+  const line = createLineBuffer();
+  return {
+    push: (chunk) => {
+      let from = 0;
+      for (let end = chunk.indexOf(NEWLINE); end >= 0; end = chunk.indexOf(NEWLINE, from)) {
+        line.add(chunk.subarray(from, end));
+        from = end + 1;
+        const bytes = line.length;
+        onLine(line.take(), bytes);
+      }
+      line.add(chunk.subarray(from));
+    },
+    takeRest: () => line.take(),
   };
 }
 

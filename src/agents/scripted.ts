@@ -21,6 +21,7 @@ export function createScriptedAdapter(): AgentAdapter {
       requiresFinalEvent: true,
       mergeStderr: false,
       restartsFromScratch: false,
+      plainOutput: true,
     },
     versionCommand: () => null,
     validate: ({ prompt, command }) => {

@@ -7,6 +7,7 @@ import { watch } from 'node:fs';
 import { request as httpRequest } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
+import { Readable } from 'node:stream';
 import { join } from 'node:path';
 import { createParser, type EventSourceMessage } from 'eventsource-parser';
 import type { FastifyInstance } from 'fastify';
@@ -185,6 +186,8 @@ function makeServices(store: Store, home: Home, options: StartOptions): Services
       return { file: recorded.file, created: recorded.replaced === null };
     },
     dropFile: async (job, name, actor) => void (await store.dropJobFile({ jobId: job.id, name, actor })),
+    renderTranscript: () => Readable.from(['live']),
+    countTranscriptMismatch: () => undefined,
     outputPath: (attempt, stream) => join(run(attempt), stream === 'stdout' ? 'output' : 'stderr'),
     sentinelPath: (attempt) => join(run(attempt), 'sentinel.json'),
     readHeartbeat: (attempt) => readHeartbeat(join(run(attempt), 'sentinel.json')),
@@ -195,7 +198,6 @@ function makeServices(store: Store, home: Home, options: StartOptions): Services
     },
     currentReport: () => options.report ?? null,
     doctor: async () => [{ name: 'node', ok: true, level: 'ok', detail: process.version, hint: null }],
-    metrics: async () => 'holdfast_up 1\n',
     metricValues: async () => [{ name: 'holdfast_up', help: 'up', type: 'gauge', values: [] }],
     registerResource: ({ job, kind, target, principal }) =>
       store.addResource({ jobId: job.id, kind, target, facts: { engineId: target }, identity: target, principal }),
@@ -203,6 +205,7 @@ function makeServices(store: Store, home: Home, options: StartOptions): Services
       await store.moveResource({ id, transition: 'begin', note: null, actor });
       return store.moveResource({ id, transition: 'finish', note: null, actor });
     },
+    metrics: async () => 'holdfast_up 1\n',
   };
 }
 

@@ -34,6 +34,7 @@ import { addRepositoryRoutes } from './routes/repositories.ts';
 import { addResourceRoutes } from './routes/resources.ts';
 import { addServerRoutes } from './routes/server.ts';
 import { addStreamRoute } from './routes/stream.ts';
+import { addTranscriptRoute } from './routes/transcript.ts';
 import { addTokenRoutes } from './routes/tokens.ts';
 import type { Services } from './services.ts';
 import { Streams } from './sse.ts';
@@ -104,6 +105,7 @@ function addRoutes(app: Api, context: RouteContext, streams: Streams): void {
   addFileRoutes(app, context);
   addAttemptRoutes(app, context);
   addOutputRoute(app, context);
+  addTranscriptRoute(app, context);
   addStreamRoute(app, context, streams);
   addEventRoute(app, context, streams);
   addQueueRoutes(app, context);

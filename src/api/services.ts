@@ -111,6 +111,10 @@ export interface Services {
   receiveFile(job: Job, incoming: IncomingFile, actor: string): Promise<{ file: JobFile; created: boolean }>;
   /** Takes a file of a held job back. Throws `not-found`, `state-conflict`. */
   dropFile(job: Job, name: string, actor: string): Promise<void>;
+  /** The transcript of a job made from its rows and output as they are now. */
+  renderTranscript(job: Job): AsyncIterable<string>;
+  /** Counts a transcript that is not the one that was recorded. */
+  countTranscriptMismatch(job: Job): void;
   /** Absolute path of a stream's file; it may not exist yet. */
   outputPath(attempt: AttemptRef, stream: 'stdout' | 'stderr'): string;
   /** Absolute path of the heartbeat file of an attempt; it may not exist yet. */

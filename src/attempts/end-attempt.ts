@@ -2,10 +2,12 @@ import { hashRecordedOutput } from '../keeper/verify-run.ts';
 import { failpoint } from '../kernel/failpoints.ts';
 import type { Attempt } from '../lifecycle/attempt.ts';
 import type { Job } from '../lifecycle/job.ts';
+import { ATTEMPT_TRANSITIONS } from '../lifecycle/transitions.ts';
 import type { ExitFacts } from '../lifecycle/verdict.ts';
 import type { AttemptPatch, JobPatch } from '../store/store.ts';
 import type { AttemptContext } from './context.ts';
 import { CRASH_LOOP_WINDOW_MS, decideEnding, type Ending, type FinalVerdict, type Trouble } from './decide.ts';
+import { keepTranscript } from './keep-transcript.ts';
 import { findAdapter } from './find-adapter.ts';
 import type { Judgement } from './gather-facts.ts';
 import { recordPatiently } from './record-patiently.ts';
@@ -31,7 +33,9 @@ export async function endAttempt(
   // The job is read again: a cancel may have been recorded while its attempt ran.
   const job = (await ctx.store.getJob(input.job.id)) ?? input.job;
   const ending = await decide(ctx, { ...input, job });
-  const hashes = await hashOutput(ctx, input);
+  const patch = { ...attemptPatch(input), ...(await hashOutput(ctx, input)) };
+  const { to: state } = ATTEMPT_TRANSITIONS[ending.attempt];
+  const transcriptSha256 = await keepTranscript(ctx, job, { ...input.attempt, ...patch, state });
   failpoint('attempt.before-settle');
   const settled = await recordPatiently(ctx, signal, () =>
     ctx.store.settleAttempt(
@@ -39,10 +43,16 @@ export async function endAttempt(
         id: input.attempt.id,
         transition: ending.attempt,
         fence: input.attempt.fence,
-        set: { ...attemptPatch(input), ...hashes },
+        set: patch,
         actor: 'attempts',
       },
-      { id: job.id, transition: ending.job, fence: job.fence, set: jobPatch(input, ending), actor: 'attempts' },
+      {
+        id: job.id,
+        transition: ending.job,
+        fence: job.fence,
+        set: { ...jobPatch(input, ending), transcriptSha256 },
+        actor: 'attempts',
+      },
     ),
   );
   failpoint('attempt.after-settle');

@@ -9,6 +9,7 @@ import type { AttemptContext } from './context.ts';
 import { endAttempt } from './end-attempt.ts';
 import { awaitKeeper } from './follow-attempt.ts';
 import type { Judgement } from './gather-facts.ts';
+import { LiveTranscript } from './live-transcript.ts';
 import { killOrphan, resolveAttempt, type Resolution } from './resolve-attempt.ts';
 import { cancelRun, type Run } from './run.ts';
 import { watchOrphan } from './watch-orphan.ts';
@@ -45,8 +46,13 @@ export async function followRun(ctx: AttemptContext, input: FollowInput): Promis
     run.attempt = attempt;
     failpoint('attempt.after-attach');
     const following = { attempt, run, signal, judgement: resolution.judgement };
-    if (resolution.by === 'keeper') await followKeeper(ctx, following);
-    else await followOrphan(ctx, following);
+    const live = new LiveTranscript(ctx, job, attempt);
+    try {
+      if (resolution.by === 'keeper') await followKeeper(ctx, following);
+      else await followOrphan(ctx, following);
+    } finally {
+      await live.close();
+    }
   }
 }
 

@@ -13,7 +13,8 @@ export async function setAside(ctx: AttemptContext, input: { job: Job; why: stri
     id: job.id,
     transition: 'quarantine' as const,
     fence: job.fence,
-    set: { reason: 'record_corrupt' as const, blocker: why },
+    // Its attempt may have been shown while it ran: what is kept then vouches for nothing.
+    set: { reason: 'record_corrupt' as const, blocker: why, transcriptSha256: null },
     actor,
   };
   ctx.log.error(`Job ${job.number} quarantined: ${why}`, { job: job.id });

@@ -19,6 +19,7 @@ import { registerServe } from './commands/serve.ts';
 import { registerServer } from './commands/server.ts';
 import { registerShow } from './commands/show.ts';
 import { registerToken } from './commands/token.ts';
+import { registerTranscript } from './commands/transcript.ts';
 import { registerWait } from './commands/wait.ts';
 
 const EXIT_CODES = `
@@ -58,6 +59,7 @@ export function buildProgram(runtime: Runtime): Command {
   registerShow(program, runtime);
   registerWait(program, runtime);
   registerLogs(program, runtime);
+  registerTranscript(program, runtime);
   registerDiff(program, runtime);
   registerQueue(program, runtime);
   registerLocks(program, runtime);

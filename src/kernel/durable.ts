@@ -16,7 +16,7 @@ import {
   unlinkSync,
   writeSync,
 } from 'node:fs';
-import { link, mkdir, open, readFile, rename, rm, stat, unlink } from 'node:fs/promises';
+import { link, mkdir, open, readdir, readFile, rename, rm, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { createHash, randomBytes } from 'node:crypto';
 import { errnoOf } from './result.ts';
@@ -280,4 +280,55 @@ export async function readIfExists(path: string): Promise<Buffer | null> {
     if (errnoOf(error) === 'ENOENT') return null;
     throw error;
   }
+}
+
+/**
+ * Like `writeDurable`, from pieces that are made as they are written, so that nothing is held whole. Temps an earlier
+ * call left beside `path` when it was killed are removed. Returns the sha256 of what was written.
+ */
+export async function writeDurablePieces(path: string, pieces: AsyncIterable<string>): Promise<string> {
+  const directory = dirname(path);
+  const left = (await readdir(directory)).filter((name) => name.startsWith(`${TEMP_PREFIX}${basename(path)}-`));
+  for (const name of left) await rm(join(directory, name), { force: true });
+  const temp = tempBeside(path);
+  const hash = createHash('sha256');
+  try {
+    const handle = await open(temp, 'wx', FILE_MODE);
+    try {
+      for await (const piece of pieces) {
+        hash.update(piece);
+        await handle.writeFile(piece);
+      }
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temp, path);
+  } catch (error) {
+    await rm(temp, { force: true });
+    throw error;
+  }
+  await syncDirectory(directory);
+  return hash.digest('hex');
+}
+
+/** A file that grows for people to look at, and may be lost: nothing of it is flushed. */
+export interface View {
+  append(text: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Replaces `path` by a view that holds `pieces`; whoever had the old file open keeps it. */
+export async function openView(path: string, pieces: AsyncIterable<string>): Promise<View> {
+  const temp = tempBeside(path);
+  const handle = await open(temp, 'wx', FILE_MODE);
+  try {
+    for await (const piece of pieces) await handle.writeFile(piece);
+    await rename(temp, path);
+  } catch (error) {
+    await handle.close();
+    await rm(temp, { force: true });
+    throw error;
+  }
+  return { append: (text) => handle.writeFile(text), close: () => handle.close() };
 }

@@ -180,6 +180,12 @@ export const ERRORS = {
     8,
     'See `holdfast show JOB`; when you know why, cancel it and retry it. Other jobs go on.',
   ),
+  'transcript-corrupt': row(
+    'The transcript is not the one that was recorded',
+    409,
+    8,
+    'Read what the agent printed with `holdfast logs JOB`; the transcript was changed after the job ended.',
+  ),
   quarantined: row('The job is quarantined', 409, 8, 'See `holdfast show JOB` for the evidence.'),
   'not-ready': row('The server is still recovering', 503, 6, 'Try again shortly; GET /readyz tells the phase.'),
   'server-unreachable': row('No server answers', 503, 6, 'Start one with `holdfast serve` or `holdfast server start`.'),

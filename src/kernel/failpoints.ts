@@ -31,6 +31,9 @@ export const FAILPOINTS = [
   'removal.before-rename',
   'removal.after-rename',
   'removal.after-delete',
+  // what people read of it
+  'transcript.before-write',
+  'transcript.after-write',
   // the server's side of an attempt
   'attempt.after-claim',
   'attempt.after-workspace',

@@ -26,6 +26,8 @@ export interface Home {
   workspace(jobId: string): string;
   /** Files sent for the job, each below the hash of its content. */
   staging(jobId: string): string;
+  /** What the agents of a job said and did, for people. */
+  transcript(jobId: string): string;
   /** HOME of the agent of this job, kept across attempts so that a session can be resumed. */
   agentHome(jobId: string): string;
   runDirectory(jobId: string, attempt: number): string;
@@ -53,6 +55,7 @@ export function homeLayout(root: string): Home {
     job: (jobId) => join(jobs, jobId),
     workspace: (jobId) => join(jobs, jobId, 'workspace'),
     staging: (jobId) => join(jobs, jobId, 'staging'),
+    transcript: (jobId) => join(jobs, jobId, 'transcript.md'),
     agentHome: (jobId) => join(jobs, jobId, 'home'),
     runDirectory: (jobId, attempt) => join(jobs, jobId, 'attempts', String(attempt)),
   };

@@ -58,6 +58,8 @@ export interface JobCore {
   workspaceState: 'none' | 'preparing' | 'ready';
   /** Commit the workspace was made from. */
   baseCommit: string | null;
+  /** sha256 of its transcript as its last attempt left it; null before that, and where it could not be kept. */
+  transcriptSha256: string | null;
   /** Bytes of stdout recorded when last looked at. */
   outputBytes: number;
   cancelRequestedAt: number | null;

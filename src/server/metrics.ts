@@ -1,4 +1,4 @@
-import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { observeWaitingIn } from './waiting-metrics.ts';
 import type { Admission } from '../queue/admission.ts';
 import type { DiskState } from '../queue/disk-level.ts';
@@ -13,6 +13,7 @@ export interface Metrics {
   /** The same as values. */
   list(): Promise<MetricView[]>;
   observeRecovery(ms: number, reattached: number): void;
+  countTranscriptMismatch(): void;
 }
 
 interface MetricsInput {
@@ -50,9 +51,15 @@ export function createMetrics(input: MetricsInput): Metrics {
     registers,
   });
   const reattached = new Gauge({ name: 'holdfast_reattached', help: 'Attempts reattached by this start', registers });
+  const mismatches = new Counter({
+    name: 'holdfast_transcript_mismatches_total',
+    help: 'Transcripts read that were not the ones recorded',
+    registers,
+  });
   const disk = createDiskGauges(registers);
   const showDeliveries = createDeliveryGauges(registers);
   const metrics: Metrics = {
+    countTranscriptMismatch: () => mismatches.inc(),
     observeRecovery(ms, count) {
       recovery.observe(ms);
       reattached.set(count);

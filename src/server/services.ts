@@ -7,6 +7,7 @@ import { endLeftovers } from '../attempts/end-leftovers.ts';
 import { shutDamagedLocks } from '../attempts/shut-damaged-locks.ts';
 import { isAlive } from '../keeper/host-identity.ts';
 import { endOperation } from '../keeper/processes.ts';
+import { renderTranscript } from '../attempts/transcript.ts';
 import { RUN_FILES } from '../keeper/protocol.ts';
 import { fail } from '../kernel/errors.ts';
 import { baseOf, type Job } from '../lifecycle/job.ts';
@@ -65,6 +66,11 @@ export function createServices(input: {
     cancelJob: (job, actor) => cancelJob(ctx, job, actor),
     diffJob: (job) => diffJob(ctx, job),
     ...createUploads(ctx, { perFile: config.limits.uploadBytes, perJob: config.limits.uploadBytesPerJob }),
+    renderTranscript: (job) => renderNow(ctx, job),
+    countTranscriptMismatch: (job) => {
+      ctx.log.error(`the transcript of job ${job.number} is not the one that was recorded`, { job: job.id });
+      input.metrics.countTranscriptMismatch();
+    },
     outputPath: (attempt, stream) =>
       join(runDirectory(attempt), stream === 'stdout' ? RUN_FILES.output : RUN_FILES.stderr),
     sentinelPath: (attempt) => join(runDirectory(attempt), RUN_FILES.sentinel),
@@ -78,6 +84,10 @@ export function createServices(input: {
     registerResource: (resource) => input.resources.register(resource),
     removeResource: (resource, actor) => input.resources.remove(resource, actor),
   };
+}
+
+async function* renderNow(ctx: AttemptContext, job: Job): AsyncGenerator<string> {
+  yield* renderTranscript(ctx, { job, attempts: await ctx.store.listAttempts(job.id) });
 }
 
 /** Names what does not work as it should now, by resource. */

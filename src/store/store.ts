@@ -70,6 +70,7 @@ export type JobPatch = Partial<
     | 'baseCommit'
     | 'otherBases'
     | 'outputBytes'
+    | 'transcriptSha256'
     | 'reason'
     | 'blocker'
     | 'exitCode'

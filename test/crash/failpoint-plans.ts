@@ -58,6 +58,7 @@ const SAMPLE: readonly FailpointName[] = [
   'attempt.after-claim',
   'attempt.after-intent',
   'attempt.after-launch',
+  'transcript.after-write',
   'attempt.before-settle',
   'attempt.before-seal',
   'removal.before-rename',

@@ -3,7 +3,7 @@
  * invariants in docs/crash-matrix.md). Ends the world's server: the last crash belongs to the test.
  */
 import assert from 'node:assert/strict';
-import { readdir, stat, utimes } from 'node:fs/promises';
+import { readdir, readFile, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isAlive } from '../../src/keeper/host-identity.ts';
 import { scanProcesses } from '../../src/keeper/processes.ts';
@@ -37,6 +37,7 @@ export async function checkInvariants(world: World, options: InvariantOptions = 
   checkStore(before);
   for (const list of before.attempts.values()) await checkAttempts(world, list);
   await checkTestimony(world, before);
+  await checkTranscripts(world, before);
   if (!before.jobs.some((job) => isActive(job.state))) await checkGit(world, before);
   if (options.startAgain ?? isFull) await checkStartAgain(world, before);
 }
@@ -101,6 +102,15 @@ async function checkAttempts(world: World, attempts: readonly Attempt[]): Promis
     );
     const { size } = await stat(join(runDir, RUN_FILES.output));
     assert.ok(size >= bytesOut, `${attempt.id} recorded ${bytesOut} bytes, there are ${size}`);
+  }
+}
+
+/** A transcript that was recorded is there, and is the one that was recorded. */
+async function checkTranscripts(world: World, home: StoppedHome): Promise<void> {
+  for (const job of home.jobs) {
+    if (job.state === 'running' || job.transcriptSha256 === null) continue;
+    const found = sha256(await readFile(world.home.transcript(job.id)));
+    assert.equal(found, job.transcriptSha256, `transcript of job ${job.number}`);
   }
 }
 

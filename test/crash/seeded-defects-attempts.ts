@@ -230,4 +230,28 @@ export const ATTEMPT_DEFECTS: readonly SeededDefect[] = [
     file: 'test/crash/low-disk.test.ts',
     test: 'a disk with little space',
   },
+  {
+    what: 'the hash of a transcript is recorded without its file',
+    edits: [
+      {
+        file: 'src/attempts/keep-transcript.ts',
+        find: 'kept = await writeDurablePieces(ctx.home.transcript(job.id), pieces);',
+        replace: 'kept = await writeDurablePieces(`${ctx.home.transcript(job.id)}.new`, pieces);',
+      },
+    ],
+    file: 'test/crash/transcript.test.ts',
+    test: 'after a crash at any point',
+  },
+  {
+    what: 'a transcript is shown without a look at its hash',
+    edits: [
+      {
+        file: 'src/api/routes/transcript.ts',
+        find: 'if (handle !== null && found === sha256) return handle;',
+        replace: 'if (handle !== null) return handle;',
+      },
+    ],
+    file: 'test/crash/transcript.test.ts',
+    test: 'one that was changed',
+  },
 ];

@@ -192,7 +192,7 @@ CREATE TABLE jobs (
   idempotency_key TEXT,
   request_sha256 TEXT,
   version INTEGER NOT NULL,
-  head TEXT NOT NULL, callbacks TEXT CHECK (json_type(callbacks) = 'array'), others TEXT CHECK (json_type(others) = 'array'), other_bases TEXT CHECK (json_type(other_bases) = 'array'), overtaken INTEGER CHECK (overtaken >= 0),
+  head TEXT NOT NULL, callbacks TEXT CHECK (json_type(callbacks) = 'array'), others TEXT CHECK (json_type(others) = 'array'), other_bases TEXT CHECK (json_type(other_bases) = 'array'), overtaken INTEGER CHECK (overtaken >= 0), transcript_sha256 TEXT CHECK (length(transcript_sha256) = 64),
   CHECK ((queue_seq IS NULL) = (queued_at IS NULL)),
   -- Each state carries exactly the data valid in it. (A CASE compares; an IN list would build a table on every write.)
   CHECK (CASE state

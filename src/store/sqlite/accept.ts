@@ -107,6 +107,7 @@ function makeRecord(session: Session, input: NewJob, promptSha256: string): JobR
     sessionId: null,
     workspaceState: 'none',
     baseCommit: null,
+    transcriptSha256: null,
     outputBytes: 0,
     cancelRequestedAt: null,
     limits: input.limits,

@@ -104,6 +104,7 @@ const JOB_FIELDS: { [K in keyof JobRecord]: FieldKind } = {
   sessionId: 'text',
   workspaceState: 'text',
   baseCommit: 'text',
+  transcriptSha256: 'text',
   outputBytes: 'int',
   cancelRequestedAt: 'int',
   limits: 'json',

@@ -31,6 +31,7 @@ const PATCHABLE = new Set<string>([
   'baseCommit',
   'otherBases',
   'outputBytes',
+  'transcriptSha256',
   'reason',
   'blocker',
   'exitCode',

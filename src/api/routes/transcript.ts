@@ -1,0 +1,69 @@
+import { createHash } from 'node:crypto';
+import type { FileHandle } from 'node:fs/promises';
+import { Readable } from 'node:stream';
+import type { FastifyReply } from 'fastify';
+import { fail } from '../../kernel/errors.ts';
+import type { Job } from '../../lifecycle/job.ts';
+import { jobOf, type Api, type RouteContext } from '../api.ts';
+import { jobParamsSchema, noQuerySchema } from '../contract/common.ts';
+import { openOutput } from '../open-output.ts';
+import { textOf } from '../openapi.ts';
+import type { Services } from '../services.ts';
+
+const TYPE = 'text/markdown; charset=utf-8';
+
+/**
+ * Adds GET /v1/jobs/{id}/transcript. What was recorded is verified each time it is read, and is never sent when it is
+ * not what was recorded; a job at work, or one of which nothing could be kept, is told from its output as it is now.
+ */
+export function addTranscriptRoute(app: Api, { services }: RouteContext): void {
+  app.get(
+    '/v1/jobs/:id/transcript',
+    {
+      exposeHeadRoute: false,
+      schema: {
+        tags: ['output'],
+        summary: 'What the agents of a job said and did, as Markdown; ETag is the recorded sha256',
+        params: jobParamsSchema,
+        querystring: noQuerySchema,
+        response: { ...textOf('text/markdown', 'The transcript.'), ...textOf('text/markdown', 'Unchanged.', 304) },
+      },
+    },
+    async (request, reply: FastifyReply) => {
+      const job = jobOf(request);
+      const sha256 = job.state === 'running' ? null : job.transcriptSha256;
+      reply.type(TYPE);
+      if (sha256 === null) return reply.send(Readable.from(services.renderTranscript(job), { objectMode: false }));
+      const handle = await openVerified(services, job, sha256);
+      const etag = `"${sha256}"`;
+      reply.header('etag', etag).header('cache-control', 'no-cache');
+      if (request.headers['if-none-match'] === etag) {
+        await handle.close();
+        return reply.code(304).send();
+      }
+      reply.header('content-length', (await handle.stat()).size);
+      return reply.send(handle.createReadStream({ start: 0 }));
+    },
+  );
+}
+
+/** Returns the file open once all of it was read and found to be what was recorded. Throws `transcript-corrupt`. */
+async function openVerified(services: Services, job: Job, sha256: string): Promise<FileHandle> {
+  const path = services.home.transcript(job.id);
+  const handle = await openOutput(path, services.home.jobs).catch((error: unknown) => {
+    services.countTranscriptMismatch(job);
+    throw error;
+  });
+  const found = handle === null ? 'is missing' : await hashOf(handle);
+  if (handle !== null && found === sha256) return handle;
+  await handle?.close();
+  services.countTranscriptMismatch(job);
+  const what = handle === null ? found : `has the sha256 ${found}, and ${sha256} was recorded`;
+  throw fail('transcript-corrupt', `the transcript of job ${job.number} ${what}`);
+}
+
+async function hashOf(handle: FileHandle): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of handle.createReadStream({ start: 0, autoClose: false })) hash.update(chunk as Buffer);
+  return hash.digest('hex');
+}
