@@ -10,6 +10,7 @@ import { benchStore } from './store.ts';
 import { benchSubmit } from './submit.ts';
 import { figure, printTable } from './table.ts';
 import { benchTail } from './tail.ts';
+import { benchWaiting } from './waiting.ts';
 
 const BENCHES: Record<string, () => Promise<void>> = {
   store: async () => {
@@ -32,6 +33,7 @@ const BENCHES: Record<string, () => Promise<void>> = {
   tail: benchTail,
   restart: benchRestart,
   callbacks: benchCallbacks,
+  waiting: benchWaiting,
 };
 
 const asked = process.argv.slice(2);
