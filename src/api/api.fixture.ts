@@ -25,6 +25,7 @@ import type { DiskState } from '../queue/disk-level.ts';
 import { openSqliteStore } from '../store/sqlite/sqlite-store.ts';
 import type { Store } from '../store/store.ts';
 import type { Caller } from './api.ts';
+import { cleaningServices } from './cleaning.fixture.ts';
 import type { JobView, Problem } from './contract.ts';
 import { isBatchPath } from './batch/routes.ts';
 import { callbackServices } from './callbacks.fixture.ts';
@@ -199,12 +200,7 @@ function makeServices(store: Store, home: Home, options: StartOptions): Services
     currentReport: () => options.report ?? null,
     doctor: async () => [{ name: 'node', ok: true, level: 'ok', detail: process.version, hint: null }],
     metricValues: async () => [{ name: 'holdfast_up', help: 'up', type: 'gauge', values: [] }],
-    registerResource: ({ job, kind, target, principal }) =>
-      store.addResource({ jobId: job.id, kind, target, facts: { engineId: target }, identity: target, principal }),
-    async removeResource({ id }, actor) {
-      await store.moveResource({ id, transition: 'begin', note: null, actor });
-      return store.moveResource({ id, transition: 'finish', note: null, actor });
-    },
+    ...cleaningServices(store),
     metrics: async () => 'holdfast_up 1\n',
   };
 }

@@ -14,6 +14,7 @@ export type { AdmissionView, LeaseView, LockView } from './contract/queue.ts';
 export type { JobFileView } from './contract/job-file.ts';
 export type { BootView } from './contract/recovery.ts';
 export type { RepositoryView } from './contract/repository.ts';
+export type { OrphanListView, OrphanView, RepairView } from './contract/orphan.ts';
 export type { ResourceView } from './contract/resource.ts';
 export type { DoctorView, VersionView } from './contract/server.ts';
 export type { BootFrame, EndFrame, OutputFrame, StateFrame } from './contract/stream.ts';

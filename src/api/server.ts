@@ -31,6 +31,7 @@ import { addOutputRoute } from './routes/output.ts';
 import { addQueueRoutes } from './routes/queue.ts';
 import { addRecoveryRoutes } from './routes/recovery.ts';
 import { addRepositoryRoutes } from './routes/repositories.ts';
+import { addOrphanRoutes } from './routes/orphans.ts';
 import { addResourceRoutes } from './routes/resources.ts';
 import { addServerRoutes } from './routes/server.ts';
 import { addStreamRoute } from './routes/stream.ts';
@@ -116,6 +117,7 @@ function addRoutes(app: Api, context: RouteContext, streams: Streams): void {
   addBatchRoutes(app, context);
   addResourceRoutes(app, context);
   addDeliveryRoutes(app, context);
+  addOrphanRoutes(app, context);
 }
 
 /**

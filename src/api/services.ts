@@ -11,6 +11,8 @@ import type { RecoveryReport } from '../lifecycle/report.ts';
 import type { Repository } from '../lifecycle/repository.ts';
 import type { DiskState } from '../queue/disk-level.ts';
 import type { Resource, ResourceKind } from '../lifecycle/resource.ts';
+import type { OrphanList } from '../recovery/orphan-keeper.ts';
+import type { RepairOutcome } from '../recovery/orphans/repair.ts';
 import type { Store } from '../store/store.ts';
 import type { MetricView } from './batch/admin-contract.ts';
 
@@ -132,6 +134,10 @@ export interface Services {
   metrics(): Promise<string>;
   /** The same as values. */
   metricValues(): Promise<MetricView[]>;
+  /** Looks for what belongs to nothing any more; names at most `limit`. Changes nothing. */
+  listOrphans(limit: number): Promise<OrphanList>;
+  /** Acts on these and nothing else, or says what it would do. */
+  repairOrphans(request: { ids: readonly string[]; dryRun: boolean; actor: string }): Promise<RepairOutcome[]>;
   /** Identifies something outside as it is now and registers it. Throws `resource-refused`, `already-exists`. */
   registerResource(input: RegisterResource): Promise<Resource>;
   /** Removes a resource now; returns it as it then is, `failed` when that did not work. */

@@ -8,7 +8,7 @@ import { createDurable, makeDirectory, removeDurable, writeDurable } from '../ke
 import { fail } from '../kernel/errors.ts';
 import { sha256 } from '../kernel/hash.ts';
 import { isShortage, messageOf } from '../kernel/result.ts';
-import { readHostIdentity, readOwnIdentity } from './host-identity.ts';
+import { readHostIdentity, readOwnIdentity, type ProcessIdentity } from './host-identity.ts';
 import { readPlainFile } from './plain-file.ts';
 import {
   ATTEMPT_VARIABLE,
@@ -102,6 +102,38 @@ export async function sealAttempt(what: {
 /** Removes the secrets of an attempt that will not need them any more; fine when there are none. */
 async function removeSecrets(runDir: string): Promise<void> {
   await removeDurable(join(runDir, RUN_FILES.secrets));
+}
+
+/** Whose run directory this is, by what its own records say. */
+export interface RunOwner {
+  attempt: string;
+  /** Random id of the home it belongs to. */
+  host: string;
+  /** Who claimed it; null while nobody has, or when it is sealed. */
+  keeper: (ProcessIdentity & Pick<Claim, 'boot' | 'pidns'>) | null;
+}
+
+/** Returns whose run directory this is, without knowing its attempt; null when no sound record says so. */
+export async function readRunOwner(runDir: string): Promise<RunOwner | null> {
+  const claim = await readNamed<Claim>(join(runDir, RUN_FILES.claim));
+  if (claim !== null) {
+    const { attempt, host, tombstone, pid, start, boot, pidns } = claim;
+    return { attempt, host, keeper: tombstone ? null : { pid, start, boot, pidns } };
+  }
+  const spec = await readNamed<Spec>(join(runDir, RUN_FILES.spec));
+  return spec === null ? null : { attempt: spec.attempt, host: spec.host, keeper: null };
+}
+
+/** A record read by the attempt it names itself; its checksum vouches for that. */
+async function readNamed<T extends object>(path: string): Promise<Sealed<T> | null> {
+  const text = await readPlainFile(path).catch(() => null);
+  if (text === null) return null;
+  try {
+    const { attempt } = JSON.parse(text.toString('utf8')) as { attempt?: unknown };
+    return typeof attempt === 'string' ? decodeRecord<T>(attempt, text.toString('utf8')) : null;
+  } catch {
+    return null;
+  }
 }
 
 /** Reads spec.json. */

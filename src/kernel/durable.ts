@@ -28,6 +28,11 @@ const DIRECTORY_MODE = 0o700;
 /** Prefix of temp files; anything with it that is older than ten minutes was left by a crash. */
 export const TEMP_PREFIX = '.tmp-';
 
+/** Whether a file of this name is one that `tempBeside` named. */
+export function isTempName(name: string): boolean {
+  return /^\.tmp-.+-\d+-[0-9a-f]{12}$/.test(name);
+}
+
 /** Returns a fresh temp name beside `path`, on the same file system. */
 export function tempBeside(path: string): string {
   return join(dirname(path), `${TEMP_PREFIX}${basename(path)}-${process.pid}-${randomBytes(6).toString('hex')}`);

@@ -62,6 +62,10 @@ export const FAILPOINTS = [
   'resource.after-intent',
   'resource.after-removal',
   'resource.after-record',
+  // what is done about orphans
+  'orphan.after-intent',
+  'orphan.after-act',
+  'orphan.after-record',
   // recovery and the API
   'recovery.after-guard',
   'recovery.after-boot-row',

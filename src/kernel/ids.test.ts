@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { isId, newId, type IdPrefix } from './ids.ts';
 
-const PREFIXES: readonly IdPrefix[] = ['job', 'att', 'repo', 'boot', 'tok', 'acc', 'host', 'op', 'res'];
+const PREFIXES: readonly IdPrefix[] = ['job', 'att', 'repo', 'boot', 'tok', 'acc', 'host', 'op', 'res', 'rep'];
 const times = fc.integer({ min: 0, max: 32 ** 10 - 1 });
 
 describe('newId', () => {

@@ -1,6 +1,9 @@
 import { messageOf } from '../kernel/result.ts';
 import type { Parts } from './compose.ts';
 
+/** Findings a report names; the rest is counted in the log and listed by `doctor`. */
+const NAMED = 100;
+
 /**
  * The part of phase 7 that is about what jobs left outside: what is due is removed in the background, because that may
  * take long and nobody waits for it.
@@ -11,4 +14,22 @@ export async function cleanLeftovers({ ctx, resources }: Parts): Promise<Record<
   const due = await ctx.store.listDueResources();
   resources.sweep().catch((error: unknown) => ctx.log.warn(`resources cannot be swept: ${messageOf(error)}`));
   return { resources: due.length };
+}
+
+/**
+ * Looks over the whole home once the server accepts work: removes temp files of a crash, goes on with repairs that one
+ * cut off, and completes the report with what else is found. Throws when it cannot look.
+ */
+export async function settleOrphans({ ctx, orphans, state }: Parts): Promise<void> {
+  const found = await orphans.settle(NAMED);
+  state.report = {
+    ...state.report,
+    orphans: found.items.map(({ kind, path, identity, note }) => ({ kind, path: path ?? identity ?? '', note })),
+  };
+  await ctx.store.updateBoot(ctx.boot, { report: state.report });
+  if (found.total === 0) return;
+  const counts = Object.entries(found.counts).flatMap(([kind, n]) => (n === 0 ? [] : [`${kind} ${n}`]));
+  ctx.log.warn(
+    `Orphans found: ${found.total}, ${found.ours} provably ours (${counts.join(', ')}); see \`holdfast doctor\``,
+  );
 }

@@ -18,6 +18,7 @@ import type { Home } from '../lifecycle/home.ts';
 import type { Admission } from '../queue/admission.ts';
 import { createDispatcher } from '../queue/dispatcher.ts';
 import { emptyReport } from '../recovery/boot.ts';
+import { createOrphanKeeper, type OrphanKeeper } from '../recovery/orphan-keeper.ts';
 import { createResourceKeeper, type ResourceKeeper } from '../recovery/resource-keeper.ts';
 import { createResourceKinds } from '../recovery/resource-kinds.ts';
 import { openSqliteStore } from '../store/sqlite/sqlite-store.ts';
@@ -47,6 +48,7 @@ export interface Parts {
   sources: SourceWatch;
   metrics: Metrics;
   resources: ResourceKeeper;
+  orphans: OrphanKeeper;
   /** This process, as locks and server.json name it. */
   self: { pid: number; start: string };
   /** Aborted when the server stops. */
@@ -123,6 +125,15 @@ function createPreparation(
   };
 }
 
+function createCleaners(
+  ctx: AttemptContext,
+  config: Config,
+  signal: AbortSignal,
+): Pick<Parts, 'resources' | 'orphans'> {
+  const resources = createResourceKeeper(ctx, createResourceKinds(ctx, findEngine(config)));
+  return { resources, orphans: createOrphanKeeper(ctx, resources, signal) };
+}
+
 /** Builds every part of a server on this home and wires each to the others; opens and starts nothing. */
 export function composeServer(input: ComposeInput): Parts {
   const { home, config, log, failpoints } = input;
@@ -154,7 +165,7 @@ export function composeServer(input: ComposeInput): Parts {
     onClaimed: (job) => supervisor.begin(job),
     log,
   });
-  const resources = createResourceKeeper(ctx, createResourceKinds(ctx, findEngine(config)));
+  const cleaners = createCleaners(ctx, config, closing.signal);
   const secrets = openSecrets(home.callbackSecretFile, clock);
   const callbacks = createCallbacks({ store, clock, log, boot, version: VERSION, secrets, settings: config.callbacks });
   const services = createServices({
@@ -165,7 +176,7 @@ export function composeServer(input: ComposeInput): Parts {
     tokens,
     repositories,
     admission,
-    resources,
+    ...cleaners,
     callbacks,
     secrets,
   });
@@ -180,7 +191,7 @@ export function composeServer(input: ComposeInput): Parts {
     repositories,
     callbacks,
     metrics,
-    resources,
+    ...cleaners,
   };
   return { ctx, config, ...built, self, closing };
 }

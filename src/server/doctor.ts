@@ -8,6 +8,7 @@ import { messageOf } from '../kernel/result.ts';
 import { formatSize } from '../kernel/size.ts';
 import type { Admission } from '../queue/admission.ts';
 import { describeDisk, FREE_DISK_HINT } from '../queue/disk-level.ts';
+import type { OrphanKeeper } from '../recovery/orphan-keeper.ts';
 import { describeFileSystem } from '../workspace/file-system.ts';
 import { runChild } from '../workspace/run-child.ts';
 import { gitVersion } from '../workspace/safe-git.ts';
@@ -18,7 +19,7 @@ const VERSION_TIMEOUT_MS = 15_000;
 /** Looks at everything a job depends on. Reads only; a check that cannot be carried out is a failed check. */
 export async function runDoctor(
   ctx: AttemptContext,
-  options: { deep: boolean; admission: Admission },
+  options: { deep: boolean; admission: Admission; orphans: OrphanKeeper },
 ): Promise<DoctorCheck[]> {
   return [
     checkNode(),
@@ -30,6 +31,7 @@ export async function runDoctor(
     checkUser(),
     await attemptCheck('store', () => checkStore(ctx, options.deep)),
     await attemptCheck('resources', () => checkResources(ctx)),
+    await attemptCheck('orphans', () => checkOrphans(options.orphans)),
     ...(await Promise.all(ctx.agents.names().map((name) => checkAgent(ctx, name)))),
   ];
 }
@@ -103,6 +105,13 @@ async function checkStore(ctx: AttemptContext, deep: boolean): Promise<DoctorChe
     detail: problems.join('; '),
     hint: 'See `holdfast recovery report`.',
   };
+}
+
+async function checkOrphans(orphans: OrphanKeeper): Promise<DoctorCheck> {
+  const { total, ours } = await orphans.list(1);
+  if (total === 0) return ok('orphans', 'everything found belongs to something');
+  const detail = `${total} found that belong to nothing, ${ours} of them provably ours`;
+  return warn('orphans', detail, 'See `holdfast doctor --fix`: it says what it would do and does nothing yet.');
 }
 
 async function checkResources(ctx: AttemptContext): Promise<DoctorCheck> {

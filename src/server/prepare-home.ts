@@ -1,6 +1,6 @@
-import { access, chmod, constants, readdir, stat, unlink } from 'node:fs/promises';
+import { access, chmod, constants, lstat, readdir, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createDurableSync, makeDirectory, readIfExists, TEMP_PREFIX } from '../kernel/durable.ts';
+import { createDurableSync, makeDirectory, readIfExists, isTempName } from '../kernel/durable.ts';
 import { fail } from '../kernel/errors.ts';
 import { newId } from '../kernel/ids.ts';
 import { errnoOf, isDiskFull, messageOf } from '../kernel/result.ts';
@@ -42,7 +42,7 @@ const BEGUN = ['repos', 'jobs', 'removals', 'server.log', 'lost+found'];
 
 /** A directory with something else in it was named by mistake: making a home there would take its rights and mix the two. */
 async function refuseForeign(home: Home): Promise<void> {
-  const names = (await readdir(home.root)).filter((name) => !name.startsWith(TEMP_PREFIX));
+  const names = (await readdir(home.root)).filter((name) => !isTempName(name));
   if (names.some((name) => MARKS.includes(name))) return;
   const stranger = names.find((name) => !BEGUN.includes(name));
   if (stranger === undefined) return;
@@ -66,9 +66,10 @@ export async function readHostId(home: Home, now: number): Promise<string> {
 export async function removeOldTemps(home: Home, now: number): Promise<number> {
   let removed = 0;
   for (const name of await readdir(home.root)) {
-    if (!name.startsWith(TEMP_PREFIX)) continue;
+    if (!isTempName(name)) continue;
     const path = join(home.root, name);
-    if (now - (await stat(path)).mtimeMs < TEMP_AGE_MS) continue;
+    const found = await lstat(path);
+    if (!found.isFile() || now - found.mtimeMs < TEMP_AGE_MS) continue;
     await unlink(path);
     removed += 1;
   }

@@ -12,6 +12,7 @@ import type { PhaseReport } from '../lifecycle/report.ts';
 import { finishReport } from '../recovery/boot.ts';
 import { runPhases } from '../recovery/phases.ts';
 import type { HomeLock } from '../store/sqlite/home-lock.ts';
+import { settleOrphans } from './clean-leftovers.ts';
 import { composeServer, type Parts } from './compose.ts';
 import { readConfig } from './config.ts';
 import { guardHome } from './home-guard.ts';
@@ -87,6 +88,9 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   await parts.admission.start();
   await parts.dispatcher.start();
   await parts.callbacks.outbox.start();
+  void settleOrphans(parts).catch((error: unknown) => {
+    if (!parts.closing.signal.aborted) log.warn(`the look for orphans failed: ${messageOf(error)}`);
+  });
   log.info(`ready at ${parts.state.url} after ${parts.state.report.recoveryMs} ms, home ${home.root}`);
   return { url: parts.state.url, close: () => close({ clean: true }) };
 }

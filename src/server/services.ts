@@ -13,6 +13,7 @@ import { fail } from '../kernel/errors.ts';
 import { baseOf, type Job } from '../lifecycle/job.ts';
 import { workspaceParts, type WorkspacePart } from '../lifecycle/job-workspace.ts';
 import type { Admission } from '../queue/admission.ts';
+import type { OrphanKeeper } from '../recovery/orphan-keeper.ts';
 import type { ResourceKeeper } from '../recovery/resource-keeper.ts';
 import { finishRemovals } from '../recovery/finish-removals.ts';
 import { checkWorkspace, checkWorkspaceRoot } from '../workspace/check-workspace.ts';
@@ -42,6 +43,7 @@ export function createServices(input: {
   state: ServerState;
   admission: Admission;
   resources: ResourceKeeper;
+  orphans: OrphanKeeper;
 }): Services {
   const { ctx, config, state, admission } = input;
   const runDirectory = (attempt: AttemptRef): string => ctx.home.runDirectory(attempt.jobId, attempt.number);
@@ -78,9 +80,11 @@ export function createServices(input: {
     isStalled: (attempt) => isStalled(ctx, attempt),
     watchOutput: (attempt, _stream, onGrowth) => watchRunDirectory(runDirectory(attempt), onGrowth),
     currentReport: () => state.report,
-    doctor: (options) => runDoctor(ctx, { ...options, admission }),
+    doctor: (options) => runDoctor(ctx, { ...options, admission, orphans: input.orphans }),
     metrics: () => input.metrics.render(),
     metricValues: () => input.metrics.list(),
+    listOrphans: (limit) => input.orphans.list(limit),
+    repairOrphans: (request) => input.orphans.repair(request),
     registerResource: (resource) => input.resources.register(resource),
     removeResource: (resource, actor) => input.resources.remove(resource, actor),
   };

@@ -14,6 +14,7 @@ import type { Delivery, DeliveryState, JobCallback } from '../lifecycle/delivery
 import type { AttemptLimits, Job, JobCore, Outcome, Pipeline } from '../lifecycle/job.ts';
 import type { JobFile } from '../lifecycle/job-file.ts';
 import type { RecoveryReport, PreviousStop } from '../lifecycle/report.ts';
+import type { OrphanStore } from './orphan-store.ts';
 import type { ResourceStore } from './resource-store.ts';
 import type { Repository } from '../lifecycle/repository.ts';
 import type { AttemptTransition, JobState, JobTransition } from '../lifecycle/transitions.ts';
@@ -241,7 +242,7 @@ export interface DeliveryQuery {
   limit?: number;
 }
 
-export interface Store extends Service, WaitingStore, QuarantineStore, ResourceStore {
+export interface Store extends Service, WaitingStore, QuarantineStore, ResourceStore, OrphanStore {
   // repositories
   addRepository(input: NewRepository): Promise<Repository>;
   getRepository(name: string): Promise<Repository | null>;

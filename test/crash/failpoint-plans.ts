@@ -10,6 +10,7 @@ import { FAILPOINTS, type FailpointName } from '../../src/kernel/failpoints.ts';
  * - `remove`: by the server, while it removes a repository nothing works on any more;
  * - `redeliver`: by the server, while a message is wanted once more;
  * - `resource`: by the server, while a job registers something outside that is removed at its end;
+ * - `orphan`: by the server, while it removes a directory that no job has;
  * - `keeper`: by a keeper, whose server died as it launched it.
  */
 export type Occasion =
@@ -21,7 +22,8 @@ export type Occasion =
   | 'remove'
   | 'redeliver'
   | 'keeper'
-  | 'resource';
+  | 'resource'
+  | 'orphan';
 
 export interface Plan {
   point: FailpointName;
@@ -65,6 +67,7 @@ const SAMPLE: readonly FailpointName[] = [
   'upload.after-rename',
   'workspace.after-save-ref',
   'resource.after-intent',
+  'orphan.after-act',
   'keeper.after-agent-record',
   'keeper.after-exit-record',
   'recovery.after-verdict',
@@ -88,6 +91,7 @@ function occasionOf(point: FailpointName): Occasion {
   if (point.startsWith('upload.')) return 'upload';
   if (point.startsWith('removal.')) return 'remove';
   if (point.startsWith('resource.')) return 'resource';
+  if (point.startsWith('orphan.')) return 'orphan';
   if (point.startsWith('keeper.')) return 'keeper';
   return point.startsWith('recovery.') ? 'start' : 'serve';
 }

@@ -4,7 +4,7 @@
  * acknowledged, which must work too. What agents did is witnessed outside the home.
  */
 import assert from 'node:assert/strict';
-import { mkdir, readdir } from 'node:fs/promises';
+import { mkdir, readdir, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { scanProcesses, signalProcess } from '../../src/keeper/processes.ts';
@@ -37,6 +37,7 @@ for (const plan of listPlans(size)) {
     if (plan.occasion === 'remove') await checkRemoved(world);
     if (plan.occasion === 'upload') await completeUploads(world, known);
     if (plan.occasion === 'resource') await checkScrap(world, known);
+    if (plan.occasion === 'orphan') await checkTemp(world, known);
     await submitMissing(world, known);
     for (const job of known) await checkCompleted(world, job, plan);
     await awaitTold(world);
@@ -106,6 +107,11 @@ async function crashAt(world: World, plan: Plan, known: Acknowledged): Promise<v
       await assert.rejects(world.api('POST', `/v1/deliveries/${first?.id ?? ''}/redeliver`));
       break;
     }
+    case 'orphan':
+      await world.start({ failpoints: fatal });
+      await submitAll(world, known);
+      await repairTemp(world, known);
+      break;
     case 'keeper':
       // The server dies as it has launched its first keeper; the keeper goes on alone to its own point.
       await world.start({ failpoints: `${fatal},attempt.after-launch:crash` });
@@ -248,6 +254,24 @@ async function registerScrap(world: World, known: Acknowledged): Promise<void> {
   const id = known.get('a')?.id ?? '';
   await mkdir(join(world.home.workspace(id), 'scrap'));
   await world.api('POST', `/v1/jobs/${id}/resources`, { kind: 'path', target: 'scrap' }).catch(() => null);
+}
+
+/** A temp file as a crash leaves it, in the directory of `a`; the server dies as it is removed by name. */
+async function repairTemp(world: World, known: Acknowledged): Promise<void> {
+  const id = known.get('a')?.id ?? '';
+  await awaitOutput(world, known, 'a');
+  const temp = join(world.home.job(id), '.tmp-row-1-0123456789ab');
+  await writeFile(temp, 'half');
+  await utimes(temp, 1, 1);
+  const found = (await world.api('GET', '/v1/orphans')).body as { items: { id: string; path: string | null }[] };
+  const ids = found.items.filter(({ path }) => path === temp).map((one) => one.id);
+  assert.equal(ids.length, 1);
+  await world.api('POST', '/v1/orphans/repair', { ids, dryRun: false }).catch(() => null);
+}
+
+async function checkTemp(world: World, known: Acknowledged): Promise<void> {
+  const directory = world.home.job(known.get('a')?.id ?? '');
+  await until('it is gone', async () => (await readdir(directory)).every((name) => !name.startsWith('.tmp-row')));
 }
 
 async function checkScrap(world: World, known: Acknowledged): Promise<void> {

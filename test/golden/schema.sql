@@ -248,6 +248,26 @@ CREATE TABLE quarantine (
   CHECK ((released_at IS NULL) = (resolution IS NULL) AND (released_at IS NULL) = (released_by IS NULL))
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE repairs (
+  id TEXT PRIMARY KEY,
+  orphan_id TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  target TEXT NOT NULL,
+  action TEXT NOT NULL,
+  state TEXT NOT NULL,
+  note TEXT,
+  actor TEXT NOT NULL,
+  intended_at INTEGER NOT NULL,
+  ended_at INTEGER,
+  head TEXT NOT NULL,
+  CHECK (CASE state
+    WHEN 'intended' THEN ended_at IS NULL
+    WHEN 'done' THEN ended_at IS NOT NULL
+    WHEN 'failed' THEN ended_at IS NOT NULL AND note IS NOT NULL
+    ELSE 0
+  END)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE repositories (
   id TEXT PRIMARY KEY,
   name TEXT NOT NULL UNIQUE,
@@ -355,6 +375,8 @@ CREATE INDEX quarantine_job ON quarantine (job_id) WHERE released_at IS NULL AND
 CREATE INDEX quarantine_open ON quarantine (id) WHERE released_at IS NULL;
 
 CREATE UNIQUE INDEX quarantine_thing ON quarantine (kind, item, why);
+
+CREATE UNIQUE INDEX repairs_open ON repairs (orphan_id) WHERE ended_at IS NULL;
 
 CREATE UNIQUE INDEX resources_identity ON resources (kind, identity) WHERE removed_at IS NULL;
 

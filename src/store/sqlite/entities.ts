@@ -7,6 +7,7 @@ import type { JobCore, Outcome } from '../../lifecycle/job.ts';
 import type { CallbackTarget, Delivery } from '../../lifecycle/delivery.ts';
 import type { JobFile } from '../../lifecycle/job-file.ts';
 import type { Repository } from '../../lifecycle/repository.ts';
+import type { Repair } from '../../lifecycle/orphan.ts';
 import type { Resource } from '../../lifecycle/resource.ts';
 import type { AttemptState, JobState } from '../../lifecycle/transitions.ts';
 import type { QuarantineItem } from '../quarantine-store.ts';
@@ -240,6 +241,25 @@ export const RESOURCES = define<Resource>({
     removingAt: 'int',
     removedAt: 'int',
     version: 'int',
+  },
+});
+
+export const REPAIRS = define<Repair>({
+  noun: 'repair',
+  table: 'repairs',
+  key: 'id',
+  chained: true,
+  kinds: {
+    id: 'text',
+    orphanId: 'text',
+    kind: 'text',
+    target: 'text',
+    action: 'text',
+    state: 'text',
+    note: 'text',
+    actor: 'text',
+    intendedAt: 'int',
+    endedAt: 'int',
   },
 });
 

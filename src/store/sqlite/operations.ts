@@ -27,6 +27,15 @@ import { clearLock } from './clear-lock.ts';
 import { acquireLock, listLocks, releaseLock } from './locks.ts';
 import { getLastPlace, listPlaces } from './places.ts';
 import type { OpenDatabase } from './open.ts';
+import {
+  endRepair,
+  findAttempts,
+  findJobIds,
+  findTombstones,
+  intendRepair,
+  listJobOutlines,
+  listOpenRepairs,
+} from './orphans.ts';
 import { addRepository, getRepository, listRepositories, removeRepository, updateRepository } from './repositories.ts';
 import {
   addResource,
@@ -91,6 +100,8 @@ type WriteOperation =
   | 'revokeAccount'
   | 'addLogin'
   | 'addResource'
+  | 'intendRepair'
+  | 'endRepair'
   | 'moveResource';
 
 type ReadOperation = Exclude<Operation, WriteOperation>;
@@ -131,6 +142,8 @@ const writes: { [K in WriteOperation]: Carry<K, Session> } = {
   addLogin,
   addResource,
   moveResource,
+  intendRepair,
+  endRepair,
 };
 
 /** What a read may look at: the database outside any transaction, and the timings of the commits. */
@@ -176,6 +189,11 @@ const reads: { [K in ReadOperation]: Carry<K, ReadContext> } = {
   countQuarantine,
   stats: readStats,
   getResource,
+  listJobOutlines,
+  findJobIds,
+  findTombstones,
+  findAttempts,
+  listOpenRepairs,
   listResources,
   listDueResources,
   countResources,

@@ -17,6 +17,7 @@ import {
   type DeliveryState,
   type DeliveryTransition,
 } from '../../lifecycle/delivery.ts';
+import { REPAIR_TRANSITIONS, canMoveRepair, type RepairState, type RepairTransition } from '../../lifecycle/orphan.ts';
 import {
   RESOURCE_TRANSITIONS,
   canMoveResource,
@@ -32,6 +33,7 @@ import {
   STORED_BOOTS,
   LOCKS,
   QUARANTINE,
+  REPAIRS,
   REPOSITORIES,
   RESOURCES,
   STORED_JOBS,
@@ -50,6 +52,7 @@ const ENTITIES = new Map<string, AnyEntity>(
   [
     STORED_JOBS,
     ATTEMPTS,
+    REPAIRS,
     REPOSITORIES,
     LOCKS,
     BATCHES,
@@ -180,6 +183,8 @@ function checkTransition(
 function isAllowed(noun: string, verb: string, from: string): boolean {
   if (noun === 'job') return verb in JOB_TRANSITIONS && canMoveJob(from as JobState, verb as JobTransition);
   if (noun === 'attempt') return canMoveAttempt(from as AttemptState, verb as AttemptTransition);
+  if (noun === 'repair')
+    return verb in REPAIR_TRANSITIONS && canMoveRepair(from as RepairState, verb as RepairTransition);
   if (noun === 'resource') {
     return verb in RESOURCE_TRANSITIONS && canMoveResource(from as ResourceState, verb as ResourceTransition);
   }
@@ -188,6 +193,7 @@ function isAllowed(noun: string, verb: string, from: string): boolean {
 
 const OWNERS = [
   STORED_JOBS,
+  REPAIRS,
   REPOSITORIES,
   STORED_BOOTS,
   TOKENS,

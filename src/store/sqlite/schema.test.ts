@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
+import { REPAIR_STATES } from '../../lifecycle/orphan.ts';
 import { RESOURCE_STATES } from '../../lifecycle/resource.ts';
 import { ATTEMPT_STATES, JOB_STATES } from '../../lifecycle/transitions.ts';
 import { DELIVERY_STATES } from '../../lifecycle/delivery.ts';
@@ -23,6 +24,7 @@ import {
   DELIVERIES,
   TARGETS,
   RESOURCES,
+  REPAIRS,
 } from './entities.ts';
 import { loadMigrations, migrate, readSchemaVersion } from './migrate.ts';
 import { Sql } from './sql.ts';
@@ -69,6 +71,7 @@ describe('sqlite schema', () => {
     assert.deepEqual(statesOf(sql, 'attempts'), [...ATTEMPT_STATES]);
     assert.deepEqual(statesOf(sql, 'deliveries'), [...DELIVERY_STATES]);
     assert.deepEqual(statesOf(sql, 'resources'), [...RESOURCE_STATES]);
+    assert.deepEqual(statesOf(sql, 'repairs'), [...REPAIR_STATES]);
   });
 
   it('has a column for every field, and no other', () => {
@@ -86,6 +89,7 @@ describe('sqlite schema', () => {
       DELIVERIES,
       TARGETS,
       JOB_FILES,
+      REPAIRS,
       RESOURCES,
     ]) {
       const columns = sql

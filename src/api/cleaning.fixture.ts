@@ -1,0 +1,26 @@
+/** Resources and orphans in their smallest real form: resources are rows, nothing is ever an orphan. */
+import { ORPHAN_KINDS, type OrphanKind } from '../lifecycle/orphan.ts';
+import type { Store } from '../store/store.ts';
+import type { Services } from './services.ts';
+
+type Cleaning = Pick<Services, 'listOrphans' | 'repairOrphans' | 'registerResource' | 'removeResource'>;
+
+/** Returns what the tests of this room need of the clean-up. */
+export function cleaningServices(store: Store): Cleaning {
+  return {
+    listOrphans: async () => ({
+      items: [],
+      counts: Object.fromEntries(ORPHAN_KINDS.map((kind) => [kind, 0])) as Record<OrphanKind, number>,
+      total: 0,
+      ours: 0,
+    }),
+    repairOrphans: async ({ ids }) =>
+      ids.map((id) => ({ id, orphan: null, outcome: 'gone' as const, detail: 'nothing of this id' })),
+    registerResource: ({ job, kind, target, principal }) =>
+      store.addResource({ jobId: job.id, kind, target, facts: { engineId: target }, identity: target, principal }),
+    async removeResource({ id }, actor) {
+      await store.moveResource({ id, transition: 'begin', note: null, actor });
+      return store.moveResource({ id, transition: 'finish', note: null, actor });
+    },
+  };
+}
