@@ -41,8 +41,13 @@ export const DURABILITY_DEFECTS: readonly SeededDefect[] = [
     edits: [
       {
         file: 'src/kernel/durable.ts',
-        find: '    unlinkSync(temp);\n  }\n  syncDirectorySync(dirname(path));',
-        replace: '    unlinkSync(temp);\n  }',
+        find: `    renameSync(temp, path);
+  } catch (error) {
+    unlinkSync(temp);
+    throw error;
+  }
+  syncDirectorySync(dirname(path));`,
+        replace: '    renameSync(temp, path);\n  } finally {\n    // Not flushed.\n  }',
       },
     ],
     file: FILE,
@@ -89,12 +94,19 @@ export const DURABILITY_DEFECTS: readonly SeededDefect[] = [
     edits: [
       {
         file: 'src/store/sqlite/group-commit.ts',
-        find: 'else commit(store, session);',
-        replace: 'else setTimeout(() => commit(store, session), 5);',
+        find: "import { fail } from '../../kernel/errors.ts';",
+        replace: "import { parentPort } from 'node:worker_threads';\nimport { fail } from '../../kernel/errors.ts';",
+      },
+      {
+        file: 'src/store/sqlite/group-commit.ts',
+        find: 'return [id, true, carryOutWrite(session, operation, args) ?? null];',
+        replace: `const early: Answer = [id, true, carryOutWrite(session, operation, args) ?? null];
+  parentPort?.postMessage({ kind: 'answers', answers: [early], events: [] });
+  return early;`,
       },
     ],
     file: FILE,
-    test: 'the store, killed at its operations',
+    test: CUT,
   },
   {
     what: 'a write whose outcome is unknown is taken for one that failed',

@@ -23,7 +23,9 @@ async function told<T>(answer: Promise<T>): Promise<T> {
 async function accept(prompt: string, start = true): Promise<Job> {
   const idempotency = { key: prompt, requestSha256: 'e'.repeat(64) };
   const { job } = await store.acceptJob(newJob({ prompt, start, idempotency }));
-  recordPromise(log, { seq: await store.getLastSeq(), job: job.id, promptSha256: sha256(prompt) });
+  // At once: another call would wait for the commit of this one.
+  recordPromise(log, { job: job.id, promptSha256: sha256(prompt) });
+  recordPromise(log, { seq: await store.getLastSeq() });
   return job;
 }
 
