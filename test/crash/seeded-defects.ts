@@ -1,3 +1,4 @@
+import { WAITING_DEFECTS } from './seeded-defects-waiting.ts';
 import type { SeededDefect } from './seeded-defect.ts';
 import { ATTEMPT_DEFECTS } from './seeded-defects-attempts.ts';
 import { CALLBACK_DEFECTS } from './seeded-defects-callbacks.ts';
@@ -10,6 +11,7 @@ export const SEEDED_DEFECTS: readonly SeededDefect[] = [
   ...ATTEMPT_DEFECTS,
   ...KEEPER_DEFECTS,
   ...SERVER_DEFECTS,
+  ...WAITING_DEFECTS,
   ...CALLBACK_DEFECTS,
   ...DURABILITY_DEFECTS,
 ];

@@ -1,0 +1,29 @@
+import type { SeededDefect } from './seeded-defect.ts';
+
+/** Defects put into what waits: claims of several repositories, shared fetches. */
+export const WAITING_DEFECTS: readonly SeededDefect[] = [
+  {
+    what: 'no place is kept for a job that was passed often enough',
+    edits: [
+      {
+        file: 'src/lifecycle/choose-claims.ts',
+        find: 'if (overtaken >= MAX_OVERTAKEN) take(repositories);',
+        replace: 'if (overtaken > MAX_OVERTAKEN) take(repositories);',
+      },
+    ],
+    file: 'test/crash/several-repositories.test.ts',
+    test: 'single jobs pass a waiting one',
+  },
+  {
+    what: 'a fetch that was recorded for all who wait is done again',
+    edits: [
+      {
+        file: 'src/attempts/fetch-base.ts',
+        find: 'batch.through < queueSeq',
+        replace: 'batch.through >= queueSeq',
+      },
+    ],
+    file: 'test/crash/batches.test.ts',
+    test: 'killed at mirror.after-batch',
+  },
+];
