@@ -171,6 +171,7 @@ function makeServices(store: Store, home: Home, options: StartOptions): Services
     agentNames: () => AGENTS,
     clearLock: (key, actor) => store.clearLock(key, actor),
     cancelJob: (job, actor) => store.requestCancel(job.id, actor),
+    releaseJob: (reference, actor) => store.releaseJob(reference, actor),
     diffJob: (job) => readFile(join(home.job(job.id), 'diff'), 'utf8').catch(() => ''),
     async receiveFile(job, { name, overwrite, declaredBytes, source }, actor) {
       const fault = faultOfFileName(name);

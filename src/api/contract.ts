@@ -13,6 +13,7 @@ export type { JobView, NewJobBody } from './contract/job.ts';
 export type { AdmissionView, LeaseView, LockView } from './contract/queue.ts';
 export type { JobFileView } from './contract/job-file.ts';
 export type { BootView } from './contract/recovery.ts';
+export type { QuarantineItemView } from './contract/quarantine.ts';
 export type { RepositoryView } from './contract/repository.ts';
 export type { OrphanListView, OrphanView, RepairView } from './contract/orphan.ts';
 export type { ResourceView } from './contract/resource.ts';

@@ -3,6 +3,7 @@ import { nextSafeAction } from '../lifecycle/next-safe-action.ts';
 import { repositoriesOf, type Job } from '../lifecycle/job.ts';
 import type { Phase } from '../lifecycle/phase.ts';
 import type { WaitingFor } from './explain-waiting.ts';
+import type { NextSafeAction } from '../lifecycle/report.ts';
 import { showTime } from './contract/common.ts';
 import type { JobView } from './contract/job.ts';
 
@@ -12,6 +13,8 @@ export interface JobFacts {
   queuePosition: number | null;
   phase: Phase | null;
   waitingFor: WaitingFor[];
+  /** What is damaged of its records, in words, or null. */
+  damage: string | null;
   /** Absolute path of its workspace, whether or not it is ready. */
   workspace: string;
   /** Of the newest attempt; null while there is none. */
@@ -21,6 +24,11 @@ export interface JobFacts {
   outputBytes: number | null;
   /** Why a queued job does not begin, when its place in the queue is not the reason. */
   waitsFor: string | null;
+}
+
+function actionOf(job: Job, facts: JobFacts): NextSafeAction {
+  if (facts.waitsFor !== null) return 'free_disk';
+  return facts.damage === null ? nextSafeAction(job) : 'inspect_quarantine';
 }
 
 /** Returns the job as the contract shows it. */
@@ -50,8 +58,8 @@ export function presentJob(job: Job, facts: JobFacts): JobView {
     outputFile: facts.outputFile,
     sentinelFile: facts.sentinelFile,
     exitCode: job.exitCode,
-    blocker: facts.waitsFor ?? job.blocker,
-    nextSafeAction: facts.waitsFor === null ? nextSafeAction(job) : 'free_disk',
+    blocker: facts.waitsFor ?? job.blocker ?? facts.damage,
+    nextSafeAction: actionOf(job, facts),
     // Nothing works on blocked jobs by itself in this version.
     recovery: job.state === 'blocked' ? 'none' : null,
     createdAt: showTime(job.createdAt),

@@ -28,6 +28,7 @@ import { addFileRoutes } from './routes/files.ts';
 import { addJobRoutes } from './routes/jobs.ts';
 import { addLockRoutes } from './routes/locks.ts';
 import { addOutputRoute } from './routes/output.ts';
+import { addQuarantineRoutes } from './routes/quarantine.ts';
 import { addQueueRoutes } from './routes/queue.ts';
 import { addRecoveryRoutes } from './routes/recovery.ts';
 import { addRepositoryRoutes } from './routes/repositories.ts';
@@ -112,6 +113,7 @@ function addRoutes(app: Api, context: RouteContext, streams: Streams): void {
   addQueueRoutes(app, context);
   addLockRoutes(app, context);
   addRecoveryRoutes(app, context);
+  addQuarantineRoutes(app, context);
   addTokenRoutes(app, context);
   addAccountRoutes(app, context);
   addBatchRoutes(app, context);

@@ -104,6 +104,8 @@ export interface Services {
   clearLock(key: string, actor: string): Promise<void>;
   /** Records the wish to cancel; a quarantined job is cancelled once nothing of it lives. Throws `state-conflict`. */
   cancelJob(job: Job, actor: string): Promise<Job>;
+  /** Queues a quarantined job again, once nothing of it lives. Throws `job-not-found`, `state-conflict`, `record-corrupt`. */
+  releaseJob(reference: string, actor: string): Promise<Job>;
   /** Unified diff of the workspace against its base commit, uncommitted and untracked files included. */
   diffJob(job: Job): Promise<string>;
   /**

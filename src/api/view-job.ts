@@ -1,7 +1,6 @@
 import { lstat } from 'node:fs/promises';
-import { fail } from '../kernel/errors.ts';
 import { errnoOf } from '../kernel/result.ts';
-import { isActive } from '../lifecycle/transitions.ts';
+import { isActive, isTerminal } from '../lifecycle/transitions.ts';
 import type { Job } from '../lifecycle/job.ts';
 import { describeDisk } from '../queue/disk-level.ts';
 import type { JobQuery } from '../store/store.ts';
@@ -28,16 +27,18 @@ export async function viewJob(
   const attempt = job.attempts === 0 ? null : { jobId: job.id, number: job.attempts };
   const outputFile = attempt === null ? null : services.outputPath(attempt, 'stdout');
   const isWaiting = job.state === 'queued' || job.state === 'preparing';
-  const [prompt, position, outputBytes, disk, waiting] = await Promise.all([
+  const [prompt, position, outputBytes, disk, waiting, damage] = await Promise.all([
     known.prompt ?? store.getPrompt(job.promptSha256),
     known.queuePosition ?? (job.state === 'queued' ? store.getQueuePosition(job.id) : null),
     outputFile !== null && isActive(job.state) ? sizeOf(outputFile) : null,
     job.state === 'queued' ? services.admission() : null,
     known.waiting ?? (isWaiting ? readWaitingFacts(services) : NOTHING),
+    isTerminal(job.state) ? findDamage(services, job) : null,
   ]);
-  if (prompt === null) throw fail('record-corrupt', `the prompt of job ${job.number} is missing`);
   return presentJob(job, {
-    prompt,
+    // A prompt that is gone is told as damage; the rest of the job, and the jobs beside it, stay readable.
+    prompt: prompt ?? '',
+    damage: prompt === null ? 'its prompt is missing' : damage,
     queuePosition: position,
     ...explainWaiting(job, waiting),
     workspace: home.workspace(job.id),
@@ -69,6 +70,12 @@ export async function listJobViews(
     }
   }
   return { items, nextCursor: page.nextCursor };
+}
+
+/** What is damaged of a job that is over, in words; it stays as it ended. */
+async function findDamage({ store }: Services, job: Job): Promise<string | null> {
+  const [item] = (await store.listQuarantine({ jobId: job.id, limit: 1 })).items;
+  return item === undefined ? null : `its ${item.kind} is damaged: ${item.why}`;
 }
 
 /** Bytes of a file, 0 when it does not exist yet. */

@@ -126,11 +126,15 @@ function rest(report: ReportView, colours: Colours): string {
   for (const orphan of report.orphans) {
     lines.push(`orphan ${cleanLine(orphan.kind)}: ${cleanLine(orphan.path)}, ${cleanLine(orphan.note)}`);
   }
-  const { checked, corrupt, files, complete } = report.corruption;
-  const damage = corrupt === 0 ? 'none damaged' : colours.red(`${corrupt} damaged: ${files.map(cleanLine).join(', ')}`);
-  lines.push(
-    `records checked: ${checked}, ${damage}${complete ? '' : ' (`holdfast doctor --deep` checks the older ones)'}`,
-  );
+  const { checked, corrupt, files, complete, items } = report.corruption;
+  const named = items === undefined && corrupt > 0 ? `: ${files.map(cleanLine).join(', ')}` : '';
+  const damage = corrupt === 0 ? 'none damaged' : colours.red(`${corrupt} damaged${named}`);
+  lines.push(`records checked: ${checked}, ${damage}${complete ? '' : ' (older ones are still being checked)'}`);
+  for (const one of items ?? []) {
+    lines.push(`  ${colours.red('▲')} ${cleanLine(one.kind)} ${cleanLine(one.item)}: ${cleanLine(one.why)}`);
+    lines.push(`    ${cleanLine(one.advice)}`);
+    if (one.command !== null) lines.push(`    ${colours.cyan('→')} ${one.nextSafeAction}: ${cleanLine(one.command)}`);
+  }
   for (const { bootId, phase, error } of report.abortedStarts ?? []) {
     const how = error === null ? 'was ended in the middle of it' : `gave up: ${cleanLine(error)}`;
     lines.push(`${colours.yellow('aborted start')} ${cleanLine(bootId)} in phase ${cleanLine(phase)}: ${how}`);

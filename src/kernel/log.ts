@@ -4,4 +4,6 @@ export interface Log {
   info(message: string, fields?: Record<string, unknown>): void;
   warn(message: string, fields?: Record<string, unknown>): void;
   error(message: string, fields?: Record<string, unknown>): void;
+  /** Somebody must look now; `error` where a log has no such level. */
+  fatal?(message: string, fields?: Record<string, unknown>): void;
 }

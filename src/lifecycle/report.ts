@@ -81,6 +81,34 @@ export interface AbortedStart {
   error: string | null;
 }
 
+/** What is damaged, among what was looked at. */
+export interface Corruption {
+  checked: number;
+  ok: number;
+  corrupt: number;
+  /** corrupt / checked. */
+  rate: number;
+  /** `<kind> <name>: why` of each, the first thousand. */
+  files: string[];
+  /** Whether all history was checked, or only live records so far. */
+  complete: boolean;
+  /** By kind of record; absent before the check of history has begun. */
+  kinds?: Record<string, { checked: number; corrupt: number }>;
+  /** The same as `files`, with what to do about each. */
+  items?: {
+    /** Of the quarantine. */
+    id: string;
+    kind: string;
+    item: string;
+    path: string;
+    why: string;
+    jobId: string | null;
+    nextSafeAction: NextSafeAction;
+    command: string | null;
+    advice: string;
+  }[];
+}
+
 export interface RecoveryReport {
   bootId: string;
   previousBootId: string | null;
@@ -95,7 +123,7 @@ export interface RecoveryReport {
   deliveries: DeliveryFinding[];
   removals: never[];
   orphans: { kind: string; path: string; note: string }[];
-  corruption: { checked: number; ok: number; corrupt: number; rate: number; files: string[]; complete: boolean };
+  corruption: Corruption;
   /** `<resource>: why` for each resource that is not available, like `lock:repo-b` or `phase:callbacks`. */
   degraded: string[];
   /** Starts between the last ready one and this. Absent in reports of versions that did not look. */

@@ -46,7 +46,11 @@ export interface BeginBoot {
 }
 
 /** Records this start and checks the live records; returns the report with both in it, and what is damaged. Can be repeated. */
-export async function beginBoot(input: BeginBoot): Promise<{ report: RecoveryReport; corrupt: StoreCheck['corrupt'] }> {
+export async function beginBoot(input: BeginBoot): Promise<{
+  report: RecoveryReport;
+  corrupt: StoreCheck['corrupt'];
+  witness: string | null;
+}> {
   const { store, log } = input;
   const boots = await store.listBoots();
   const previous = boots.find((boot) => boot.id !== input.bootId) ?? null;
@@ -90,7 +94,7 @@ export async function beginBoot(input: BeginBoot): Promise<{ report: RecoveryRep
     },
     warnings,
   };
-  return { report, corrupt: check.corrupt };
+  return { report, corrupt: check.corrupt, witness: check.witness };
 }
 
 /** Closes the report of this start and keeps it. */

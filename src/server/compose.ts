@@ -14,6 +14,7 @@ import { createKeyedMutex } from '../kernel/keyed-mutex.ts';
 import { newId } from '../kernel/ids.ts';
 import type { Log } from '../kernel/log.ts';
 import type { Service } from '../kernel/service.ts';
+import type { Corruption } from '../lifecycle/report.ts';
 import type { Home } from '../lifecycle/home.ts';
 import type { Admission } from '../queue/admission.ts';
 import { createDispatcher } from '../queue/dispatcher.ts';
@@ -27,6 +28,7 @@ import type { Store } from '../store/store.ts';
 import { configureGit } from '../workspace/safe-git.ts';
 import type { Config } from './config.ts';
 import { createDiskAdmission } from './disk-admission.ts';
+import { createHistoryScrub, distrustsToken } from './history-scrub.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { createRepositoryKeeper, type RepositoryKeeper } from './repositories.ts';
 import { createServices } from './services.ts';
@@ -49,6 +51,8 @@ export interface Parts {
   metrics: Metrics;
   resources: ResourceKeeper;
   orphans: OrphanKeeper;
+  /** The check of history after a start. */
+  scrub: Service;
   /** This process, as locks and server.json name it. */
   self: { pid: number; start: string };
   /** Aborted when the server stops. */
@@ -59,15 +63,13 @@ export interface ComposeInput {
   home: Home;
   config: Config;
   log: Log;
-  /** Random id of this home's host. */
-  host: string;
   /** The home's own token. */
   token: string;
   failpoints: string | undefined;
 }
 
 function startState(boot: string): ServerState {
-  return { url: '', phase: 'guard', ready: false, degraded: [], http: null, report: emptyReport(boot) };
+  return { url: '', phase: 'guard', ready: false, degraded: [], http: null, report: emptyReport(boot), damaged: [] };
 }
 
 function findEngine(config: Config): Engine {
@@ -83,12 +85,11 @@ function createContext(input: {
   clock: Clock;
   log: Log;
   boot: string;
-  host: string;
   state: ServerState;
   tokens: Tokens;
   failpoints: string | undefined;
 }): AttemptContext {
-  const { store, home, clock, log, boot, host, failpoints } = input;
+  const { store, home, clock, log, boot, failpoints } = input;
   return {
     store,
     home,
@@ -96,7 +97,8 @@ function createContext(input: {
     clock,
     log,
     boot,
-    host,
+    // Known once the store is open: its starts are the second copy.
+    host: '',
     identity: readHostIdentity(),
     url: () => input.state.url,
     jobToken: (jobId) => input.tokens.jobToken(jobId),
@@ -144,7 +146,7 @@ export function composeServer(input: ComposeInput): Parts {
   const state = startState(boot);
   const closing = new AbortController();
   const store = openSqliteStore({ path: home.database, clock, ...(failpoints === undefined ? {} : { failpoints }) });
-  const tokens = createTokens({ secret: input.token, store, clock });
+  const tokens = createTokens({ secret: input.token, store, clock, distrusts: distrustsToken(state) });
   const ctx = createContext({ ...input, store, clock, boot, state, tokens });
   const fetches = { fetched: 0, shared: 0 };
   const preparation = createPreparation(ctx, { config, fetches, holder: self, signal: closing.signal });
@@ -156,7 +158,8 @@ export function composeServer(input: ComposeInput): Parts {
     onOpen: () => dispatcher.wake(),
   });
   const countRuns = (): number => supervisor.countRuns();
-  const metrics = createMetrics({ store, clock, countRuns, fetches, version: VERSION, admission });
+  const corruption = (): Corruption => state.report.corruption;
+  const metrics = createMetrics({ store, clock, countRuns, fetches, version: VERSION, admission, corruption });
   const dispatcher = createDispatcher({
     store,
     boot,
@@ -168,18 +171,8 @@ export function composeServer(input: ComposeInput): Parts {
   const cleaners = createCleaners(ctx, config, closing.signal);
   const secrets = openSecrets(home.callbackSecretFile, clock);
   const callbacks = createCallbacks({ store, clock, log, boot, version: VERSION, secrets, settings: config.callbacks });
-  const services = createServices({
-    ctx,
-    config,
-    state,
-    metrics,
-    tokens,
-    repositories,
-    admission,
-    ...cleaners,
-    callbacks,
-    secrets,
-  });
+  const parts = { ctx, config, state, metrics, tokens, repositories, admission, ...cleaners, callbacks };
+  const services = createServices({ ...parts, secrets });
   const { sources } = preparation.fetching;
   const built = {
     sources,
@@ -192,6 +185,7 @@ export function composeServer(input: ComposeInput): Parts {
     callbacks,
     metrics,
     ...cleaners,
+    scrub: createHistoryScrub(ctx, state),
   };
   return { ctx, config, ...built, self, closing };
 }

@@ -9,10 +9,10 @@ export function createLog(form: 'pretty' | 'json', level: 'debug' | 'info' = 'in
     form === 'json' ? process.stderr : { write: (line: string) => void process.stderr.write(prettify(line)) };
   const logger = pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, destination);
   const at =
-    (name: 'debug' | 'info' | 'warn' | 'error') =>
+    (name: 'debug' | 'info' | 'warn' | 'error' | 'fatal') =>
     (message: string, fields?: Record<string, unknown>): void =>
       logger[name](fields ?? {}, message);
-  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
+  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error'), fatal: at('fatal') };
 }
 
 /** `12:34:56.789 info  message key=value`, control characters of values made harmless. */

@@ -4,6 +4,7 @@ import type { Admission } from '../queue/admission.ts';
 import type { DiskState } from '../queue/disk-level.ts';
 import type { MetricView } from '../api/batch/admin-contract.ts';
 import type { Clock } from '../kernel/clock.ts';
+import type { Corruption } from '../lifecycle/report.ts';
 import type { Store } from '../store/store.ts';
 import { listMetrics } from './list-metrics.ts';
 
@@ -23,6 +24,7 @@ interface MetricsInput {
   fetches: { fetched: number; shared: number };
   version: string;
   admission: Admission;
+  corruption: () => Corruption;
 }
 
 /** Returns the metrics of one server; counts of jobs are read from the store when asked for. */
@@ -36,12 +38,8 @@ export function createMetrics(input: MetricsInput): Metrics {
   const runs = new Gauge({ name: 'holdfast_attempts_live', help: 'Attempts followed by this server', registers });
   const seq = new Gauge({ name: 'holdfast_journal_seq', help: 'Last journal sequence', registers });
   const bytes = new Gauge({ name: 'holdfast_database_bytes', help: 'Size of the database', registers });
-  const commit = new Gauge({
-    name: 'holdfast_commit_ms',
-    help: 'Time of a group commit in milliseconds, by quantile',
-    labelNames: ['quantile'],
-    registers,
-  });
+  const help = 'Time of a group commit in milliseconds, by quantile';
+  const commit = new Gauge({ name: 'holdfast_commit_ms', help, labelNames: ['quantile'], registers });
   const observeWaiting = observeWaitingIn(registry, input);
   const observeResources = observeResourcesIn(registry, input.store);
   const recovery = new Histogram({
@@ -58,6 +56,7 @@ export function createMetrics(input: MetricsInput): Metrics {
   });
   const disk = createDiskGauges(registers);
   const showDeliveries = createDeliveryGauges(registers);
+  const damage = createDamageGauges(registers);
   const metrics: Metrics = {
     countTranscriptMismatch: () => mismatches.inc(),
     observeRecovery(ms, count) {
@@ -76,6 +75,7 @@ export function createMetrics(input: MetricsInput): Metrics {
       commit.set({ quantile: '0.5' }, stats.commitMsP50);
       commit.set({ quantile: '0.99' }, stats.commitMsP99);
       disk(await input.admission.look());
+      damage(input.corruption(), await input.store.countQuarantine());
       return registry.metrics();
     },
     async list() {
@@ -98,6 +98,26 @@ function observeResourcesIn(registry: Registry, store: Store): () => Promise<voi
   });
   return async () => {
     for (const [state, n] of Object.entries(await store.countResources())) resources.set({ state }, n);
+  };
+}
+
+/** Returns what shows how much is damaged. */
+function createDamageGauges(registers: Registry[]): (corruption: Corruption, open: number) => void {
+  const name = (word: string): string => `holdfast_corruption_${word}`;
+  const labelNames = ['kind'];
+  const checked = new Gauge({ name: name('checked'), help: 'Records checked by this start', labelNames, registers });
+  const corrupt = new Gauge({ name: name('corrupt'), help: 'Records found damaged by it', labelNames, registers });
+  const rate = new Gauge({ name: name('rate'), help: 'Share of damaged records; alert above 0.05', registers });
+  const complete = new Gauge({ name: name('complete'), help: '1 once all history is checked', registers });
+  const items = new Gauge({ name: 'holdfast_quarantine_items', help: 'Things nobody has released', registers });
+  return (corruption, open) => {
+    for (const [kind, counts] of Object.entries(corruption.kinds ?? {})) {
+      checked.set({ kind }, counts.checked);
+      corrupt.set({ kind }, counts.corrupt);
+    }
+    rate.set(corruption.rate);
+    complete.set(corruption.complete ? 1 : 0);
+    items.set(open);
   };
 }
 

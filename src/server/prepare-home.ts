@@ -1,8 +1,7 @@
 import { access, chmod, constants, lstat, readdir, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createDurableSync, makeDirectory, readIfExists, isTempName } from '../kernel/durable.ts';
+import { makeDirectory, isTempName } from '../kernel/durable.ts';
 import { fail } from '../kernel/errors.ts';
-import { newId } from '../kernel/ids.ts';
 import { errnoOf, isDiskFull, messageOf } from '../kernel/result.ts';
 import type { Home } from '../lifecycle/home.ts';
 import { describeFileSystem } from '../workspace/file-system.ts';
@@ -49,17 +48,6 @@ async function refuseForeign(home: Home): Promise<void> {
   throw fail('home-unusable', `${home.root} is no home of Holdfast and not empty (it holds ${stranger})`, {
     hint: 'Give an empty directory, or one that does not exist yet, with --home or HOLDFAST_HOME.',
   });
-}
-
-/** Returns the random id of this home's host, written once: it tells runs of this home from those of a copy elsewhere. */
-export async function readHostId(home: Home, now: number): Promise<string> {
-  for (;;) {
-    const known = await readIfExists(home.hostFile);
-    const text = known?.toString().trim() ?? '';
-    if (text !== '') return text;
-    if (known !== null) throw fail('home-unusable', `${home.hostFile} is empty; restore it or remove it`);
-    createDurableSync(home.hostFile, `${newId('host', now)}\n`);
-  }
 }
 
 /** Removes temp files a crash left directly below the home, older than ten minutes; returns how many. */

@@ -18,8 +18,15 @@ import { readConfig } from './config.ts';
 import { guardHome } from './home-guard.ts';
 import type { ListenAddress } from './listen.ts';
 import { createLog } from './log.ts';
-import { prepareHome, readHostId } from './prepare-home.ts';
-import { lastSignOfServer, removeServerFile, SERVER_TOUCH_MS, touchServerFile } from './server-file.ts';
+import { describeFiles } from './damaged-files.ts';
+import { prepareHome } from './prepare-home.ts';
+import {
+  inspectServerFile,
+  lastSignOfServer,
+  removeServerFile,
+  SERVER_TOUCH_MS,
+  touchServerFile,
+} from './server-file.ts';
 import { openStartMarker, type StartMarker } from './start-marker.ts';
 import { startPhases } from './start-phases.ts';
 import { readTls, type TlsFiles } from './tls.ts';
@@ -68,14 +75,22 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   const guard: PhaseReport = { name: 'guard', ms: Math.round(clock.monotonic() - began), ok: true, retries: 0 };
   const lastSignAt = await lastSignOfServer(home.serverFile);
   const marker = await openStartMarker(home.startMarker);
+  const secret = await readOrCreateToken(home.tokenFile);
+  const serverFile = await inspectServerFile(home.serverFile);
   const parts = composeServer({
     home,
     config,
     log,
-    host: await readHostId(home, clock.now()),
-    token: await readOrCreateToken(home.tokenFile),
+    token: secret.token,
     failpoints: options.failpoints,
   });
+  parts.state.damaged.push(
+    ...describeFiles([
+      ['token-file', home.tokenFile, secret.damage],
+      ['server-file', home.serverFile, serverFile],
+      ['start-marker', home.startMarker, marker.damage],
+    ]),
+  );
   const close = closer(parts, lock);
   try {
     await recover(parts, { ...options, tls, lastSignAt, guard, began, marker });
@@ -91,6 +106,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   void settleOrphans(parts).catch((error: unknown) => {
     if (!parts.closing.signal.aborted) log.warn(`the look for orphans failed: ${messageOf(error)}`);
   });
+  await parts.scrub.start();
   log.info(`ready at ${parts.state.url} after ${parts.state.report.recoveryMs} ms, home ${home.root}`);
   return { url: parts.state.url, close: () => close({ clean: true }) };
 }
@@ -147,6 +163,7 @@ function closer(parts: Parts, lock: HomeLock): (how: { clean: boolean }) => Prom
     state.ready = false;
     state.phase = 'stopping';
     await state.http?.close();
+    await parts.scrub.stop();
     await parts.dispatcher.stop();
     await parts.admission.stop();
     await parts.callbacks.outbox.stop();

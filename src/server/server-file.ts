@@ -34,6 +34,12 @@ export async function readServerFile(path: string): Promise<ServerInfo | null> {
   }
 }
 
+/** Says what is wrong with `server.json`; null when it is whole or not there. Whatever it is, the start replaces it. */
+export async function inspectServerFile(path: string): Promise<string | null> {
+  if ((await readIfExists(path)) === null || (await readServerFile(path)) !== null) return null;
+  return 'it could not be understood; it is written anew';
+}
+
 /** Replaces `server.json`, durably. */
 export async function writeServerFile(path: string, info: ServerInfo): Promise<void> {
   await writeDurable(path, `${JSON.stringify(info)}\n`);

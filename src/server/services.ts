@@ -66,6 +66,7 @@ export function createServices(input: {
     agentNames: () => ctx.agents.names(),
     clearLock: (key, actor) => clearLock(ctx, key, actor),
     cancelJob: (job, actor) => cancelJob(ctx, job, actor),
+    releaseJob: (reference, actor) => releaseJob(ctx, reference, actor),
     diffJob: (job) => diffJob(ctx, job),
     ...createUploads(ctx, { perFile: config.limits.uploadBytes, perJob: config.limits.uploadBytesPerJob }),
     renderTranscript: (job) => renderNow(ctx, job),
@@ -117,6 +118,16 @@ function validateJob(ctx: AttemptContext, job: { agent: string; prompt: string; 
       hint: `Install it, or set agents.${job.agent}.command in holdfast.config.json.`,
     });
   }
+}
+
+/** Nothing of it may live when its next attempt starts: the damaged evidence cannot tell, so all of it is ended first. */
+async function releaseJob(ctx: AttemptContext, reference: string, actor: string): Promise<Job> {
+  const job = await ctx.store.findJob(reference);
+  if (job === null) throw fail('job-not-found', `there is no job "${reference}"`);
+  if (job.state === 'quarantined') {
+    await endLeftovers(ctx, job.id);
+  }
+  return ctx.store.releaseJob(job.id, actor);
 }
 
 /** Nobody follows a quarantined job: what may live of it is ended here, before the record says that nothing does. */

@@ -6,6 +6,8 @@ import { KEPT_BOOTS, type AbortedStart } from '../lifecycle/report.ts';
 export interface StartMarker {
   /** Earlier starts since the last ready one, oldest first, at most as many as reports are kept. */
   readonly aborted: AbortedStart[];
+  /** What is wrong with the file as it was found, or null. */
+  readonly damage: string | null;
   /** Says which phase begins. */
   enter(phase: Omit<AbortedStart, 'error'>): Promise<void>;
   /** Says why this start gives up. */
@@ -32,6 +34,7 @@ export async function openStartMarker(path: string): Promise<StartMarker> {
     writeDurable(path, `${JSON.stringify({ aborted, current } satisfies MarkerFile)}\n`).catch(() => undefined);
   return {
     aborted,
+    damage: left.damage,
     enter(phase) {
       current = { ...phase, error: null };
       return write();
@@ -45,18 +48,18 @@ export async function openStartMarker(path: string): Promise<StartMarker> {
   };
 }
 
-async function readMarker(path: string): Promise<MarkerFile> {
+async function readMarker(path: string): Promise<MarkerFile & { damage: string | null }> {
   let text: string | undefined;
   try {
     text = (await readIfExists(path))?.toString();
-    if (text === undefined) return { aborted: [], current: null };
+    if (text === undefined) return { aborted: [], current: null, damage: null };
     const { aborted, current } = JSON.parse(text) as Partial<MarkerFile>;
     if (!Array.isArray(aborted) || !aborted.every(isAborted)) throw new Error('it is no list of starts');
     if (current !== null && !isAborted(current)) throw new Error('it names no start');
-    return { aborted, current };
+    return { aborted, current, damage: null };
   } catch (error) {
     const lost = { bootId: 'unknown', phase: 'unknown', at: 0, error: `${path}: ${messageOf(error)}` };
-    return { aborted: [], current: lost };
+    return { aborted: [], current: lost, damage: `it could not be understood: ${messageOf(error)}` };
   }
 }
 

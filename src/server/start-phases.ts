@@ -7,11 +7,14 @@ import type { Degrade, Phase } from '../recovery/phases.ts';
 import { quarantineDamaged } from '../recovery/quarantine-damaged.ts';
 import { countDamage, recoverAttempts } from '../recovery/recover-attempts.ts';
 import { describeLeases, recoverLocks } from '../recovery/recover-locks.ts';
+import { describeRecord } from '../recovery/scrub-kinds.ts';
 import { recoverQueue } from '../recovery/recover-queue.ts';
 import type { StoreCheck } from '../store/store.ts';
 import { sweepRemovals } from '../workspace/discard-workspace.ts';
 import { cleanLeftovers } from './clean-leftovers.ts';
 import type { Parts } from './compose.ts';
+import { describeFiles } from './damaged-files.ts';
+import { settleHost } from './host-file.ts';
 import { listen, type ListenAddress } from './listen.ts';
 import { removeOldTemps } from './prepare-home.ts';
 import { recoverCallbacks } from './recover-callbacks.ts';
@@ -70,6 +73,9 @@ export function startPhases(parts: Parts, options: ListenAddress & { lastSignAt:
   const openStore = async (): Promise<Record<string, number>> => {
     await store.start();
     const temps = await removeOldTemps(ctx.home, clock.now());
+    const lastKnown = (await store.listBoots()).find((boot) => boot.host !== null)?.host ?? null;
+    const host = await settleHost(ctx.home.hostFile, { lastKnown, now: clock.now() });
+    ctx.host = host.id;
     const begun = await beginBoot({
       store,
       clock,
@@ -83,6 +89,11 @@ export function startPhases(parts: Parts, options: ListenAddress & { lastSignAt:
     });
     state.report = begun.report;
     corrupt = begun.corrupt;
+    const witness = begun.witness === null ? [] : [{ kind: 'witness', id: 'holdfast.witness', why: begun.witness }];
+    state.damaged.push(
+      ...[...corrupt, ...witness].map((one) => describeRecord(one, ctx.home)),
+      ...describeFiles([['host-file', ctx.home.hostFile, host.damage]]),
+    );
     failpoint('recovery.after-boot-row');
     if (state.http === null) await listen(parts, options);
     failpoint('recovery.after-store');

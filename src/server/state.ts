@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import type { RecoveryReport } from '../lifecycle/report.ts';
+import type { NewQuarantine } from '../store/quarantine-store.ts';
 
 /** What changes while one server lives; everything else is fixed when it is composed. */
 export interface ServerState {
@@ -12,4 +13,6 @@ export interface ServerState {
   degraded: string[];
   http: FastifyInstance | null;
   report: RecoveryReport;
+  /** What this start found damaged by itself, to be set aside once it is ready. */
+  damaged: NewQuarantine[];
 }

@@ -1,7 +1,6 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
-import { createDurableSync, readIfExists } from '../kernel/durable.ts';
+import { createDurableSync, readIfExists, renameDurable } from '../kernel/durable.ts';
 import type { Clock } from '../kernel/clock.ts';
-import { fail } from '../kernel/errors.ts';
 import { sha256 } from '../kernel/hash.ts';
 import { isTerminal } from '../lifecycle/transitions.ts';
 import type { Store } from '../store/store.ts';
@@ -19,19 +18,54 @@ export interface Tokens {
   jobToken(jobId: string): string;
 }
 
-/** Reads the token of the home, making it (0600) at the first start. */
-export async function readOrCreateToken(path: string): Promise<string> {
+/** Characters a made token ends with, worked out from those before: a flipped bit is told from another token. */
+const CHECK_CHARS = 6;
+const MADE = /^hf_[\w-]{43}[0-9a-f]{6}$/;
+/** A token an operator wrote has at least this many characters. */
+const SHORTEST = 16;
+
+function makeToken(): string {
+  const body = `hf_${randomBytes(32).toString('base64url')}`;
+  return body + sha256(body).slice(0, CHECK_CHARS);
+}
+
+function isDamaged(text: string): boolean {
+  if (text.length < SHORTEST || !/^[\x21-\x7e]+$/.test(text)) return true;
+  if (!text.startsWith('hf_') || text.length !== makeToken().length) return false;
+  return !MADE.test(text) || sha256(text.slice(0, -CHECK_CHARS)).slice(0, CHECK_CHARS) !== text.slice(-CHECK_CHARS);
+}
+
+/**
+ * Reads the token of the home, making it (0600) at the first start. One that is damaged is kept beside it and replaced:
+ * nobody could prove himself by it any more; `damage` then says so.
+ */
+export async function readOrCreateToken(path: string): Promise<{ token: string; damage: string | null }> {
+  let damage: string | null = null;
   for (;;) {
     const known = await readIfExists(path);
-    const text = known?.toString().trim() ?? '';
-    if (text.length >= 16) return text;
-    if (known !== null) throw fail('home-unusable', `${path} does not hold a token; remove it to get a new one`);
-    createDurableSync(path, `hf_${randomBytes(32).toString('base64url')}\n`);
+    const token = known?.toString().trim() ?? '';
+    if (known !== null && !isDamaged(token)) return { token, damage };
+    if (known === null) {
+      createDurableSync(path, `${makeToken()}\n`);
+      continue;
+    }
+    const kept = `${path}.damaged-${sha256(known).slice(0, 12)}`;
+    damage = `it is not a token any more; a new one was made, the old file is kept as ${kept}`;
+    await renameDurable(path, kept);
   }
 }
 
-/** Returns the check of bearer tokens against the home's own token, the store's tokens, and own-job tokens. */
-export function createTokens({ secret, store, clock }: { secret: string; store: Store; clock: Clock }): Tokens {
+/**
+ * Returns the check of bearer tokens against the home's own token, the store's tokens, and own-job tokens. A token this
+ * start distrusts is refused: its damaged row may have forgotten that it was revoked.
+ */
+export function createTokens(input: {
+  secret: string;
+  store: Store;
+  clock: Clock;
+  distrusts: (tokenId: string) => boolean;
+}): Tokens {
+  const { secret, store, clock, distrusts } = input;
   const jobToken = (jobId: string): string => {
     const mac = createHmac('sha256', secret).update(`job-token:${jobId}`).digest('base64url');
     return `hfj_${jobId}.${mac}`;
@@ -49,6 +83,7 @@ export function createTokens({ secret, store, clock }: { secret: string; store: 
       const hash = sha256(token);
       // Found by its hash: what a guess takes tells something about hashes, nothing about tokens.
       const row = await store.findToken(hash);
+      if (row !== null && distrusts(row.id)) return null;
       if (row === null || row.revokedAt !== null || (row.expiresAt ?? Infinity) <= clock.now()) return null;
       return { principal: `${row.accountId === null ? 'token' : 'account'}:${row.name}`, jobId: null };
     },

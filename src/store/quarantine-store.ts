@@ -64,7 +64,8 @@ export interface QuarantineStore {
    */
   scrub(onSlice: (slice: ScrubSlice) => void, signal: AbortSignal): Promise<void>;
 
-  /** Sets aside what is not known yet; says of each what it is now: known damage stays one item, released stays released. */
+  /** Sets aside what is not known yet; says of each what it is now: a thing that is set
+   * aside stays one item whatever is found of it, and damage that was released stays released. */
   addQuarantine(found: readonly NewQuarantine[], boot: string): Promise<{ item: QuarantineItem; isNew: boolean }[]>;
   /** Oldest first; without `jobId` those of every job. Released ones only when asked for. */
   listQuarantine(query: QuarantineQuery): Promise<Page<QuarantineItem>>;

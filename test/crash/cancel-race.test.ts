@@ -33,7 +33,6 @@ test('a wish to cancel in the same commit as the claim is not lost', { timeout: 
     home: world.home,
     config,
     log: SILENT,
-    host: 'host_1',
     token: 'a token of 16 characters',
     failpoints: undefined,
   });

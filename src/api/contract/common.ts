@@ -5,11 +5,15 @@ import { toIso } from '../../kernel/clock.ts';
 /** A moment as every interface shows it. */
 export const timeSchema = z.iso.datetime({ precision: 3 }).meta({ description: 'ISO 8601 UTC, milliseconds.' });
 
+/** End of the year 9999: the last moment with four digits for its year. */
+const LAST_MS = 253_402_300_799_999;
+
 /** Returns `ms` since 1970 as the contract shows it; null stays null. */
 export function showTime(ms: number): string;
 export function showTime(ms: number | null): string | null;
 export function showTime(ms: number | null): string | null {
-  return ms === null ? null : toIso(ms);
+  // A damaged record may hold any number; the checks tell of it, and what is beside it stays readable.
+  return ms === null ? null : toIso(Math.min(Math.max(0, ms), LAST_MS));
 }
 
 /** Most items of one page. */

@@ -41,6 +41,18 @@ const findingSchema = z
   })
   .meta({ id: 'JobFinding' });
 
+const corruptItemSchema = z.strictObject({
+  id: z.string().meta({ description: 'Of the quarantine: POST /v1/quarantine/{id}/release.' }),
+  kind: z.string(),
+  item: z.string(),
+  path: z.string(),
+  why: z.string(),
+  jobId: z.string().nullable(),
+  nextSafeAction: nextSafeActionSchema,
+  command: z.string().nullable(),
+  advice: z.string(),
+});
+
 export const recoveryReportSchema = z
   .strictObject({
     bootId: z.string(),
@@ -75,7 +87,9 @@ export const recoveryReportSchema = z
       corrupt: z.int(),
       rate: z.number(),
       files: z.array(z.string()),
-      complete: z.boolean(),
+      complete: z.boolean().meta({ description: 'Whether all history was checked, or only live records so far.' }),
+      kinds: z.record(z.string(), z.strictObject({ checked: z.int(), corrupt: z.int() })).optional(),
+      items: z.array(corruptItemSchema).optional(),
     }),
     degraded: z.array(z.string()).meta({ description: '`<resource>: why` of each that is not available.' }),
     abortedStarts: z

@@ -4,8 +4,10 @@ import { systemClock } from '../../kernel/clock.ts';
 import { fail } from '../../kernel/errors.ts';
 import type { Runtime } from '../command.ts';
 import { renderBoots, renderReport } from '../report-view.ts';
+import { registerQuarantine } from './quarantine.ts';
+import { registerRecoveryStatus } from './recovery-status.ts';
 
-/** Adds `recovery report [BOOT]`: what a start of the server found and did. */
+/** Adds `recovery report [BOOT]|status|quarantine [release ID]`: what a start of the server found and did. */
 export function registerRecovery(program: Command, runtime: Runtime): void {
   const recovery = program.command('recovery').summary('what a start found and did').description('Look at recoveries.');
   const report = recovery
@@ -13,6 +15,8 @@ export function registerRecovery(program: Command, runtime: Runtime): void {
     .description('Show what a start of the server found, on what evidence, what it did and what to do next.')
     .argument('[boot]', 'id of a start, or a unique prefix (default: the latest)')
     .option('--list', 'list the kept starts instead');
+  registerRecoveryStatus(recovery, runtime);
+  registerQuarantine(recovery, runtime);
   runtime.handle<{ list?: boolean }>(report, async ({ terminal, client, args, options }) => {
     const page = await client.get<PageView<BootView>>('/v1/recovery/boots');
     const view = { colours: terminal.colours, width: terminal.width, now: systemClock.now() };

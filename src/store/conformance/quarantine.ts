@@ -7,25 +7,35 @@ const FOUND = { kind: 'exit', item: 'jobs/a/attempts/1/exit.json', path: '/h/exi
 
 /** What is set aside: once, by name, until somebody releases it. */
 export function testQuarantine(open: OpenHarness): void {
-  it('sets the same damage aside once, and another form of it anew', () =>
+  it('sets a thing aside once, and anew when it is damaged otherwise after its release', () =>
     withStore(open, async ({ store }) => {
       const [first] = await store.addQuarantine([FOUND], 'boot_1');
       assert.equal(first?.isNew, true);
       const again = await store.addQuarantine([FOUND, { ...FOUND, why: 'gone' }], 'boot_2');
       assert.deepEqual(
         again.map((one) => one.isNew),
-        [false, true],
+        [false, false],
       );
       assert.equal(again[0]?.item.id, first?.item.id);
       assert.equal(again[0]?.item.boot, 'boot_1');
-      assert.equal(await store.countQuarantine(), 2);
+      assert.equal(await store.countQuarantine(), 1);
+      await store.releaseQuarantine(first?.item.id ?? '', 'ann');
+      const [same, other] = await store.addQuarantine([FOUND, { ...FOUND, why: 'gone' }], 'boot_3');
+      assert.deepEqual([same?.isNew, other?.isNew], [false, true]);
+      assert.notEqual(same?.item.releasedAt, null);
+      assert.equal(await store.countQuarantine(), 1);
       assert.deepEqual((await store.checkDeep()).corrupt, []);
     }));
 
   it('lists in pages and by job, and what is released only when asked', () =>
     withStore(open, async ({ store }) => {
       const job = await accept(store);
-      const many = Array.from({ length: 5 }, (_, n) => ({ ...FOUND, why: `${n}`, jobId: n === 3 ? job.id : null }));
+      const many = Array.from({ length: 5 }, (_, n) => ({
+        ...FOUND,
+        item: `${n}`,
+        why: `${n}`,
+        jobId: n === 3 ? job.id : null,
+      }));
       const added = await store.addQuarantine(many, 'boot_1');
       const one = await store.listQuarantine({ jobId: job.id });
       assert.deepEqual(one.items, [added[3]?.item]);

@@ -29,7 +29,8 @@ export function addQuarantine(
 ): { item: QuarantineItem; isNew: boolean }[] {
   return found.map((one) => {
     const known = session.sql.get(
-      `SELECT ${QUARANTINE.select} FROM quarantine WHERE kind = $1 AND item = $2 AND why = $3`,
+      `SELECT ${QUARANTINE.select} FROM quarantine WHERE kind = $1 AND item = $2 AND (why = $3 OR released_at IS NULL)
+       ORDER BY why = $3 DESC LIMIT 1`,
       one.kind,
       one.item,
       one.why,

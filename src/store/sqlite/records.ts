@@ -1,6 +1,7 @@
 /** Between rows and records: mapping, the statements made from the list of fields, and what a patch changes. */
 import { fail } from '../../kernel/errors.ts';
 import { DEFAULT_LIMITS } from '../../lifecycle/job.ts';
+import { ATTEMPT_STATES, JOB_STATES } from '../../lifecycle/transitions.ts';
 import { toColumn, type Chained, type Entity, type FieldKind } from './entities.ts';
 import type { Row, Sql, Value } from './sql.ts';
 
@@ -33,6 +34,40 @@ function parseJson(text: string, field: string): unknown {
   }
 }
 
+interface Vocabulary {
+  field: string;
+  known: ReadonlySet<unknown>;
+  standIn: string | null;
+}
+
+/** Words only damage can have changed: with another one in its place, lists that hold the row could not be shown. */
+const VOCABULARIES: Record<string, Vocabulary[]> = {
+  job: [
+    { field: 'state', known: new Set(JOB_STATES), standIn: 'quarantined' },
+    { field: 'outcome', known: new Set([null, 'success', 'failure', 'cancelled', 'timed_out']), standIn: null },
+    { field: 'stage', known: new Set(['implement']), standIn: 'implement' },
+    { field: 'pipeline', known: new Set(['implement']), standIn: 'implement' },
+    { field: 'workspaceState', known: new Set(['none', 'preparing', 'ready']), standIn: 'none' },
+  ],
+  attempt: [
+    { field: 'state', known: new Set(ATTEMPT_STATES), standIn: 'quarantined' },
+    { field: 'stage', known: new Set(['implement']), standIn: 'implement' },
+    { field: 'mode', known: new Set(['warm', 'cold']), standIn: 'cold' },
+    { field: 'evidenceLevel', known: new Set([null, 'cgroup', 'token']), standIn: null },
+  ],
+  repository: [
+    { field: 'sourceKind', known: new Set(['path', 'url']), standIn: 'path' },
+    { field: 'cloneState', known: new Set(['registered', 'cloning', 'ready', 'failed']), standIn: 'failed' },
+  ],
+};
+
+function useKnownWords(noun: string, record: Record<string, unknown>): Record<string, unknown> {
+  for (const { field, known, standIn } of VOCABULARIES[noun] ?? []) {
+    if (field in record && !known.has(record[field])) record[field] = standIn;
+  }
+  return record;
+}
+
 /** Returns a row of the entity's `select` as a domain object. */
 export function toRecord<T extends object>(entity: Entity<T>, row: Row): T {
   const record: Record<string, unknown> = {};
@@ -40,7 +75,7 @@ export function toRecord<T extends object>(entity: Entity<T>, row: Row): T {
     const value = row[column];
     record[field] = kind === 'text' || kind === 'int' ? value : decode(kind, value, field);
   }
-  return record as T;
+  return useKnownWords(entity.noun, record) as T;
 }
 
 /** Like `toRecord`, with the head of its chain. */

@@ -62,9 +62,14 @@ function toPositional(text: string): string {
   return text.replaceAll(/\$(\d+)/g, isInOrder ? '?' : '?$1');
 }
 
+function clamp(value: bigint): number {
+  const limit = BigInt(Number.MAX_SAFE_INTEGER);
+  return Number(value > limit ? limit : value < -limit ? -limit : value);
+}
+
 /**
  * Reads again with large integers when a value does not fit a number: we write none such, so it is damage, and the rows
- * beside it must stay readable. What comes back is near it; the checks tell that it is wrong.
+ * beside it must stay readable. What comes back is the largest number we write; the checks tell that it is wrong.
  */
 function readSafely<T extends Row | Row[] | undefined>(statement: StatementSync, read: () => T): T {
   try {
@@ -75,7 +80,9 @@ function readSafely<T extends Row | Row[] | undefined>(statement: StatementSync,
     try {
       const found = read();
       for (const row of Array.isArray(found) ? found : [found ?? {}]) {
-        for (const [name, value] of Object.entries(row)) if (typeof value === 'bigint') row[name] = Number(value);
+        for (const [name, value] of Object.entries(row)) {
+          if (typeof value === 'bigint') row[name] = clamp(value);
+        }
       }
       return found;
     } finally {

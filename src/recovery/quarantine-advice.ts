@@ -1,0 +1,42 @@
+import type { NextSafeAction } from '../lifecycle/report.ts';
+import type { QuarantineItem } from '../store/quarantine-store.ts';
+
+/** What a person can do about a damaged thing, and what releasing it does. */
+export interface QuarantineAdvice {
+  action: NextSafeAction;
+  command: string | null;
+  advice: string;
+}
+
+const ACCEPTS = 'Put the file back from a backup, or release it to accept it as it is.';
+
+const ADVICE: Record<string, string> = {
+  job: 'Releasing writes the row anew from its journal where that is whole, else accepts it as it is.',
+  repository:
+    'Releasing writes the row anew from its journal where that is whole; compare `holdfast repo show` with what you registered.',
+  boot: 'A start of the past: releasing writes it anew from its journal. Nothing depends on it.',
+  token: 'It is refused until the start after its release; revoke it and create another if in doubt.',
+  account: 'Its logins fail; revoke the account and create it again.',
+  prompt:
+    'The text of a prompt is not what was sent. Take it from a backup; jobs that had it need it no more once they ended.',
+  tombstone: 'The mark of something removed. Nothing depends on it; release it.',
+  counter: 'Releasing counts anew.',
+  table: 'Rows nobody wrote, or rows that are gone: see `holdfast doctor --deep`, then restore a backup or release.',
+  lock: 'Its repository waits: `holdfast locks` names the lock and how to clear it.',
+  database: 'Pages of the database are damaged: restore the newest backup while what is readable still is.',
+  schema: 'Definitions of the database are damaged: restore the newest backup.',
+  witness: 'The file beside the database was damaged or behind; it was written anew. Look at the disk.',
+  'host-file': 'It was written anew from the last start. Look at the disk.',
+  'token-file': 'A new token was made; programs that had the old one need it. The old file is kept beside it.',
+  'server-file': 'It was written anew. Nothing depends on the old one; release it.',
+  'start-marker': 'It only tells where a start was. Nothing depends on it; release it.',
+  output:
+    'What the agent printed is not what was recorded. Take it from a backup, or release it to accept it as it is.',
+};
+
+/** Returns what to do about a quarantined thing. Every kind has an answer. */
+export function adviseOn(item: Pick<QuarantineItem, 'id' | 'kind' | 'releasedAt'>): QuarantineAdvice {
+  const advice = ADVICE[item.kind] ?? ACCEPTS;
+  if (item.releasedAt !== null) return { action: 'none', command: null, advice };
+  return { action: 'inspect_quarantine', command: `holdfast recovery quarantine release ${item.id}`, advice };
+}

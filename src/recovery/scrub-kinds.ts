@@ -1,0 +1,97 @@
+import { relative } from 'node:path';
+import { verifyRun } from '../keeper/verify-run.ts';
+import { delay } from '../kernel/backoff.ts';
+import type { Attempt } from '../lifecycle/attempt.ts';
+import type { Home } from '../lifecycle/home.ts';
+import type { NewQuarantine } from '../store/quarantine-store.ts';
+import type { Store } from '../store/store.ts';
+import type { ScrubKind, ScrubPart } from './scrub.ts';
+
+/** Run directories looked at in one go: a few milliseconds of the event loop at most. */
+const AT_ONCE = 8;
+/** Rests this many times as long as it has worked. */
+const REST = 3;
+const PAGE = 200;
+/** Longer output is held against its length only; `doctor --deep` hashes all of it. */
+const HASH_UP_TO_BYTES = 16 * 2 ** 20;
+
+/** Returns the check of everything in the database. */
+export function scrubStore(store: Store, home: Home): ScrubKind {
+  return {
+    name: 'the store',
+    async run(take, signal) {
+      // In order, and after the last one: what is found must be set aside before the check counts as done.
+      let taken: Promise<void> = Promise.resolve();
+      await store.scrub(({ checked, corrupt }) => {
+        const found = corrupt.map((one) => describeRecord(one, home));
+        taken = taken.then(() => take({ checked, found }));
+      }, signal);
+      await taken;
+    },
+  };
+}
+
+/** Returns a damaged record of the store as it is set aside. */
+export function describeRecord(one: { kind: string; id: string; why: string }, home: Home): NewQuarantine {
+  const { kind, id, why } = one;
+  return { kind, item: id, path: home.database, why, jobId: kind === 'job' ? id : null };
+}
+
+/** Returns the check of run directories of attempts that are over, against what the store recorded of them. */
+export function scrubRuns(store: Store, home: Home, hashUpTo = HASH_UP_TO_BYTES): ScrubKind {
+  return {
+    name: 'run directories',
+    async run(take, signal) {
+      for (let cursor: string | null = null; !signal.aborted;) {
+        const page = await store.listJobs({ limit: PAGE, ...(cursor === null ? {} : { cursor }) });
+        for (let from = 0; from < page.items.length && !signal.aborted; from += AT_ONCE) {
+          const began = performance.now();
+          const jobs = page.items.slice(from, from + AT_ONCE);
+          const parts = await Promise.all(jobs.map((job) => inspectJob(store, home, { jobId: job.id, hashUpTo })));
+          await take(joinParts(parts));
+          await delay(REST * (performance.now() - began));
+        }
+        cursor = page.nextCursor;
+        if (cursor === null) return;
+      }
+    },
+  };
+}
+
+async function inspectJob(
+  store: Store,
+  home: Home,
+  { jobId, hashUpTo }: { jobId: string; hashUpTo: number },
+): Promise<ScrubPart> {
+  const part: ScrubPart = { checked: {}, found: [] };
+  for (const attempt of await store.listAttempts(jobId)) {
+    const { checked, found } = await inspectAttempt(home, attempt, hashUpTo);
+    part.checked['run'] = (part.checked['run'] ?? 0) + checked;
+    part.found.push(...found);
+  }
+  // It may have been removed in between: its files were right to go.
+  return part.found.length > 0 && (await store.getJob(jobId)) === null ? { ...part, found: [] } : part;
+}
+
+async function inspectAttempt(
+  home: Home,
+  attempt: Attempt,
+  hashUpTo: number,
+): Promise<{ checked: number; found: NewQuarantine[] }> {
+  const { state, id: attemptId, jobId } = attempt;
+  if (state !== 'finished' && state !== 'interrupted' && state !== 'never_ran') return { checked: 0, found: [] };
+  const runDir = home.runDirectory(jobId, attempt.number);
+  const recorded = { ...attempt, state, verdict: attempt.verdict };
+  const { checked, faults } = await verifyRun({ runDir, attemptId, recorded, hashUpTo });
+  const found = faults.map(({ kind, path, why }) => ({ kind, item: relative(home.root, path), path, why, jobId }));
+  return { checked, found };
+}
+
+function joinParts(parts: readonly ScrubPart[]): ScrubPart {
+  const whole: ScrubPart = { checked: {}, found: [] };
+  for (const { checked, found } of parts) {
+    for (const [kind, count] of Object.entries(checked)) whole.checked[kind] = (whole.checked[kind] ?? 0) + count;
+    whole.found.push(...found);
+  }
+  return whole;
+}
