@@ -1,16 +1,24 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { after, test } from 'node:test';
+import { until } from './conformance/trial.ts';
 import { isAlive, readOwnIdentity, readProcess } from './host-identity.ts';
 import { scanProcesses } from './processes.ts';
 import { endRegistered, identifyProcess, processAgeMs } from './registered-process.ts';
 
+const shells: ChildProcess[] = [];
+// A test that failed leaves its shell, which would keep this file from ending.
+after(() => {
+  for (const shell of shells) shell.kill('SIGKILL');
+});
+
 /** Starts a shell of its own session; returns its pid once it has printed a line. */
 async function startShell(script: string): Promise<number> {
   const child = spawn('sh', ['-c', `echo up; ${script}`], { detached: true, stdio: ['ignore', 'pipe', 'ignore'] });
+  shells.push(child);
   await new Promise((resolve) => child.stdout.once('data', resolve));
   return child.pid ?? 0;
 }
@@ -43,8 +51,11 @@ test('it is asked first, and what it started ends with it', async () => {
       `trap 'echo asked >${note}; exit' TERM; setsid sleep 600 & while :; do sleep 0.05; done`,
     );
     const found = identifyProcess(pid, []);
-    const children = scanProcesses().processes.filter((one) => one.ppid === pid);
-    assert.ok(children.length > 0);
+    // The shell says that it is up before it has started its child.
+    const children = await until('its child is there', () => {
+      const list = scanProcesses().processes.filter((one) => one.ppid === pid);
+      return list.length > 0 ? list : null;
+    });
     assert.equal(await endRegistered(found), true);
     assert.equal(await readFile(note, 'utf8'), 'asked\n');
     for (const one of [found, ...children]) assert.equal(isAlive(one), false, String(one.pid));

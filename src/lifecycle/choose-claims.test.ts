@@ -35,22 +35,34 @@ const work = fc.record({
   steps: fc.integer({ min: 1, max: 4 }),
 });
 
+interface Waiting extends Candidate {
+  steps: number;
+  /** How many had begun when it had been overtaken often enough; null until then. */
+  keptSince: number | null;
+}
+
 interface Running {
   repositories: readonly string[];
   left: number;
+  /** When it began, counted in beginnings. */
+  begun: number;
+  /** Those it passed on its way. */
+  passed: readonly string[];
 }
 
 /** A queue over time: each step ends some work, brings new work, and claims. */
 class Simulation {
-  readonly queue: (Candidate & { steps: number })[] = [];
+  readonly queue: Waiting[] = [];
   readonly begun: string[] = [];
-  /** Places others took behind a waiting job in one of its repositories. */
-  readonly passed = new Map<string, number>();
   running: Running[] = [];
   readonly #concurrency: number;
 
   constructor(concurrency: number) {
     this.#concurrency = concurrency;
+  }
+
+  arrive(job: Pick<Waiting, 'id' | 'repositories' | 'steps'>): void {
+    this.queue.push({ ...job, overtaken: 0, keptSince: null });
   }
 
   step(): void {
@@ -64,6 +76,21 @@ class Simulation {
     }
     for (const id of choice.claimed) this.#begin(id);
     for (const name of NAMES) assert.ok(active(name) <= this.#concurrency, `${name} is overfull`);
+    for (const waiting of this.queue) this.#checkKept(waiting);
+  }
+
+  /** Of those that passed a job which was overtaken often enough, so many run at most that a place is left for it. */
+  #checkKept(waiting: Waiting): void {
+    assert.ok(waiting.overtaken <= MAX_OVERTAKEN, `${waiting.id} was overtaken ${waiting.overtaken} times`);
+    if (waiting.overtaken < MAX_OVERTAKEN) return;
+    waiting.keptSince ??= this.begun.length;
+    const since = waiting.keptSince;
+    for (const name of waiting.repositories) {
+      const later = this.running.filter(
+        (job) => job.begun >= since && job.passed.includes(waiting.id) && job.repositories.includes(name),
+      );
+      assert.ok(later.length < this.#concurrency, `no place of ${name} is kept for ${waiting.id}`);
+    }
   }
 
   #begin(id: string): void {
@@ -73,15 +100,15 @@ class Simulation {
     for (const waiting of this.queue.slice(0, at)) {
       if (!waiting.repositories.some((name) => job.repositories.includes(name))) continue;
       assert.ok(waiting.repositories.length > 1, `${id} passed ${waiting.id}, which waits in the same line`);
-      this.passed.set(waiting.id, (this.passed.get(waiting.id) ?? 0) + 1);
     }
-    this.running.push({ repositories: job.repositories, left: job.steps });
+    const passed = this.queue.slice(0, at).map((waiting) => waiting.id);
+    this.running.push({ repositories: job.repositories, left: job.steps, begun: this.begun.length, passed });
     this.begun.push(id);
   }
 }
 
 describe('waiting over time', () => {
-  it('nobody is passed more often than allowed, no place is given twice, and everybody begins', () => {
+  it('a place is kept for whoever was passed often enough, none is given twice, and everybody begins', () => {
     fc.assert(
       fc.property(
         fc.array(fc.array(work, { maxLength: 4 }), { maxLength: 30 }),
@@ -90,13 +117,12 @@ describe('waiting over time', () => {
           const simulation = new Simulation(concurrency);
           let count = 0;
           for (const arriving of arrivals) {
-            for (const job of arriving) simulation.queue.push({ id: `j${++count}`, overtaken: 0, ...job });
+            for (const job of arriving) simulation.arrive({ id: `j${++count}`, ...job });
             simulation.step();
           }
           // Nothing more arrives: all of it ends within the time it would take one after the other.
           for (let left = count * 4 + 1; left > 0 && simulation.queue.length > 0; left--) simulation.step();
           assert.deepEqual(simulation.queue, []);
-          for (const times of simulation.passed.values()) assert.ok(times <= MAX_OVERTAKEN, `passed ${times} times`);
         },
       ),
       { numRuns: 300 },
@@ -105,12 +131,18 @@ describe('waiting over time', () => {
 
   it('one that needs all begins although the others never stop coming', () => {
     const simulation = new Simulation(2);
-    simulation.queue.push({ ...one('s0', 'a'), steps: 3 }, { ...one('s1', 'b'), steps: 3 });
-    simulation.queue.push({ ...one('s2', 'a'), steps: 2 }, { ...one('s3', 'b'), steps: 2 });
+    for (const [id, name, steps] of [
+      ['s0', 'a', 3],
+      ['s1', 'b', 3],
+      ['s2', 'a', 2],
+      ['s3', 'b', 2],
+    ] as const)
+      simulation.arrive({ ...one(id, name), steps });
     simulation.step();
-    simulation.queue.push({ ...one('all', 'a', 'b'), steps: 1 });
+    simulation.arrive({ ...one('all', 'a', 'b'), steps: 1 });
     for (let n = 0; n < 40; n++) {
-      simulation.queue.push({ ...one(`a${n}`, 'a'), steps: 3 }, { ...one(`b${n}`, 'b'), steps: 2 });
+      simulation.arrive({ ...one(`a${n}`, 'a'), steps: 3 });
+      simulation.arrive({ ...one(`b${n}`, 'b'), steps: 2 });
       simulation.step();
     }
     assert.ok(simulation.begun.indexOf('all') <= 4 + MAX_OVERTAKEN, simulation.begun.join(' '));
