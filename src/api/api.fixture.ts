@@ -170,6 +170,7 @@ function makeServices(store: Store, home: Home, options: StartOptions): Services
     ...callbackServices,
     agentNames: () => AGENTS,
     clearLock: (key, actor) => store.clearLock(key, actor),
+    removeJob: (job, actor) => store.removeJob({ id: job.id, actor }),
     cancelJob: (job, actor) => store.requestCancel(job.id, actor),
     releaseJob: (reference, actor) => store.releaseJob(reference, actor),
     diffJob: (job) => readFile(join(home.job(job.id), 'diff'), 'utf8').catch(() => ''),

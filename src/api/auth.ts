@@ -1,5 +1,6 @@
 /** Who may call: the token, the scope of an agent's own-job token, and the limit on failed attempts. */
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { toIso } from '../kernel/clock.ts';
 import { fail, type HoldfastError } from '../kernel/errors.ts';
 import type { Job } from '../lifecycle/job.ts';
 import type { Api, Caller } from './api.ts';
@@ -68,9 +69,17 @@ export function addJobLoading(app: Api, services: Services): void {
     if (!route.startsWith(JOB_ROUTE) && !route.startsWith(BATCH_JOB_ROUTE)) return;
     const { id: reference } = request.params as { id: string };
     const job = await findVisible(services, reference, request.caller?.jobId ?? null);
-    if (job === null) throw fail('job-not-found', `no job "${reference}"`);
+    if (job === null) throw await failMissing(services, reference, request.caller);
     request.job = job;
   });
+}
+
+/** Whoever may see every job is told of a removed one when it went. */
+async function failMissing(services: Services, reference: string, caller: Caller | null): Promise<HoldfastError> {
+  const isId = /^(job_)?[0-9a-z]{1,64}$/.test(reference);
+  const removed = isId && caller?.jobId === null ? await services.store.findTombstone(reference) : null;
+  if (removed === null || removed.number === null) return fail('job-not-found', `no job "${reference}"`);
+  return fail('gone', `job ${removed.number} was removed at ${toIso(removed.removedAt)}`);
 }
 
 async function findVisible(services: Services, reference: string, scope: string | null): Promise<Job | null> {

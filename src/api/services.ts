@@ -106,6 +106,8 @@ export interface Services {
   cancelJob(job: Job, actor: string): Promise<Job>;
   /** Queues a quarantined job again, once nothing of it lives. Throws `job-not-found`, `state-conflict`, `record-corrupt`. */
   releaseJob(reference: string, actor: string): Promise<Job>;
+  /** Removes an ended job with everything that belongs to it; its files may take a moment longer. Throws `state-conflict`, `gone`. */
+  removeJob(job: Job, actor: string): Promise<void>;
   /** Unified diff of the workspace against its base commit, uncommitted and untracked files included. */
   diffJob(job: Job): Promise<string>;
   /**

@@ -12,6 +12,7 @@ import { discardWorkspace } from '../workspace/discard-workspace.ts';
 import { saveTree } from '../workspace/observe.ts';
 import { prepareWorkspace } from '../workspace/prepare-workspace.ts';
 import { exists } from '../workspace/remove-tree.ts';
+import { savedTreeRef } from '../workspace/saved-trees.ts';
 import { beginSideBySide, finishSideBySide, partBeside } from '../workspace/side-by-side.ts';
 import type { AttemptContext } from './context.ts';
 import { fetchBase, type FetchContext } from './fetch-base.ts';
@@ -131,7 +132,7 @@ async function keepOrDiscard(
     await saveTree({
       mirrorDir: part.mirrorDir,
       workspaceDir: part.directory,
-      ref: `refs/holdfast/${job.id}/attempt-${last.number}`,
+      ref: savedTreeRef(job.id, last.number),
       message: `Tree after attempt ${last.number} of job ${job.number}`,
       parent,
       op: claimOperation(job),

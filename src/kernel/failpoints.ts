@@ -28,6 +28,8 @@ export const FAILPOINTS = [
   'upload.before-copy',
   'upload.after-copy',
   // whatever is deleted
+  'removal.before-refs',
+  'removal.after-refs',
   'removal.before-rename',
   'removal.after-rename',
   'removal.after-delete',

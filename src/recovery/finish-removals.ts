@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { messageOf } from '../kernel/result.ts';
 import type { AttemptContext } from '../attempts/context.ts';
+import { deleteSavedTrees } from '../workspace/saved-trees.ts';
 import { discardWorkspace } from '../workspace/discard-workspace.ts';
 
 /**
@@ -10,10 +11,7 @@ import { discardWorkspace } from '../workspace/discard-workspace.ts';
 export async function finishRemovals(ctx: AttemptContext, ids: readonly string[]): Promise<void> {
   for (const id of ids) {
     try {
-      const workspaceDir = directoryOf(ctx, id);
-      if (workspaceDir !== null) {
-        await discardWorkspace({ workspaceDir, removalsDir: ctx.home.removals, op: `${id}.remove` });
-      }
+      await ctx.jobFiles.run(id, () => removeFiles(ctx, id));
       await ctx.store.finishRemoval(id);
     } catch (error) {
       ctx.log.warn(`the files of ${id} are not removed yet: ${messageOf(error)}`);
@@ -21,8 +19,19 @@ export async function finishRemovals(ctx: AttemptContext, ids: readonly string[]
   }
 }
 
-/** Where the files of an id lie; null for what has none. */
-function directoryOf(ctx: AttemptContext, id: string): string | null {
-  if (id.startsWith('repo_')) return join(ctx.home.repos, id);
-  return null;
+async function removeFiles(ctx: AttemptContext, id: string): Promise<void> {
+  const op = `${id}.remove`;
+  const remove = (workspaceDir: string): Promise<void> =>
+    discardWorkspace({ workspaceDir, removalsDir: ctx.home.removals, op });
+  if (id.startsWith('repo_')) await remove(join(ctx.home.repos, id));
+  if (!id.startsWith('job_')) return;
+  const tombstone = await ctx.store.findTombstone(id);
+  for (const name of tombstone?.repositories ?? []) {
+    // Of a repository that was removed, too, the trees went with the mirror.
+    const repository = await ctx.store.getRepository(name);
+    if (repository !== null) {
+      await deleteSavedTrees({ mirrorDir: ctx.home.mirror(repository.id), jobId: id, op });
+    }
+  }
+  await remove(ctx.home.job(id));
 }

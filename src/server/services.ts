@@ -9,6 +9,7 @@ import { isAlive } from '../keeper/host-identity.ts';
 import { endOperation } from '../keeper/processes.ts';
 import { renderTranscript } from '../attempts/transcript.ts';
 import { RUN_FILES } from '../keeper/protocol.ts';
+import { delay } from '../kernel/backoff.ts';
 import { fail } from '../kernel/errors.ts';
 import { baseOf, type Job } from '../lifecycle/job.ts';
 import { workspaceParts, type WorkspacePart } from '../lifecycle/job-workspace.ts';
@@ -18,6 +19,7 @@ import type { ResourceKeeper } from '../recovery/resource-keeper.ts';
 import { finishRemovals } from '../recovery/finish-removals.ts';
 import { checkWorkspace, checkWorkspaceRoot } from '../workspace/check-workspace.ts';
 import { diffWorkspace } from '../workspace/observe.ts';
+import { diffSavedTree, findSavedTree } from '../workspace/saved-trees.ts';
 import type { Config } from './config.ts';
 import { runDoctor } from './doctor.ts';
 import { findProgram } from './find-program.ts';
@@ -65,6 +67,7 @@ export function createServices(input: {
     rotateCallbackSecret: () => input.secrets.rotate(),
     agentNames: () => ctx.agents.names(),
     clearLock: (key, actor) => clearLock(ctx, key, actor),
+    removeJob: (job, actor) => removeJob(ctx, job, actor),
     cancelJob: (job, actor) => cancelJob(ctx, job, actor),
     releaseJob: (reference, actor) => releaseJob(ctx, reference, actor),
     diffJob: (job) => diffJob(ctx, job),
@@ -108,6 +111,16 @@ async function removeRepository(ctx: AttemptContext, name: string): Promise<void
   if (repository !== null) await finishRemovals(ctx, [repository.id]);
 }
 
+/** Time a client waits for the files of a removed job to go, milliseconds; they go on going after it. */
+const REMOVAL_WAIT_MS = 5000;
+
+async function removeJob(ctx: AttemptContext, job: Job, actor: string): Promise<void> {
+  await ctx.store.removeJob({ id: job.id, actor });
+  const waited = new AbortController();
+  const files = finishRemovals(ctx, [job.id]).finally(() => waited.abort());
+  await Promise.race([files, delay(REMOVAL_WAIT_MS, waited.signal).catch(() => undefined)]);
+}
+
 /** Refuses at submission what could only fail later: an unknown agent, a bad scenario, a command that is not installed. */
 function validateJob(ctx: AttemptContext, job: { agent: string; prompt: string; command: string[] | null }): void {
   const adapter = ctx.agents.get(job.agent);
@@ -137,9 +150,9 @@ async function cancelJob(ctx: AttemptContext, job: Job, actor: string): Promise<
 }
 
 async function diffJob(ctx: AttemptContext, job: Job): Promise<string> {
-  if (job.workspaceState !== 'ready') return '';
   // An agent may have put a link in its place: what lies behind that is not for a diff to show.
-  const unsafe = job.others === null ? null : await checkWorkspaceRoot(ctx.home.workspace(job.id));
+  const isAlone = job.others === null || job.workspaceState !== 'ready';
+  const unsafe = isAlone ? null : await checkWorkspaceRoot(ctx.home.workspace(job.id));
   if (unsafe !== null) throw fail('workspace-unsafe', unsafe);
   const diffs: string[] = [];
   for (const part of workspaceParts(ctx.home, job)) diffs.push(await diffPart(ctx, job, part));
@@ -154,10 +167,15 @@ async function diffPart(ctx: AttemptContext, job: Job, part: WorkspacePart): Pro
   if (baseCommit === null) return '';
   const mirrorDir = ctx.home.mirror(repository.id);
   const workspaceDir = part.directory;
+  const common = { mirrorDir, baseCommit, prefix: part.prefix ?? undefined, op: `${job.id}.diff` };
+  if (job.workspaceState !== 'ready') {
+    // The workspace is gone, or is made anew; what was in it last was saved first.
+    const commit = await findSavedTree(mirrorDir, job.id);
+    return commit === null ? '' : diffSavedTree({ ...common, commit });
+  }
   const unsafe = await checkWorkspace(workspaceDir, mirrorDir);
   if (unsafe !== null) throw fail('workspace-unsafe', unsafe);
-  const prefix = part.prefix ?? undefined;
-  return diffWorkspace({ mirrorDir, workspaceDir, baseCommit, prefix, op: `${job.id}.diff` });
+  return diffWorkspace({ ...common, workspaceDir });
 }
 
 /**

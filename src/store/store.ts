@@ -12,7 +12,7 @@ import type { Service } from '../kernel/service.ts';
 import type { Attempt, AttemptCore } from '../lifecycle/attempt.ts';
 import type { Delivery, DeliveryState, JobCallback } from '../lifecycle/delivery.ts';
 import type { AttemptLimits, Job, JobCore, Outcome, Pipeline } from '../lifecycle/job.ts';
-import type { JobFile } from '../lifecycle/job-file.ts';
+import type { FilesStore } from './files-store.ts';
 import type { RecoveryReport, PreviousStop } from '../lifecycle/report.ts';
 import type { OrphanStore } from './orphan-store.ts';
 import type { ResourceStore } from './resource-store.ts';
@@ -242,7 +242,7 @@ export interface DeliveryQuery {
   limit?: number;
 }
 
-export interface Store extends Service, WaitingStore, QuarantineStore, ResourceStore, OrphanStore {
+export interface Store extends Service, WaitingStore, QuarantineStore, ResourceStore, OrphanStore, FilesStore {
   // repositories
   addRepository(input: NewRepository): Promise<Repository>;
   getRepository(name: string): Promise<Repository | null>;
@@ -291,26 +291,6 @@ export interface Store extends Service, WaitingStore, QuarantineStore, ResourceS
    * trouble. A job of several repositories gets a place in all of them or in none (lifecycle/choose-claims.ts).
    */
   claimJobs(claim: { boot: string; hostLimit: number; max: number }): Promise<Job[]>;
-
-  // files of a job
-  /**
-   * Records a file that lies in staging, in place of one with the same name (`replaced`; the same one when nothing
-   * changed). Only while the job is `created`, else `state-conflict`. Throws `payload-too-large` when all files of the job
-   * together would have more than `perJob` bytes.
-   */
-  recordJobFile(input: {
-    jobId: string;
-    name: string;
-    sha256: string;
-    size: number;
-    overwrite: boolean;
-    perJob: number;
-    actor: string;
-  }): Promise<{ file: JobFile; replaced: JobFile | null }>;
-  /** Takes a file back while the job is `created`, and returns it. Throws `not-found`, `state-conflict`. */
-  dropJobFile(input: { jobId: string; name: string; actor: string }): Promise<JobFile>;
-  /** By name. */
-  listJobFiles(jobId: string): Promise<JobFile[]>;
 
   // attempts
   /** Makes attempt n+1 in state `intended` and moves the job to `running` (transition `launch`), in one transaction. */

@@ -21,7 +21,12 @@ export async function discardWorkspace(request: {
   if (await exists(workspaceDir)) {
     const target = join(removalsDir, `${op}~${randomBytes(6).toString('hex')}`);
     failpoint('removal.before-rename');
-    await renameDurable(workspaceDir, target);
+    try {
+      await renameDurable(workspaceDir, target);
+    } catch (error) {
+      // Somebody else was faster with the same wish.
+      if (errnoOf(error) !== 'ENOENT') throw error;
+    }
   }
   failpoint('removal.after-rename');
   // Earlier tries of this operation may have left more than one.

@@ -2,6 +2,7 @@ import { dirname, join } from 'node:path';
 import { removeDurable } from '../kernel/durable.ts';
 import { fail } from '../kernel/errors.ts';
 import { failpoint } from '../kernel/failpoints.ts';
+import { renderDiff } from './render-diff.ts';
 import { safeGit, type GitProfile } from './safe-git.ts';
 import { makeScratch, removeScratch } from './scratch.ts';
 import { takeSnapshot, type Snapshot } from './snapshot.ts';
@@ -18,7 +19,6 @@ export interface DiffRequest {
   signal?: AbortSignal | undefined;
 }
 
-const MAX_DIFF_BYTES = 16 * 2 ** 20;
 /** A diff shows no file larger than this; it is named instead. */
 const MAX_DIFF_FILE_BYTES = 64 * 2 ** 20;
 
@@ -33,33 +33,21 @@ export async function diffWorkspace(request: DiffRequest): Promise<string> {
   const scratch = await makeScratch(dirname(request.mirrorDir));
   try {
     const snapshot = await takeSnapshot({ ...request, scratch, maxFileBytes: MAX_DIFF_FILE_BYTES });
-    const args = ['diff', '--no-color', '--no-ext-diff', '--no-textconv', '--find-renames'];
-    if (request.prefix !== undefined)
-      args.push(`--src-prefix=a/${request.prefix}/`, `--dst-prefix=b/${request.prefix}/`);
-    args.push('--submodule=short', '--ignore-submodules=none', '--end-of-options', baseCommit, snapshot.tree, '--');
-    const maxBytes = request.maxBytes ?? MAX_DIFF_BYTES;
-    // Without a work tree: attributes in the tree cannot hide a change by calling it binary.
-    const diff = await safeGit({
-      profile: { kind: 'local', gitDir: snapshot.gitDir },
-      args,
+    const { maxBytes } = request;
+    const { gitDir, tree, notes } = snapshot;
+    return await renderDiff({
+      gitDir,
+      from: baseCommit,
+      to: tree,
+      notes,
+      maxBytes,
+      prefix: request.prefix,
       op,
       signal,
-      maxBytes,
-      allowTruncated: true,
     });
-    const head = snapshot.notes.map((text) => `# ${quoteControls(text)}\n`).join('');
-    const body = diff.stdout.toString('utf8');
-    if (!diff.truncated) return head + body;
-    return `${head}${body.slice(0, body.lastIndexOf('\n') + 1)}# the diff is longer than ${maxBytes} bytes and was cut here\n`;
   } finally {
     await removeScratch(scratch);
   }
-}
-
-/** File names are the agent's: a newline in one must not make a line of the diff. */
-function quoteControls(text: string): string {
-  // oxlint-disable-next-line no-control-regex -- control characters are what is replaced
-  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, '?');
 }
 
 export interface SaveTreeRequest {

@@ -11,10 +11,12 @@ import { FAILPOINTS, type FailpointName } from '../../src/kernel/failpoints.ts';
  * - `redeliver`: by the server, while a message is wanted once more;
  * - `resource`: by the server, while a job registers something outside that is removed at its end;
  * - `orphan`: by the server, while it removes a directory that no job has;
+ * - `remove-job`: by the server, while it removes a job that was interrupted once and has ended;
  * - `keeper`: by a keeper, whose server died as it launched it.
  */
 export type Occasion =
   | 'upload'
+  | 'remove-job'
   | 'serve'
   | 'start'
   | 'seal'
@@ -81,7 +83,10 @@ export function listPlans(size: 'sample' | 'all'): Plan[] {
   return points.flatMap((point) => {
     const occasion = occasionOf(point);
     const repeats = size === 'all' && occasion === 'serve' && !ONCE.has(point);
-    return (repeats ? [1, 2, 3] : [1]).map((hit) => ({ point, occasion, hit }));
+    const plans: Plan[] = (repeats ? [1, 2, 3] : [1]).map((hit) => ({ point, occasion, hit }));
+    // Repositories and jobs are removed by the same steps.
+    if (occasion === 'remove') plans.push({ point, occasion: 'remove-job', hit: 1 });
+    return plans;
   });
 }
 
@@ -89,6 +94,7 @@ function occasionOf(point: FailpointName): Occasion {
   const special = OCCASIONS[point];
   if (special !== undefined) return special;
   if (point.startsWith('upload.')) return 'upload';
+  if (point === 'removal.before-refs' || point === 'removal.after-refs') return 'remove-job';
   if (point.startsWith('removal.')) return 'remove';
   if (point.startsWith('resource.')) return 'resource';
   if (point.startsWith('orphan.')) return 'orphan';

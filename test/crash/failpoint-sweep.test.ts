@@ -4,11 +4,12 @@
  * acknowledged, which must work too. What agents did is witnessed outside the home.
  */
 import assert from 'node:assert/strict';
-import { mkdir, readdir, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { scanProcesses, signalProcess } from '../../src/keeper/processes.ts';
 import { until, within } from '../support/poll.ts';
+import { git } from '../support/repository.ts';
 import { World, type JobView } from '../support/world.ts';
 import { openSink, type Sink } from '../../src/callbacks/sink.fixture.ts';
 import { awaitTold, checkTold, TELL_LOOPBACK } from './check-callbacks.ts';
@@ -25,7 +26,7 @@ const sinks = new WeakMap<World, Sink>();
 const size = process.env['HOLDFAST_CRASH'] === 'all' ? 'all' : 'sample';
 
 for (const plan of listPlans(size)) {
-  test(`killed at ${plan.point}, pass ${plan.hit}: nothing lost, nothing doubled`, { timeout: 240_000 }, async () => {
+  test(`killed at ${nameOf(plan)}: nothing lost, nothing doubled`, { timeout: 240_000 }, async () => {
     await using sink = await openSink();
     await using world = await World.create();
     sinks.set(world, sink);
@@ -33,6 +34,7 @@ for (const plan of listPlans(size)) {
     const known: Acknowledged = new Map();
     await crashAt(world, plan, known);
     await world.start();
+    if (plan.occasion === 'remove-job') await checkJobRemoved(world, known);
     await checkAcknowledged(world, known);
     if (plan.occasion === 'remove') await checkRemoved(world);
     if (plan.occasion === 'upload') await completeUploads(world, known);
@@ -45,6 +47,11 @@ for (const plan of listPlans(size)) {
     const redelivered = sink.received.slice(0, 1).map(({ id }) => id);
     await checkTold(world, sink, plan.occasion === 'redeliver' ? { redelivered } : {});
   });
+}
+
+/** Repositories and jobs are removed by the same steps: both are tried. */
+function nameOf({ point, hit, occasion }: Plan): string {
+  return `${point}${occasion === 'remove-job' ? ' of a job' : ''}, pass ${hit}`;
 }
 
 /** What each agent does: testifies to its start, works long enough to be caught alive, testifies to its end. */
@@ -111,6 +118,17 @@ async function crashAt(world: World, plan: Plan, known: Acknowledged): Promise<v
       await world.start({ failpoints: fatal });
       await submitAll(world, known);
       await repairTemp(world, known);
+      break;
+    case 'remove-job':
+      await world.start();
+      await submitAll(world, known);
+      await awaitOutput(world, known, 'a');
+      await killAgent(world, 'a');
+      for (const job of known.values()) await world.awaitState(job.id, 'completed');
+      await awaitTold(world);
+      await world.kill();
+      await world.start({ failpoints: fatal });
+      await assert.rejects(world.api('DELETE', `/v1/jobs/${known.get('a')?.id ?? ''}`));
       break;
     case 'keeper':
       // The server dies as it has launched its first keeper; the keeper goes on alone to its own point.
@@ -219,6 +237,28 @@ async function checkRemoved(world: World): Promise<void> {
   await until('its files are gone', async () => [...(await readdir(repos)), ...(await readdir(removals))].length === 0);
   await world.register();
   await world.awaitState((await world.submitShell('true')).id, 'completed');
+}
+
+/** The row went before the first step on disk, so the job is gone for good, with all its files and trees. */
+async function checkJobRemoved(world: World, known: Acknowledged): Promise<void> {
+  const job = known.get('a');
+  assert.ok(job !== undefined);
+  known.delete('a');
+  world.acknowledged.delete(job.id);
+  assert.equal((await world.api('GET', `/v1/jobs/${job.id}`)).status, 410);
+  const { jobs, removals } = world.home;
+  await until('its files are gone', async () => {
+    return !(await readdir(jobs)).includes(job.id) && (await readdir(removals)).length === 0;
+  });
+  const [repository = ''] = await readdir(world.home.repos);
+  await until('its trees are gone', async () => {
+    return (await git(world.home.mirror(repository), 'for-each-ref', `refs/holdfast/${job.id}/`)) === '';
+  });
+  // What was told of it stands in no journal any more.
+  const told = sinks.get(world)?.received ?? [];
+  told.splice(0, told.length, ...told.filter(({ body }) => !body.includes(job.id)));
+  await rm(join(world.witness, 'a.starts'), { force: true });
+  await rm(join(world.witness, 'a.ends'), { force: true });
 }
 
 async function submitMissing(world: World, known: Acknowledged): Promise<void> {

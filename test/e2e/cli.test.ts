@@ -369,3 +369,26 @@ test('run --file: what would replace a file of the repository is said, and asked
   ]);
   assert.deepEqual([allowed.code, allowed.stdout], [0, 'mine\n'], allowed.stderr);
 });
+
+test('remove: asks first, removes what has ended, says what is gone', async () => {
+  await using world = await World.create();
+  await world.start();
+  await world.register();
+  for (const command of ['true', 'true']) {
+    assert.equal((await run(world, ['run', '--repo', 'demo', '--wait', '--', command])).code, 0);
+  }
+  await run(world, ['run', '--repo', 'demo', '--hold', '--', 'true']);
+  const unasked = await run(world, ['remove', '1']);
+  assert.deepEqual([unasked.code, /Add --yes/.test(unasked.stderr)], [2, true], unasked.stderr);
+  const done = await run(world, ['remove', '1', '3', '2', '--yes']);
+  assert.deepEqual([done.code, done.stdout], [5, 'job 1 removed\njob 2 removed\n'], 'the held one is named and stays');
+  assert.match(done.stderr, /job 3 is created[^]*holdfast cancel 3/);
+  const again = await run(world, ['show', '1']);
+  assert.equal(again.code, 3);
+  assert.match(again.stderr, /job 1 was removed at \d{4}-[^]*\[gone\]/);
+  const left = parse(await run(world, ['jobs', '--json']))['items'] as { number: number }[];
+  assert.deepEqual(
+    left.map(({ number }) => number),
+    [3],
+  );
+});

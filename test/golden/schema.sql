@@ -324,7 +324,7 @@ CREATE TABLE tombstones (
   subject TEXT PRIMARY KEY,
   head TEXT NOT NULL,
   removed_at INTEGER NOT NULL
-, cleared_at INTEGER) STRICT, WITHOUT ROWID;
+, cleared_at INTEGER, number INTEGER, repositories TEXT CHECK (json_type(repositories) = 'array'), cut_head TEXT, first_seq INTEGER, last_seq INTEGER) STRICT, WITHOUT ROWID;
 
 CREATE UNIQUE INDEX accounts_name ON accounts (name) WHERE revoked_at IS NULL;
 
@@ -360,15 +360,21 @@ CREATE INDEX jobs_claimable ON jobs (repository, others, priority DESC, queue_se
 
 CREATE INDEX jobs_ended ON jobs (state, number) WHERE finished_at IS NOT NULL;
 
+CREATE INDEX jobs_finished ON jobs (finished_at) WHERE finished_at IS NOT NULL;
+
 CREATE UNIQUE INDEX jobs_idempotency ON jobs (principal, idempotency_key) WHERE idempotency_key IS NOT NULL;
 
 CREATE INDEX jobs_lineage ON jobs (lineage) WHERE lineage <> id;
 
 CREATE INDEX jobs_live ON jobs (number) WHERE finished_at IS NULL;
 
+CREATE INDEX jobs_prompt ON jobs (prompt_sha256);
+
 CREATE INDEX jobs_queue ON jobs (priority DESC, queue_seq) WHERE state = 'queued';
 
 CREATE INDEX jobs_repository ON jobs (repository, number);
+
+CREATE INDEX jobs_workspaces ON jobs (finished_at) WHERE finished_at IS NOT NULL AND workspace_state <> 'none';
 
 CREATE INDEX quarantine_job ON quarantine (job_id) WHERE released_at IS NULL AND job_id IS NOT NULL;
 
@@ -387,5 +393,7 @@ CREATE INDEX resources_open ON resources (id) WHERE removed_at IS NULL;
 CREATE INDEX tokens_account ON tokens (account_id) WHERE account_id IS NOT NULL;
 
 CREATE INDEX tokens_expiry ON tokens (expires_at) WHERE expires_at IS NOT NULL;
+
+CREATE UNIQUE INDEX tombstones_number ON tombstones (number) WHERE number IS NOT NULL;
 
 CREATE INDEX tombstones_uncleared ON tombstones (subject) WHERE cleared_at IS NULL;

@@ -220,6 +220,9 @@ export class World implements AsyncDisposable {
     if (method === 'POST' && path === '/v1/jobs' && answer.status === 201) {
       this.acknowledged.set((parsed as JobView).id, body as Record<string, unknown>);
     }
+    const removed =
+      method === 'DELETE' && answer.status === 204 ? /^\/v1\/jobs\/(job_\w+)$/.exec(path)?.[1] : undefined;
+    if (removed !== undefined) this.acknowledged.delete(removed);
     return { status: answer.status, headers: answer.headers, body: parsed };
   }
 

@@ -4,7 +4,7 @@ import { callerOf, jobOf, type Api, type RouteContext } from '../api.ts';
 import { DEFAULT_PAGE, jobParamsSchema, noBodySchema, noQuerySchema } from '../contract/common.ts';
 import { creatingHeadersSchema, jobPageSchema, jobQuerySchema, jobSchema, newJobSchema } from '../contract/job.ts';
 import { decodeCursor, encodeCursor } from '../cursor.ts';
-import { textOf } from '../openapi.ts';
+import { nothing, textOf } from '../openapi.ts';
 import { listJobViews, viewJob } from '../view-job.ts';
 
 const tags = ['jobs'];
@@ -116,6 +116,23 @@ function addCommands(app: Api, { services }: RouteContext): void {
     const job = await services.cancelJob(jobOf(request), callerOf(request).principal);
     return viewJob(services, job);
   });
+
+  app.delete(
+    '/v1/jobs/:id',
+    {
+      schema: {
+        tags,
+        summary: 'Remove an ended job with its workspace, output and events; its number and id are never used again',
+        params: jobParamsSchema,
+        querystring: noQuerySchema,
+        response: { 204: nothing },
+      },
+    },
+    async (request, reply) => {
+      await services.removeJob(jobOf(request), callerOf(request).principal);
+      return reply.code(204).send();
+    },
+  );
 
   app.post(
     '/v1/jobs/:id/retry',

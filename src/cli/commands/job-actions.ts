@@ -1,14 +1,15 @@
 import type { Command } from 'commander';
 import type { JobView } from '../../api/contract.ts';
 import { isError } from '../../kernel/errors.ts';
+import { confirm } from '../ask.ts';
 import type { Call, Runtime } from '../command.ts';
 import { showState } from '../job-view.ts';
 import { renderError, renderProblem } from '../problem.ts';
-import { jobPath } from '../references.ts';
+import { getJob, jobPath } from '../references.ts';
 
 type Action = 'start' | 'cancel' | 'retry';
 
-/** Adds `start`, `cancel` and `retry`: one request per job, each on its own, the first failure decides the exit code. */
+/** Adds `start`, `cancel`, `retry` and `remove`: one request per job, each on its own, the first failure decides the exit code. */
 export function registerJobActions(program: Command, runtime: Runtime): void {
   const add = (action: Action, summary: string): void => {
     const command = program
@@ -21,18 +22,51 @@ export function registerJobActions(program: Command, runtime: Runtime): void {
   add('start', 'queue jobs that were submitted with --hold');
   add('cancel', 'cancel jobs; what runs is stopped first');
   add('retry', 'queue jobs again that ended badly or are blocked, with a new budget');
+  const remove = program
+    .command('remove')
+    .summary('remove ended jobs for good')
+    .description(
+      'Remove ended jobs with their workspaces, output, saved trees and events. Numbers are never used again.\n' +
+        'What a job delivered elsewhere stays.',
+    )
+    .argument('<job...>');
+  runtime.handle(remove, removeJobs);
 }
 
-async function actOnJobs({ client, terminal, args }: Call, action: Action): Promise<number> {
+/** A removed job has no view: the answer is its number. */
+async function removeJobs(call: Call): Promise<number> {
+  const { client, terminal, args } = call;
+  await confirm(call, `Remove ${args.length === 1 ? `job ${args[0]}` : `${args.length} jobs`} for good?`);
+  const items: { id: string; number: number }[] = [];
+  const exit = await forEach(call, async (reference) => {
+    const { id, number } = await getJob(call, reference);
+    await client.call({ method: 'DELETE', path: jobPath(id) });
+    items.push({ id, number });
+    if (!terminal.json) await terminal.data(`job ${number} removed\n`);
+  });
+  if (terminal.json) await terminal.document({ items });
+  return exit;
+}
+
+async function actOnJobs(call: Call, action: Action): Promise<number> {
+  const { client, terminal } = call;
   const items: JobView[] = [];
+  const exit = await forEach(call, async (reference) => {
+    const job = await client.post<JobView>(jobPath(reference, `/${action}`));
+    items.push(job);
+    const pending = action === 'cancel' && job.state !== 'cancelled' ? ', being cancelled' : '';
+    if (!terminal.json) await terminal.data(`job ${job.number} ${showState(job.state, terminal.colours)}${pending}\n`);
+  });
+  if (terminal.json) await terminal.document({ items });
+  return exit;
+}
+
+/** Acts on one job after another; returns the exit code of the first that failed. */
+async function forEach({ terminal, args }: Call, act: (reference: string) => Promise<void>): Promise<number> {
   let exit = 0;
   for (const reference of args) {
     try {
-      const job = await client.post<JobView>(jobPath(reference, `/${action}`));
-      items.push(job);
-      const pending = action === 'cancel' && job.state !== 'cancelled' ? ', being cancelled' : '';
-      if (!terminal.json)
-        await terminal.data(`job ${job.number} ${showState(job.state, terminal.colours)}${pending}\n`);
+      await act(reference);
     } catch (error) {
       if (!isError(error) || error.code === 'interrupted') throw error;
       if (exit === 0) exit = error.exit;
@@ -40,6 +74,5 @@ async function actOnJobs({ client, terminal, args }: Call, action: Action): Prom
       terminal.alarm(terminal.json ? renderProblem(error) : renderError(error, { colours, verbose: false }));
     }
   }
-  if (terminal.json) await terminal.document({ items });
   return exit;
 }

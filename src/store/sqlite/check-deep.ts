@@ -7,10 +7,11 @@ import { JOB_STATES } from '../../lifecycle/transitions.ts';
 import type { StoreCheck } from '../store.ts';
 import { verifySecret } from './accounts.ts';
 import { listDamagedLocks, listMissingLocks } from './damaged-locks.ts';
-import { iterateChains, readEventHash, readLastEvent } from './journal.ts';
+import { iterateChains, readLastEvent } from './journal.ts';
 import { beginFold, compareWithRows, foldEvent, kindOf, listEntities, type Fold } from './replay.ts';
 import { compareSchema } from './schema-check.ts';
 import { Sql } from './sql.ts';
+import { readWitnessed } from './tombstones.ts';
 import { inspectWitness, judgeWitness, witnessPath } from './witness.ts';
 
 /** Checks the database at `path` over a connection of its own, in one snapshot; writers go on meanwhile. */
@@ -23,7 +24,7 @@ export function checkDatabase(path: string, complaint: string | null): StoreChec
   try {
     const sql = new Sql(database);
     database.exec('BEGIN');
-    check.witness ??= seen.error ?? judgeWitness(seen.marks, readLastEvent(sql), (seq) => readEventHash(sql, seq));
+    check.witness ??= seen.error ?? judgeWitness(seen.marks, readLastEvent(sql), (seq) => readWitnessed(sql, seq));
     for (const row of sql.all('PRAGMA integrity_check(10)')) {
       if (row['integrity_check'] !== 'ok') report('database', path, String(row['integrity_check']));
     }
@@ -53,6 +54,7 @@ function checkChains(sql: Sql, check: StoreCheck, report: Report): void {
     const faults = compareWithRows(sql, fold);
     for (const { entity } of fold.rows.values()) expected.set(entity.table, (expected.get(entity.table) ?? 0) + 1);
     for (const { key, why } of listMissingLocks(sql, fold)) report('lock', key, why);
+    if (fold.removed) expected.set('tombstones', (expected.get('tombstones') ?? 0) + 1);
     if (faults.length > 0) report(kindOf(fold), fold.subject, faults.join('; '));
   };
   let fold: Fold | null = null;
@@ -65,7 +67,7 @@ function checkChains(sql: Sql, check: StoreCheck, report: Report): void {
     foldEvent(fold, event);
   }
   if (fold !== null) end(fold);
-  for (const { table } of listEntities()) {
+  for (const { table } of [...listEntities(), { table: 'tombstones' }]) {
     const count = Number(sql.get(`SELECT count(*) AS n FROM ${table}`)?.['n']);
     const known = expected.get(table) ?? 0;
     if (count !== known) report('table', table, `holds ${count} rows, the journal accounts for ${known}`);

@@ -168,6 +168,16 @@ export class Counters {
     this.#count(job, to, 1);
   }
 
+  /** Takes a removed job out of the count. */
+  dropJob(job: CountedJob, state: JobState): void {
+    this.#count(job, state, -1);
+  }
+
+  /** Takes a delivery that goes with its job out of the count. */
+  dropDelivery(state: DeliveryState): void {
+    this.#add(`delivery:${state}`, -1);
+  }
+
   /** Counts a delivery's way from one state (null: it is new) to another. */
   moveDelivery(from: DeliveryState | null, to: DeliveryState): void {
     if (from === to) return;

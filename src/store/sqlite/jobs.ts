@@ -7,6 +7,7 @@ import { JOBS, type Chained, type JobRecord } from './entities.ts';
 import { toChained, toRecord } from './records.ts';
 import type { Reader, Session } from './session.ts';
 import type { Row, Value } from './sql.ts';
+import { failMissingJob } from './tombstones.ts';
 
 /** Returns a stored job as callers see it; the CHECK constraints make each state carry what its type says. */
 export function toJob(record: JobRecord): Job {
@@ -22,7 +23,7 @@ export function readJob(session: Session, id: string): Chained<JobRecord> {
   const known = session.jobs.get(id);
   if (known !== null) return known;
   const row = session.sql.get(`SELECT ${JOBS.select} FROM jobs WHERE id = $1`, id);
-  if (row === null) throw fail('job-not-found', `there is no job ${id}`);
+  if (row === null) throw failMissingJob(session, id);
   const job = toChained(JOBS, row);
   session.jobs.set(id, job);
   return job;
@@ -63,6 +64,19 @@ export function findJob(reader: Reader, reference: string): Job | null {
     throw fail('ambiguous-id', `"${reference}" fits ${String(first['id'])}, ${String(second['id'])} and perhaps more`);
   }
   return rowToJob(first);
+}
+
+/** Returns ended jobs by the time they ended, oldest first. */
+export function listEnded(reader: Reader, query: { before: number; limit: number; workspaces: boolean }): Job[] {
+  const which = query.workspaces ? "AND workspace_state <> 'none'" : '';
+  return reader.sql
+    .all(
+      `SELECT ${JOBS.select} FROM jobs WHERE finished_at IS NOT NULL ${which} AND finished_at < $1
+       ORDER BY finished_at LIMIT $2`,
+      query.before,
+      query.limit,
+    )
+    .map(rowToJob);
 }
 
 /** Returns the text of a prompt, or null. */

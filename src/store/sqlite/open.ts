@@ -10,11 +10,12 @@ import { sha256 } from '../../kernel/hash.ts';
 import { errnoOf, messageOf } from '../../kernel/result.ts';
 import { Counters } from './counters.ts';
 import type { AttemptRecord, Chained, JobRecord } from './entities.ts';
-import { readEventHash, readLastEvent } from './journal.ts';
+import { readLastEvent } from './journal.ts';
 import { loadMigrations, migrate, readSchemaVersion } from './migrate.ts';
 import { RecordCache } from './record-cache.ts';
 import { compareSchema } from './schema-check.ts';
 import { Sql, classify } from './sql.ts';
+import { readWitnessed } from './tombstones.ts';
 import { Witness, inspectWitness, judgeWitness, witnessPath, type Mark } from './witness.ts';
 
 /** How long to wait for another process that writes to the same file. */
@@ -129,7 +130,7 @@ function inspectFile(path: string, seen: ReturnType<typeof inspectWitness>, know
       throw fail('store-too-new', `${path} has schema ${version}; this version knows up to ${known}`);
     if (version === 0) return null;
     checkFile(sql, path, seen.marks);
-    return seen.error ?? judgeWitness(seen.marks, readLastEvent(sql), (seq) => readEventHash(sql, seq));
+    return seen.error ?? judgeWitness(seen.marks, readLastEvent(sql), (seq) => readWitnessed(sql, seq));
   } finally {
     database.close();
   }

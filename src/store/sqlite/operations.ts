@@ -17,7 +17,17 @@ import { claimDeliveries, returnDeliveries } from './claim-deliveries.ts';
 import { claimJobs } from './claim.ts';
 import { recordDelivery, redeliver } from './deliveries.ts';
 import { moveJob, noteJob, requestCancel } from './job-moves.ts';
-import { findJob, getJob, getPrompt, getQueuePosition, listActiveJobs, listJobs, listQueue } from './jobs.ts';
+import {
+  findJob,
+  getJob,
+  getPrompt,
+  getQueuePosition,
+  listActiveJobs,
+  listEnded,
+  listJobs,
+  listQueue,
+} from './jobs.ts';
+import { removeJob } from './remove-job.ts';
 import { dropJobFile, listJobFiles, recordJobFile } from './job-files.ts';
 import { listEvents } from './journal.ts';
 import { deliveryStats, getDelivery, listDeliveries } from './list-deliveries.ts';
@@ -47,7 +57,7 @@ import {
 } from './resources.ts';
 import type { Session } from './session.ts';
 import { addToken, findToken, listTokens, revokeToken } from './tokens.ts';
-import { finishRemoval, listRemovals } from './tombstones.ts';
+import { findTombstone, finishRemoval, listRemovals } from './tombstones.ts';
 import { warnJob } from './warn-job.ts';
 import {
   addQuarantine,
@@ -76,6 +86,7 @@ type WriteOperation =
   | 'warnJob'
   | 'requestCancel'
   | 'claimJobs'
+  | 'removeJob'
   | 'recordJobFile'
   | 'dropJobFile'
   | 'intendAttempt'
@@ -117,6 +128,7 @@ const writes: { [K in WriteOperation]: Carry<K, Session> } = {
   warnJob,
   requestCancel,
   claimJobs,
+  removeJob,
   recordJobFile,
   dropJobFile,
   intendAttempt,
@@ -162,7 +174,9 @@ const reads: { [K in ReadOperation]: Carry<K, ReadContext> } = {
   listQueue,
   listActiveJobs,
   getQueuePosition,
+  listEnded,
   listJobFiles,
+  findTombstone,
   countJobsByState: (store) => store.counters.byState(),
   getAttempt,
   listAttempts,

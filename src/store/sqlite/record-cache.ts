@@ -24,6 +24,11 @@ export class RecordCache<T> {
     }
   }
 
+  /** Forgets a record that is removed; it is read again if the removal is rolled back. */
+  delete(key: string): void {
+    this.#records.delete(key);
+  }
+
   /** From here on `rollback` forgets. */
   mark(): void {
     if (this.#touched.length > 0) this.#touched = [];

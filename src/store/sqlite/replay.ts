@@ -82,6 +82,8 @@ export interface Fold {
   /** When, and when its files were gone as well; null before. */
   removedAt: number | null;
   clearedAt: number | null;
+  /** Hash of the last event that went with its row, where the chain begins with the removal. */
+  cut: string | null;
   rows: Map<string, { entity: AnyEntity; record: Fields }>;
   /** Everything that contradicts the rules, in words. */
   faults: string[];
@@ -94,6 +96,7 @@ export function beginFold(subject: string): Fold {
     head: GENESIS,
     lastSeq: 0,
     removed: false,
+    cut: null,
     removedAt: null,
     clearedAt: null,
     rows: new Map(),
@@ -118,6 +121,7 @@ export function kindOf(fold: Fold): string {
 
 /** Takes in the next event of the chain. */
 export function foldEvent(fold: Fold, event: StoredEvent): void {
+  if (fold.lastSeq === 0 && event.kind === 'job.remove') fold.head = fold.cut = event.prevHash;
   if (event.prevHash !== fold.head) fold.faults.push(`event ${event.seq} does not follow the one before it`);
   if (hashEvent(event, event.prevHash) !== event.hash) fold.faults.push(`event ${event.seq} does not match its hash`);
   fold.head = event.hash;
@@ -240,8 +244,9 @@ export function compareWithRows(sql: Sql, fold: Fold): string[] {
 }
 
 function compareTombstone(sql: Sql, fold: Fold): string[] {
-  const row = sql.get('SELECT head, removed_at, cleared_at FROM tombstones WHERE subject = $1', fold.subject);
+  const row = sql.get('SELECT head, removed_at, cleared_at, cut_head FROM tombstones WHERE subject = $1', fold.subject);
   if (row?.['head'] !== fold.head) return ['its tombstone does not hold the end of its chain'];
+  if (row['cut_head'] !== fold.cut) return ['its chain was not cut where its tombstone says'];
   // What has no files is cleared at once, without an event of its own.
   const isCleared =
     row['cleared_at'] === (fold.clearedAt ?? fold.removedAt) || (row['cleared_at'] === null && fold.clearedAt === null);

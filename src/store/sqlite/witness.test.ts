@@ -14,9 +14,10 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import type { RecoveryReport } from '../../lifecycle/report.ts';
 import type { Store } from '../store.ts';
-import { accept, newBoot, newRepository } from '../conformance/fixtures.ts';
+import { accept, completeNext, newBoot, newRepository } from '../conformance/fixtures.ts';
 import { openSqliteStore } from './sqlite-store.ts';
 import { makeScratch } from './harness.fixture.ts';
 import { readWitness, witnessPath } from './witness.ts';
@@ -136,5 +137,31 @@ describe('witness', () => {
       });
       assert.notDeepEqual(readFileSync(path), intact);
     }
+  });
+
+  it('knows that acknowledged events may have gone with a removed job, and only with it', async () => {
+    using scratch = makeScratch();
+    const witness = witnessPath(scratch.path);
+    const removed = await withOpen(scratch.path, async (store) => {
+      await store.addRepository(newRepository());
+      const job = await accept(store);
+      await completeNext(store);
+      return job.id;
+    });
+    const before = readFileSync(witness);
+    await withOpen(scratch.path, (store) => store.removeJob({ id: removed, actor: 'test' }));
+    // As a crash leaves it that comes between the commit and the witness.
+    writeFileSync(witness, before);
+    await withOpen(scratch.path, async (store) => {
+      assert.equal((await store.checkLive()).witness, null);
+      assert.equal((await store.checkDeep()).witness, null);
+    });
+    writeFileSync(witness, before);
+    const database = new DatabaseSync(scratch.path);
+    database.exec('UPDATE tombstones SET first_seq = 0, last_seq = 0');
+    database.close();
+    await withOpen(scratch.path, async (store) => {
+      assert.match((await store.checkLive()).witness ?? '', /is not the one that was acknowledged/);
+    });
   });
 });

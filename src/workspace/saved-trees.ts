@@ -1,0 +1,77 @@
+/** The trees of a job that lie in a mirror, under `refs/holdfast/<job>/attempt-<n>` (see observe.ts). */
+import { join } from 'node:path';
+import { fail } from '../kernel/errors.ts';
+import { failpoint } from '../kernel/failpoints.ts';
+import { listNames, removeTree, exists } from './remove-tree.ts';
+import { safeGit, type GitProfile } from './safe-git.ts';
+import { renderDiff } from './render-diff.ts';
+
+/** Name of the ref that holds the tree after an attempt. */
+export function savedTreeRef(jobId: string, attempt: number): string {
+  return `${folderOf(jobId)}/attempt-${attempt}`;
+}
+
+function folderOf(jobId: string): string {
+  if (!/^[A-Za-z0-9_-]+$/.test(jobId)) throw fail('internal', `${jobId} is no id`);
+  return `refs/holdfast/${jobId}`;
+}
+
+interface SavedRef {
+  ref: string;
+  commit: string;
+  /** Of `attempt-<n>`, else 0. */
+  attempt: number;
+}
+
+async function listSavedTrees(mirrorDir: string, jobId: string): Promise<SavedRef[]> {
+  const profile: GitProfile = { kind: 'local', gitDir: mirrorDir };
+  const args = ['for-each-ref', '--format=%(objectname) %(refname)', '--', `${folderOf(jobId)}/`];
+  const { text } = await safeGit({ profile, args });
+  const lines = text.split('\n').filter((line) => line !== '');
+  return lines.map((line) => {
+    const [commit = '', ref = ''] = line.split(' ');
+    return { ref, commit, attempt: Number(/\/attempt-(\d+)$/.exec(ref)?.[1] ?? 0) };
+  });
+}
+
+/** Returns the commit of the newest saved tree of a job, or null. */
+export async function findSavedTree(mirrorDir: string, jobId: string): Promise<string | null> {
+  if (!(await exists(mirrorDir))) return null;
+  const saved = (await listSavedTrees(mirrorDir, jobId)).toSorted((a, b) => b.attempt - a.attempt);
+  return saved[0]?.commit ?? null;
+}
+
+/** Returns the unified diff from `baseCommit` to a saved tree. Throws `git-failed`, `git-timeout`. */
+export function diffSavedTree(request: {
+  mirrorDir: string;
+  baseCommit: string;
+  commit: string;
+  /** Directory the names are shown in. */
+  prefix?: string | undefined;
+  op: string;
+}): Promise<string> {
+  const { mirrorDir, baseCommit, commit, prefix, op } = request;
+  return renderDiff({ gitDir: mirrorDir, from: baseCommit, to: commit, notes: [], prefix, op });
+}
+
+/**
+ * Deletes the saved trees of a job that is removed; fine when there are none. The caller has verified that nothing saves
+ * one of them any more: a lock file there is what a killed git left. Can be repeated.
+ */
+export async function deleteSavedTrees(request: { mirrorDir: string; jobId: string; op: string }): Promise<void> {
+  const { mirrorDir, jobId, op } = request;
+  failpoint('removal.before-refs');
+  if (await exists(mirrorDir)) {
+    const directory = join(mirrorDir, folderOf(jobId));
+    for (const name of await listNames(directory)) {
+      if (name.endsWith('.lock')) await removeTree(join(directory, name), op);
+    }
+    const saved = await listSavedTrees(mirrorDir, jobId);
+    if (saved.length > 0) {
+      const input = saved.map(({ ref, commit }) => `delete ${ref}\0${commit}\0`).join('');
+      const profile: GitProfile = { kind: 'local', gitDir: mirrorDir };
+      await safeGit({ profile, args: ['update-ref', '-z', '--stdin'], input, op });
+    }
+  }
+  failpoint('removal.after-refs');
+}
