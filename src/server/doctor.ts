@@ -12,6 +12,7 @@ import type { OrphanKeeper } from '../recovery/orphan-keeper.ts';
 import { describeFileSystem } from '../workspace/file-system.ts';
 import { runChild } from '../workspace/run-child.ts';
 import { gitVersion } from '../workspace/safe-git.ts';
+import { checkRuns } from './check-runs.ts';
 import { findProgram } from './find-program.ts';
 
 const VERSION_TIMEOUT_MS = 15_000;
@@ -30,6 +31,7 @@ export async function runDoctor(
     checkSupervision(),
     checkUser(),
     await attemptCheck('store', () => checkStore(ctx, options.deep)),
+    ...(options.deep ? await checkRuns(ctx) : []),
     await attemptCheck('resources', () => checkResources(ctx)),
     await attemptCheck('orphans', () => checkOrphans(options.orphans)),
     ...(await Promise.all(ctx.agents.names().map((name) => checkAgent(ctx, name)))),

@@ -56,6 +56,13 @@ test(`${JOBS} finished jobs and one damaged record of every kind`, { timeout: 90
     401,
     'a damaged token is refused',
   );
+  const doctor = (await world.api('GET', '/v1/doctor?deep=true')).body as { ok: boolean; checks: { detail: string }[] };
+  assert.equal(doctor.ok, false);
+  const told = doctor.checks.map((check) => check.detail).join('\n');
+  for (const { kind, name } of damages) {
+    const isAtStart = /-file$|-marker$/.test(kind) || ['jobNumber', 'seq'].includes(name);
+    assert.ok(isAtStart || told.includes(name), `doctor --deep does not name ${kind} ${name}`);
+  }
   const metrics = String((await world.api('GET', '/metrics')).body);
   assert.match(metrics, /holdfast_corruption_complete 1/);
   assert.match(metrics, new RegExp(`holdfast_quarantine_items ${corruption.corrupt}`));
