@@ -175,4 +175,45 @@ export const SERVER_DEFECTS: readonly SeededDefect[] = [
     file: 'test/crash/full-disk.test.ts',
     test: 'a full disk',
   },
+  {
+    what: 'a staged file is handed on whatever became of it',
+    edits: [
+      {
+        file: 'src/workspace/staging.ts',
+        find: 'if (written.sha256 !== file.sha256 || written.size !== file.size) {',
+        replace: 'if (written.size !== file.size) {',
+      },
+    ],
+    file: 'test/crash/uploads.test.ts',
+    test: 'a staged file that was changed',
+  },
+  {
+    what: 'a new version of an upload takes the place of the recorded one',
+    edits: [
+      {
+        file: 'src/workspace/staging.ts',
+        find: 'const directory = join(stagingDir, received.sha256);',
+        replace: "const directory = join(stagingDir, '0'.repeat(64));",
+      },
+      {
+        file: 'src/workspace/staging.ts',
+        find: 'basename(stagingDir), file.sha256, file.name]',
+        replace: "basename(stagingDir), '0'.repeat(64), file.name]",
+      },
+    ],
+    file: 'test/crash/uploads.test.ts',
+    test: 'killed after a second version has its place',
+  },
+  {
+    what: 'the saved trees of a removed job stay in the mirror',
+    edits: [
+      {
+        file: 'src/workspace/saved-trees.ts',
+        find: 'if (saved.length > 0) {',
+        replace: 'if (saved.length > 1000) {',
+      },
+    ],
+    file: 'test/crash/removal.test.ts',
+    test: 'killed at removal.before-refs',
+  },
 ];
