@@ -97,7 +97,7 @@ async function plant(world: World): Promise<Planted> {
   const unfinished = join(home.job(job.id), `workspace.${job.id}.9`);
   await mkdir(unfinished);
   ours.set(unfinished, 'workspace');
-  const host = (await readFile(home.hostFile, 'utf8')).trim();
+  const [host = ''] = (await readFile(home.hostFile, 'utf8')).trim().split(/\s/);
   const runDir = home.runDirectory(job.id, 7);
   await mkdir(runDir);
   await writeFile(join(runDir, 'spec.json'), encodeRecord(newId('att', Date.now()), { host }));
