@@ -106,6 +106,10 @@ export const startedBatchJobSchema = z
   .strictObject({ jobId: z.string(), status: statusSchema, queuePosition: z.int().min(1).nullable() })
   .meta({ id: 'BatchJobStarted' });
 
+export const removedBatchJobSchema = z
+  .strictObject({ jobId: z.string(), success: z.literal(true) })
+  .meta({ id: 'BatchJobRemoved' });
+
 export const uploadedSchema = z
   .strictObject({
     jobId: z.string(),

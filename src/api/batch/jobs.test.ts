@@ -212,3 +212,15 @@ test('repositories are registered and listed under their names', async () => {
     ['demo', 'lib'],
   );
 });
+
+test('a job is removed once it has ended, and is not there any more', async () => {
+  await using running = await makeServer();
+  const { jobId } = await create(running);
+  await running.call('POST', `/jobs/${jobId}/start`);
+  asProblem(await running.call('DELETE', `/jobs/${jobId}`), 409, 'state-conflict');
+  await running.call('POST', `/jobs/${jobId}/cancel`);
+  const removed = await running.call('DELETE', `/jobs/${jobId}`);
+  assert.deepEqual([removed.status, removed.json()], [200, { jobId, success: true }]);
+  assert.equal((await running.call('GET', `/jobs/${jobId}`)).json<{ status: number }>().status >= 400, true);
+  assert.deepEqual((await list(running)).jobs, []);
+});

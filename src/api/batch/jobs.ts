@@ -11,6 +11,7 @@ import {
   batchSentinelSchema,
   createdBatchJobSchema,
   newBatchJobSchema,
+  removedBatchJobSchema,
   startedBatchJobSchema,
   type NewBatchJobBody,
 } from './contract.ts';
@@ -25,6 +26,7 @@ export function addBatchJobRoutes(app: Api, context: RouteContext): void {
   addCreation(app, context);
   addReads(app, context);
   addCommands(app, context);
+  addRemoval(app, context);
   addSentinel(app, context);
 }
 
@@ -122,6 +124,27 @@ function addCommands(app: Api, { services }: RouteContext): void {
     const job = await services.cancelJob(jobOf(request), callerOf(request).principal);
     return { jobId: job.id, status: statusOf(job.state), queuePosition: null };
   });
+}
+
+function addRemoval(app: Api, { services }: RouteContext): void {
+  app.delete(
+    '/jobs/:id',
+    {
+      schema: {
+        tags: BATCH_TAGS,
+        summary: 'Remove an ended or created job with everything it left',
+        params: jobParamsSchema,
+        querystring: noQuerySchema,
+        body: noBodySchema,
+        response: { 200: removedBatchJobSchema },
+      },
+    },
+    async (request) => {
+      const job = jobOf(request);
+      await services.removeJob(job, callerOf(request).principal);
+      return { jobId: job.id, success: true as const };
+    },
+  );
 }
 
 function addSentinel(app: Api, { services }: RouteContext): void {
