@@ -193,7 +193,8 @@ async function clearLock(ctx: AttemptContext, key: string, actor: string): Promi
     if (left.length > 0)
       throw fail('lock-held', `${left.map((one) => one.pid).join(', ')} of ${lock.operation} cannot be ended`);
   }
-  await ctx.store.clearLock(key, actor);
+  // What was looked at is what goes: somebody may have taken it since.
+  await ctx.store.clearLock({ key, seen: lock?.fence ?? null, actor });
   ctx.log.warn(`lock ${key} was cleared by ${actor}`);
   await shutDamagedLocks(ctx);
 }

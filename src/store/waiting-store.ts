@@ -65,6 +65,9 @@ export interface WaitingStore {
   listLocks(): Promise<Lock[]>;
   /** The others: fields that cannot be read, or that are not what the journal says. Looks at the chains of locks only. */
   listDamagedLocks(): Promise<DamagedLock[]>;
-  /** Takes a lock away from whoever holds it, damaged or not; throws `not-found`. The caller has verified the holder dead. */
-  clearLock(key: string, actor: string): Promise<void>;
+  /**
+   * Takes a lock away from whoever holds it, damaged or not; the caller has verified the holder dead. `seen` is the fence
+   * of the lock it looked at, null where none could be read. Throws `not-found`, or `lock-held` for another lock.
+   */
+  clearLock(clear: { key: string; seen: number | null; actor: string }): Promise<void>;
 }

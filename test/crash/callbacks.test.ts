@@ -150,12 +150,13 @@ it('every start is told to the operator’s own urls, with its report', { timeou
   await until('the first start is told', () => sink.received.length === 1);
   await world.kill();
   await world.start();
-  await until('the second start is told', () => sink.received.length >= 2);
   const report = await world.readReport();
-  const bodies = sink.received.map(({ body }) => JSON.parse(body) as { type: string; data: RecoveryReport });
-  assert.ok(bodies.every(({ type }) => type === 'server.recovered'));
-  assert.deepEqual(bodies.at(-1)?.data.bootId, report.bootId);
-  assert.equal(bodies.at(-1)?.data.previousStop, 'crash');
+  // The first may be told once more before it: its receiver answered a server that died.
+  const told = await until('the second start is told', () => {
+    const bodies = sink.received.map(({ body }) => JSON.parse(body) as { type: string; data: RecoveryReport });
+    return bodies.find(({ data }) => data.bootId === report.bootId) ?? null;
+  });
+  assert.deepEqual([told.type, told.data.previousStop], ['server.recovered', 'crash']);
   await awaitTold(world);
   await world.kill();
   await checkTold(world, sink);

@@ -188,7 +188,12 @@ export function testWaiting(open: OpenHarness): void {
       const job = await accept(store);
       const lock = { boot: 'boot_a', holder: { pid: 1, start: '1' }, operation: 'op' };
       await store.acquireLock({ ...lock, key: 'repo:app', jobId: job.id });
-      await store.clearLock('repo:app', 'ann');
+      const [seen] = await store.listLocks();
+      assert.ok(seen !== undefined);
+      const clear = { key: 'repo:app', seen: seen.fence, actor: 'ann' };
+      await rejectsWith('lock-held', store.clearLock({ ...clear, seen: seen.fence - 1 }));
+      await rejectsWith('lock-held', store.clearLock({ ...clear, seen: null }));
+      await store.clearLock(clear);
       assert.deepEqual(await store.listLocks(), []);
       const told = (await store.listEvents({ after: 0, limit: 100 })).filter(({ kind }) => kind === 'lock.release');
       assert.deepEqual(
@@ -198,7 +203,7 @@ export function testWaiting(open: OpenHarness): void {
           ['ann', false],
         ],
       );
-      await rejectsWith('not-found', store.clearLock('repo:app', 'ann'));
+      await rejectsWith('not-found', store.clearLock(clear));
       assert.ok((await store.acquireLock({ ...lock, key: 'repo:app', jobId: null })) !== null);
       assert.deepEqual((await store.checkDeep()).corrupt, []);
       assert.deepEqual(await store.listDamagedLocks(), []);

@@ -8,12 +8,17 @@ import type { Session } from './session.ts';
 
 /**
  * Deletes the row and says so in every chain that has it held: a damaged row may name the wrong one. Reads chains of
- * live work only; throws `not-found` when neither a row nor one of those chains knows the key.
+ * live work only; throws `not-found` when neither a row nor one of those chains knows the key, and `lock-held` when a
+ * lock that can be read is another than the one the operator was asked about (`seen`, its fence).
  */
-export function clearLock(session: Session, key: string, actor: string): void {
+export function clearLock(session: Session, clear: { key: string; seen: number | null; actor: string }): void {
+  const { key, seen, actor } = clear;
   const { sql } = session;
   const row = sql.get(`SELECT ${LOCKS.select} FROM locks WHERE key = $1`, key);
   const read = row === null ? null : readLockRow(row);
+  if (read !== null && 'lock' in read && read.lock.fence !== seen) {
+    throw fail('lock-held', `${read.lock.operation} has taken ${key} meanwhile`);
+  }
   const jobs = sql.all('SELECT id FROM jobs WHERE finished_at IS NULL ORDER BY number').map(({ id }) => String(id));
   if (read !== null && 'lock' in read && read.lock.jobId !== null) jobs.push(read.lock.jobId);
   let found = row !== null;

@@ -56,7 +56,8 @@ describe('damaged locks', () => {
         await rejectsWith('lock-damaged', store.acquireLock({ ...lock, operation: 'other', key: 'repo:app', jobId }));
       }
       assert.ok((await store.acquireLock({ ...lock, key: 'repo:lib', jobId: null })) !== null, 'others go on');
-      await store.clearLock('repo:app', 'ann');
+      const seen = (await store.listLocks()).find(({ key }) => key === 'repo:app')?.fence ?? null;
+      await store.clearLock({ key: 'repo:app', seen, actor: 'ann' });
       assert.deepEqual([await store.listDamagedLocks(), (await store.checkDeep()).corrupt], [[], []]);
       assert.ok((await store.acquireLock({ ...lock, key: 'repo:app', jobId })) !== null);
       assert.equal((await reload(store, { id: jobId })).state, 'queued');
