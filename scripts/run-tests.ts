@@ -29,6 +29,9 @@ function listFiles(suite: TestSuite): string[] {
     }
     for (const file of matched) files.add(join(root, file));
   }
+  for (const file of suite.except) {
+    if (!files.delete(join(root, file))) throw new Error(`${file} is left out, but there is no such file`);
+  }
   return [...files].toSorted();
 }
 

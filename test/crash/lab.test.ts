@@ -10,14 +10,14 @@ import { isFull } from './size.ts';
 
 const SAMPLE: Lab['size'] = {
   scenarios: 2,
-  storePoints: 16,
-  serverPoints: 3,
+  storePoints: 8,
+  serverPoints: 2,
   twice: 1,
-  failures: 6,
-  cuts: { stride: 20, seeds: 1 },
+  failures: 4,
+  cuts: { stride: 40, seeds: 1 },
   recoveries: 1,
-  crashes: 8,
-  flips: 60,
+  crashes: 4,
+  flips: 30,
 };
 
 const skip = whyNoShim();
