@@ -169,7 +169,10 @@ function makeServices(store: Store, home: Home, options: StartOptions): Services
     },
     ...callbackServices,
     agentNames: () => AGENTS,
-    clearLock: (key, actor) => clearSeen(store, key, actor),
+    clearLock: async (key, actor) => {
+      const lock = (await store.listLocks()).find((one) => one.key === key);
+      await store.clearLock({ key, seen: lock?.fence ?? null, actor });
+    },
     removeJob: (job, actor) => store.removeJob({ id: job.id, actor }),
     cancelJob: (job, actor) => store.requestCancel(job.id, actor),
     releaseJob: (reference, actor) => store.releaseJob(reference, actor),
@@ -394,9 +397,4 @@ export function asProblem(answer: Answer, status: number, code: string): Problem
   for (const text of [problem.title, problem.detail, problem.hint]) if (text === '') throw new Error(where);
   if (/\bat .*\.(?:ts|js):\d/.test(answer.text)) throw new Error(`a stack leaked: ${where}`);
   return problem;
-}
-
-async function clearSeen(store: Store, key: string, actor: string): Promise<void> {
-  const lock = (await store.listLocks()).find((one) => one.key === key);
-  await store.clearLock({ key, seen: lock?.fence ?? null, actor });
 }
