@@ -3,13 +3,13 @@ import { spawn } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DEFAULT_LIMITS } from '../src/lifecycle/job.ts';
 import type { RecoveryReport } from '../src/lifecycle/report.ts';
 import { readServerFile } from '../src/server/server-file.ts';
 import { openSqliteStore } from '../src/store/sqlite/sqlite-store.ts';
 import { until } from '../test/support/poll.ts';
 import { World } from '../test/support/world.ts';
 import { figure, median, printTable } from './table.ts';
+import { makeNewJob } from './new-job.ts';
 
 const RUNS = 3;
 const HISTORY_CALLERS = 64;
@@ -21,20 +21,7 @@ async function writeHistory(world: World, count: number): Promise<void> {
   let left = count;
   const work = async (): Promise<void> => {
     while (left-- > 0) {
-      await store.acceptJob({
-        repository: 'demo',
-        prompt: 'no-op',
-        command: ['true'],
-        agent: 'exec',
-        pipeline: 'implement',
-        priority: 0,
-        onInterrupt: 'continue',
-        limits: DEFAULT_LIMITS,
-        deadlineMs: null,
-        start: true,
-        principal: 'local',
-        idempotency: null,
-      });
+      await store.acceptJob(makeNewJob('demo'));
       const [job] = await store.claimJobs({ boot: 'boot', hostLimit: 1_000_000, max: 1 });
       if (job === undefined) throw new Error('nothing to claim');
       const owner = { fence: job.fence, actor: 'bench' };

@@ -6,9 +6,9 @@
 import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DEFAULT_LIMITS } from '../src/lifecycle/job.ts';
 import { openSqliteStore } from '../src/store/sqlite/sqlite-store.ts';
-import type { NewJob, Store } from '../src/store/store.ts';
+import type { Store } from '../src/store/store.ts';
+import { makeNewJob } from './new-job.ts';
 
 /** `job`: three requests, three events. `attempt`: four requests, six events. */
 export type StoreBenchShape = 'job' | 'attempt';
@@ -34,20 +34,7 @@ export interface StoreBenchOptions {
   runs?: number;
 }
 
-const NEW_JOB: NewJob = {
-  repository: 'bench',
-  prompt: 'no-op',
-  command: ['true'],
-  agent: 'exec',
-  pipeline: 'implement',
-  priority: 0,
-  onInterrupt: 'continue',
-  limits: DEFAULT_LIMITS,
-  deadlineMs: null,
-  start: true,
-  principal: 'local',
-  idempotency: null,
-};
+const NEW_JOB = makeNewJob('bench');
 
 function median(values: number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;

@@ -1,9 +1,9 @@
 /** From SIGKILL to ready with a long queue and many locks of a dead server. */
-import { DEFAULT_LIMITS } from '../src/lifecycle/job.ts';
 import { openSqliteStore } from '../src/store/sqlite/sqlite-store.ts';
 import type { Store } from '../src/store/store.ts';
 import { World } from '../test/support/world.ts';
 import { figure, median, printTable } from './table.ts';
+import { makeNewJob } from './new-job.ts';
 
 const RUNS = 3;
 const QUEUED = 10_000;
@@ -19,20 +19,7 @@ async function inParallel(count: number, work: (n: number) => Promise<unknown>):
 }
 
 function acceptOne(store: Store, repository: string): Promise<unknown> {
-  return store.acceptJob({
-    repository,
-    prompt: 'no-op',
-    command: ['true'],
-    agent: 'exec',
-    pipeline: 'implement',
-    priority: 0,
-    onInterrupt: 'continue',
-    limits: DEFAULT_LIMITS,
-    deadlineMs: null,
-    start: true,
-    principal: 'local',
-    idempotency: null,
-  });
+  return store.acceptJob(makeNewJob(repository));
 }
 
 /** What a server leaves that was killed with all of it open: every lock belongs to a process that is gone. */
