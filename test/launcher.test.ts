@@ -8,6 +8,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readFileSync,
   realpathSync,
   rmSync,
   statSync,
@@ -231,8 +232,24 @@ describe('bin/holdfast', () => {
       putNode(join(tools, 'node'), 'v20.20.2');
       const { status, stderr } = launch();
       assert.equal(status, 1);
-      assert.match(stderr, /Install Node 24/);
+      assert.match(stderr, /Install Node 24, or put one beside holdfast with `npm install node@24`/);
       assert.doesNotMatch(stderr, /npm ci/);
+    });
+
+    it('takes the Node that npm put beside it, and no neighbour elsewhere', () => {
+      putNode(join(tools, 'node'), 'v20.20.2');
+      for (const [parent, status] of [
+        ['node_modules', 7],
+        ['elsewhere', 1],
+      ] as const) {
+        const own = join(dir, parent, 'holdfast');
+        putProgram(join(own, 'dist/cli/main.js'));
+        put(join(own, 'package.json'), '{"type":"module"}');
+        put(join(own, 'bin/holdfast'), readFileSync(launcher, 'utf8'), 0o755);
+        mkdirSync(join(dir, parent, 'node/bin'), { recursive: true });
+        symlinkSync(node24, join(dir, parent, 'node/bin/node'));
+        assert.equal(launch({ command: [join(own, 'bin/holdfast')] }).status, status, parent);
+      }
     });
 
     it('names what is missing', () => {

@@ -6,13 +6,20 @@
 #   test/acceptance/batch-api.sh [output|queue|lock]…
 #
 # It starts servers of its own in a home below a temp directory: HOLDFAST is the command (default: bin/holdfast of this
-# checkout), TLS=1 serves https with a certificate made for the occasion. Against a server that runs already:
-# BASE_URL, BATCH_USER, BATCH_PASSWORD, SERVER_HOME (where its files are), KILL_COMMAND and START_COMMAND.
+# checkout, an installed one is node_modules/.bin/holdfast), TLS=1 serves https with a certificate made for the occasion.
+#
+# Against a server that runs already and has no other work (a limit of three agents or more for the part "lock"):
+#   BASE_URL        its address
+#   SERVER_HOME     where its files are
+#   SERVER_PID      whom to kill (default: as its server.json says)
+#   START_COMMAND   starts it again at the same address (default: $HOLDFAST server start with that home, host and port)
+#   BATCH_USER, BATCH_PASSWORD   an account it has (default: one is made with $HOLDFAST token create)
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 holdfast=${HOLDFAST:-$here/../../bin/holdfast}
-user=${BATCH_USER:-client}
+theirs=${BASE_URL:+yes}
+user=${BATCH_USER:-client-$$}
 password=${BATCH_PASSWORD:-a password of nobody}
 for tool in curl jq cmp mkfifo git; do
   command -v "$tool" >/dev/null || {
@@ -24,6 +31,11 @@ done
 work=$(mktemp -d "${TMPDIR:-/tmp}/holdfast-batch-XXXXXX")
 home=${SERVER_HOME:-}
 base=${BASE_URL:-}
+base=${base%/}
+if [ -n "$theirs" ] && [ ! -f "$home/server.json" ]; then
+  echo 'batch-api.sh: BASE_URL needs SERVER_HOME, the home of that server, which holds its server.json' >&2
+  exit 2
+fi
 server=
 token=
 curl_trust=()
@@ -113,9 +125,8 @@ lines() { # n pause: a scenario that prints n lines, one every so many ms
 # ---- the server ------------------------------------------------------------------------------------------------------
 
 start_server() {
-  if [ -n "${BASE_URL:-}" ]; then
-    if [ -n "$server" ]; then bash -c "${START_COMMAND:?how to start the server again}"; fi
-    server=theirs
+  if [ -n "$theirs" ]; then
+    start_theirs >>"$work/server.log" 2>&1 </dev/null || fail 'the server was not started again'
   else
     mkdir -p "$home"
     "$holdfast" serve --home "$home" --port 0 "${serve_options[@]}" >>"$work/server.log" 2>&1 </dev/null &
@@ -125,6 +136,12 @@ start_server() {
     base=$(jq --raw-output .url "$home/server.json")
   fi
   wait_until 60 'the server accepts work' is_ready
+}
+start_theirs() {
+  local address=${base#*://}
+  local restart=("$holdfast" server start --home "$home" --host "${address%:*}" --port "${address##*:}")
+  if [ -n "${START_COMMAND:-}" ]; then bash -c "$START_COMMAND"; else "${restart[@]}"; fi
+  server=$(jq .pid "$home/server.json")
 }
 names_itself() {
   kill -0 "$server" 2>/dev/null || fail 'the server ended while it was starting'
@@ -136,12 +153,8 @@ is_ready() {
 }
 
 kill_server() {
-  if [ -n "${BASE_URL:-}" ]; then
-    bash -c "${KILL_COMMAND:?how to kill the server}"
-  else
-    kill -KILL "$server"
-    wait_until 30 'the server is gone' is_gone
-  fi
+  kill -KILL "$server"
+  wait_until 30 'the server is gone' is_gone
   if curl --silent --max-time 5 "${curl_trust[@]}" --output /dev/null "$base/healthz"; then
     fail 'somebody still answers'
   fi
@@ -150,7 +163,7 @@ kill_server() {
 # A fresh home for each part of a run of its own.
 fresh_home() { # configuration
   serve_options=()
-  if [ -z "${BASE_URL:-}" ]; then
+  if [ -z "$theirs" ]; then
     end_everything
     home=$work/home-$((++homes))
     mkdir -m 700 "$home"
@@ -162,20 +175,25 @@ fresh_home() { # configuration
       curl_trust=(--cacert "$home/cert.pem")
     fi
     start_server
-    "$holdfast" token create --user "$user" --password-stdin --home "$home" <<<"$password" >/dev/null 2>"$work/account.log" ||
-      fail "the account was refused: $(cat "$work/account.log")"
-  else
-    start_server
+  elif [ -z "$server" ]; then
+    server=${SERVER_PID:-$(jq .pid "$home/server.json")}
+    is_ready || fail "no server is ready at $base"
   fi
+  # One account is enough for every part on a server that is not ours.
+  if [ -z "${BATCH_USER:-}" ] && { [ -z "$theirs" ] || [ ! -f "$work/account.log" ]; }; then make_account; fi
   log_in
   say before "logged in as $user at $base"
 }
 homes=0
+make_account() {
+  "$holdfast" token create --user "$user" --password-stdin --home "$home" <<<"$password" >/dev/null 2>"$work/account.log" ||
+    fail "the account was refused: $(cat "$work/account.log")"
+}
 
 # The jobs that are not over go with their homes: what they started is ended by the server that recovers them.
 end_everything() {
   local job
-  if [ -z "$home" ] || [ -n "${BASE_URL:-}" ] || [ -z "$server" ]; then return; fi
+  if [ -n "$theirs" ] || [ -z "$server" ]; then return; fi
   if ! kill -0 "$server" 2>/dev/null; then start_server || true; fi
   for job in $(value '/jobs?limit=200' \
     '.jobs[] | select(.status | IN("completed", "failed", "cancelled", "timeout") | not) | .jobId'); do
@@ -191,7 +209,7 @@ clean_up() {
   trap - EXIT
   rm -f "$work"/*/.git/packed-refs
   (end_everything) >/dev/null 2>&1 || true
-  if [ -n "$server" ] && [ -z "${BASE_URL:-}" ]; then kill -KILL "$server" 2>/dev/null || true; fi
+  if [ -n "$server" ] && [ -z "$theirs" ]; then kill -KILL "$server" 2>/dev/null || true; fi
   rm -rf "$work" 2>/dev/null || { sleep 1; rm -rf "$work"; }
   exit $code
 }
@@ -210,10 +228,11 @@ make_repository() { # path
 output_part() {
   part '(a) an agent at work outlives its server, and its output is retrieved byte by byte'
   fresh_home '{}'
+  local app=app-$$
   make_repository "$work/app"
-  register app "$work/app"
+  register "$app" "$work/app"
   local job file seen killed grown
-  job=$(create app "$(lines 40 150)")
+  job=$(create "$app" "$(lines 40 150)")
   say before "job $job is created and not queued: $(value '/jobs?status=queued' '.jobs | length') queued"
   head -c 100000 /dev/urandom >"$work/data.bin"
   say before "uploaded: $(upload "$job" "$work/data.bin")"
@@ -260,16 +279,18 @@ is_larger() { [ "$(stat --format=%s "$1")" -gt "$2" ]; }
 
 queue_part() {
   part '(b) eight jobs wait in their order through a crash; what was never started stays out'
-  fresh_home '{"limits": {"agentsPerHost": 1}}'
+  fresh_home '{}'
+  local queue=queue-$$
   make_repository "$work/queue"
-  register queue "$work/queue"
+  register "$queue" "$work/queue"
+  call PATCH "/v1/repositories/$queue" '{"limits": {"concurrency": 1}}' >/dev/null
   local blocker ids=() held=() before after i
-  blocker=$(create queue '{"steps":[{"print":"blocking"},{"sleepMs":600000},{"exit":0}]}')
+  blocker=$(create "$queue" '{"steps":[{"print":"blocking"},{"sleepMs":600000},{"exit":0}]}')
   start "$blocker" >/dev/null
   wait_until 60 'the first one runs' has_status "$blocker" running
   for i in 1 2 3 4 5 6 7 8; do
-    ids+=("$(create queue "{\"steps\":[{\"print\":\"job $i\"},{\"sleepMs\":50},{\"exit\":0}]}")")
-    [ $((i % 4)) -ne 0 ] || held+=("$(create queue '{"steps":[{"print":"held"},{"exit":0}]}')")
+    ids+=("$(create "$queue" "{\"steps\":[{\"print\":\"job $i\"},{\"sleepMs\":50},{\"exit\":0}]}")")
+    [ $((i % 4)) -ne 0 ] || held+=("$(create "$queue" '{"steps":[{"print":"held"},{"exit":0}]}')")
   done
   # Not in the order of their creation: a job gets its place when it is started.
   for i in 3 0 7 1 6 2 5 4; do start "${ids[$i]}" >/dev/null; done
@@ -290,7 +311,7 @@ queue_part() {
 
   call POST "/jobs/$blocker/cancel" >/dev/null
   for i in "${ids[@]}"; do wait_until 120 "job $i completes" has_status "$i" completed; done
-  value '/jobs?status=completed' '[.jobs[] | {jobId, startedAt}] | sort_by(.startedAt) | .[].jobId' >"$work/ran"
+  for i in "${ids[@]}"; do value "/jobs/$i" '"\(.startedAt) \(.jobId)"'; done | sort | cut --delimiter=' ' --fields=2 >"$work/ran"
   cut --delimiter=' ' --fields=2 <<<"$before" | cmp - "$work/ran" || fail 'they ran in another order'
   for i in "${held[@]}"; do expect "$(status_of "$i")" created 'a job that was never started'; done
   say end "all 8 completed in the order of the queue, the blocking one is $(status_of "$blocker")"
@@ -306,23 +327,24 @@ queue_part() {
 lock_part() {
   part '(c) a lock held by a prepare step that hangs is recovered; other repositories go on'
   fresh_home '{"limits": {"agentsPerHost": 8}}'
+  local hanging=hanging-$$ other=other-$$
   make_repository "$work/hanging"
   make_repository "$work/other"
-  register hanging "$work/hanging"
-  register other "$work/other"
+  register "$hanging" "$work/hanging"
+  register "$other" "$work/other"
   local short='{"steps":[{"print":"done"},{"exit":0}]}' first second third fourth left pid
   # Whoever reads the source now waits for somebody to write into this pipe.
   mkfifo "$work/hanging/.git/packed-refs"
-  first=$(create hanging "$short")
-  second=$(create hanging "$short")
+  first=$(create "$hanging" "$short")
+  second=$(create "$hanging" "$short")
   start "$first" >/dev/null
   wait_until 60 'the prepare step holds the lock' holds_lock "$first"
   start "$second" >/dev/null
-  third=$(create other "$short")
+  third=$(create "$other" "$short")
   start "$third" >/dev/null
   wait_until 60 'another repository goes on' has_status "$third" completed
   expect "$(status_of "$first")" gitpulling 'the job whose fetch hangs'
-  say before "lock: $(call GET /v1/locks | jq --compact-output '.items[] | {key, operation, pid: .holder.pid}')"
+  say before "lock: $(call GET /v1/locks | jq --compact-output --arg job "$first" '.items[] | select(.jobId == $job) | {key, operation, pid: .holder.pid}')"
   say before "job of the other repository is $(status_of "$third")"
 
   kill_server
@@ -333,13 +355,14 @@ lock_part() {
   say after "the lock is a row of $(basename "$home")/holdfast.db, its git hangs on as $(wc --words <<<"$left" | tr -d ' ') processes"
 
   start_server
-  expect "$(value /v1/recovery/boots/latest '.locks[0].decision')" removed 'the lock of the dead holder'
-  say restart "$(value /v1/recovery/boots/latest '.locks[0] | "\(.key) \(.decision): \(.why)"')"
+  value /v1/recovery/boots/latest ".locks[] | select(.key == \"repo:$hanging\")" >"$work/lock.json"
+  expect "$(jq --raw-output .decision "$work/lock.json")" removed 'the lock of the dead holder'
+  say restart "$(jq --raw-output '"\(.key) \(.decision): \(.why)"' "$work/lock.json")"
   for pid in $left; do
     if grep --silent --null-data "^HOLDFAST_OP=$first" "/proc/$pid/environ" 2>/dev/null; then fail "process $pid of the dead server is alive"; fi
   done
   say restart 'every process of the dead server was ended before its lock was taken'
-  fourth=$(create other "$short")
+  fourth=$(create "$other" "$short")
   start "$fourth" >/dev/null
   wait_until 60 'the other repository goes on after the crash' has_status "$fourth" completed
   say restart "job of the other repository is $(status_of "$fourth"), job of the hanging one is $(status_of "$first")"
@@ -349,13 +372,13 @@ lock_part() {
   wait_until 30 'every lock is given back' has_no_lock
   say end "both jobs of the hanging repository are $(status_of "$first") and $(status_of "$second"), no lock is left"
 }
-holds_lock() { [ "$(value /v1/locks "[.items[] | select(.key == \"repo:hanging\" and .jobId == \"$1\")] | length")" = 1 ]; }
+holds_lock() { [ "$(value /v1/locks "[.items[] | select(.key == \"repo:hanging-$$\" and .jobId == \"$1\")] | length")" = 1 ]; }
 # Whoever waits at the pipe reads its end, and goes on.
 completes_released() {
   exec 3<>"$work/pipe" 3>&-
   has_status "$1" completed
 }
-has_no_lock() { [ "$(value /v1/locks '.items | length')" = 0 ]; }
+has_no_lock() { [ "$(value /v1/locks "[.items[] | select(.key == \"repo:hanging-$$\")] | length")" = 0 ]; }
 # What the server started for a job before its agent: it carries the id of its operation.
 git_processes() {
   { grep --files-with-matches --null-data "^HOLDFAST_OP=$1" /proc/[0-9]*/environ 2>/dev/null || true; } | cut --delimiter=/ --fields=3
