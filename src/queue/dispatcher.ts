@@ -6,7 +6,7 @@ import { backoffMs } from '../kernel/backoff.ts';
 import type { Log } from '../kernel/log.ts';
 import { messageOf } from '../kernel/result.ts';
 import type { Service } from '../kernel/service.ts';
-import type { JobIn } from '../lifecycle/job.ts';
+import type { Job, JobIn } from '../lifecycle/job.ts';
 import type { JournalEvent, Store } from '../store/store.ts';
 
 /** Claims asked for at once; more only makes the first ones wait for the last. */
@@ -25,6 +25,8 @@ export interface DispatcherOptions {
   admit: () => Promise<boolean>;
   /** Takes over a claimed job; must not throw. */
   onClaimed: (job: JobIn<'preparing'>) => void;
+  /** Hears of a job whose record was found damaged when its turn came: it is quarantined already. Must not throw. */
+  onDamaged: (job: Job) => void;
   log: Log;
 }
 
@@ -53,7 +55,10 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
           max: CLAIM_BATCH,
         });
         failures = 0;
-        for (const job of jobs) if (job.state === 'preparing') options.onClaimed(job);
+        for (const job of jobs) {
+          if (job.state === 'preparing') options.onClaimed(job);
+          else options.onDamaged(job);
+        }
         if (jobs.length === CLAIM_BATCH) asked = true;
       } catch (error) {
         failures += 1;

@@ -37,6 +37,8 @@ export interface ScrubOptions {
   log: Log;
   boot: string;
   kinds: readonly ScrubKind[];
+  /** Keeps what is damaged from being worked with, before it is told of. */
+  setAside: (found: readonly NewQuarantine[]) => Promise<void>;
   /** What the start itself found damaged. */
   atStart: () => readonly NewQuarantine[];
   getReport: () => RecoveryReport;
@@ -66,6 +68,7 @@ async function scrub(options: ScrubOptions, signal: AbortSignal): Promise<void> 
   const tally = new Tally();
   const take = async (part: ScrubPart): Promise<void> => {
     if (signal.aborted) return;
+    if (part.found.length > 0) await options.setAside(part.found);
     const items = part.found.length === 0 ? [] : await store.addQuarantine(part.found, options.boot);
     for (const { item, isNew } of items) {
       if (isNew) log.error(`quarantined ${item.kind} ${item.item}: ${item.why}`, { quarantine: item.id });

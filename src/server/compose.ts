@@ -28,7 +28,7 @@ import type { Store } from '../store/store.ts';
 import { configureGit } from '../workspace/safe-git.ts';
 import type { Config } from './config.ts';
 import { createDiskAdmission } from './disk-admission.ts';
-import { createHistoryScrub, distrustsToken } from './history-scrub.ts';
+import { createHistoryScrub, distrustsToken, tellOfDamaged } from './history-scrub.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { createRepositoryKeeper, type RepositoryKeeper } from './repositories.ts';
 import { createServices } from './services.ts';
@@ -166,6 +166,7 @@ export function composeServer(input: ComposeInput): Parts {
     hostLimit: config.limits.agentsPerHost,
     admit: () => admission.admit(),
     onClaimed: (job) => supervisor.begin(job),
+    onDamaged: tellOfDamaged(ctx, state),
     log,
   });
   const cleaners = createCleaners(ctx, config, closing.signal);

@@ -33,6 +33,9 @@ export interface QuarantineItem {
   resolution: 'restored' | 'recounted' | 'accepted' | null;
 }
 
+/** Begins the blocker of a job whose own record is damaged; what is wrong with it follows. */
+export const DAMAGED_RECORD = 'its record in the store is damaged: ';
+
 export type NewQuarantine = Pick<QuarantineItem, 'kind' | 'item' | 'path' | 'why' | 'jobId'>;
 
 /** What a slice of the background check looked at. */
@@ -52,8 +55,9 @@ export interface QuarantineQuery {
 
 export interface QuarantineStore {
   /**
-   * Verifies hash chains of live jobs against their rows, and the witness. Cost grows with live work only. What the
-   * witness found is told again by every later start, until a recovery report has been recorded (`updateBoot`).
+   * Verifies hash chains of jobs that have begun against their rows, and the witness. Cost grows with work under way
+   * only: jobs that wait are verified when they are claimed (`claimJobs`) and by the scrub. What the witness found is
+   * told again by every later start, until a recovery report has been recorded (`updateBoot`).
    */
   checkLive(): Promise<StoreCheck>;
   /** Replays the whole journal and compares every row: what `doctor --deep` and the tests call. */

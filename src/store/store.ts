@@ -289,6 +289,7 @@ export interface Store extends Service, WaitingStore, QuarantineStore, ResourceS
    * Claims up to `max` queued jobs in order, each under a new fence, honouring `hostLimit` over all active jobs and each
    * repository's concurrency; skips frozen jobs, unavailable repositories, and jobs that need a fetch from a source in
    * trouble. A job of several repositories gets a place in all of them or in none (lifecycle/choose-claims.ts).
+   * One that was there when the store was opened is verified first: damaged, it is quarantined instead, and returned so.
    */
   claimJobs(claim: { boot: string; hostLimit: number; max: number }): Promise<Job[]>;
 

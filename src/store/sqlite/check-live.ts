@@ -1,6 +1,9 @@
-/** The check of every start: chains of live work against their rows. Its cost grows with live work only. */
+/**
+ * The check of every start: chains of work that has begun, and of what the start itself trusts, against their rows. Jobs
+ * that only wait are left out: ten thousand of them would take longer than the rest of the start, and each is verified
+ * before it is claimed (claim.ts) and by the check of history.
+ */
 import { messageOf } from '../../kernel/result.ts';
-import { sha256 } from '../../kernel/hash.ts';
 import type { StoreCheck } from '../store.ts';
 import type { DamagedLock } from '../waiting-store.ts';
 import { verifySecret } from './accounts.ts';
@@ -8,8 +11,9 @@ import { foldChain, listDamagedLocks, listMissingLocks } from './damaged-locks.t
 import type { OpenDatabase } from './open.ts';
 import { compareWithRows } from './replay.ts';
 import type { Sql } from './sql.ts';
+import { verifyPromptOf } from './verify-job.ts';
 
-/** Verifies live jobs, repositories, starts, tokens and accounts, and tells what the witness found at open. */
+/** Verifies jobs that have begun, repositories, starts, tokens and accounts, and tells what the witness found at open. */
 export function checkLive(store: OpenDatabase): StoreCheck {
   const { sql } = store;
   const check: StoreCheck = { checked: 0, corrupt: [], witness: store.complaint };
@@ -22,7 +26,7 @@ export function checkLive(store: OpenDatabase): StoreCheck {
         const { faults, missing } = verifyChain(sql, id);
         for (const { key, why } of missing) check.corrupt.push({ kind: 'lock', id: key, why });
         if (kind === 'account') faults.push(...verifySecret(sql, id));
-        if (kind === 'job') faults.push(...verifyPrompt(sql, String(row['prompt'])));
+        if (kind === 'job') faults.push(...verifyPromptOf(sql, id));
         if (faults.length > 0) check.corrupt.push({ kind, id, why: faults.join('; ') });
       }
     }
@@ -35,7 +39,14 @@ export function checkLive(store: OpenDatabase): StoreCheck {
 }
 
 const SUBJECTS = [
-  { kind: 'job', text: 'SELECT id, prompt_sha256 AS prompt FROM jobs WHERE finished_at IS NULL ORDER BY number' },
+  {
+    kind: 'job',
+    // Whatever its row says now, a job with an attempt has begun: a damaged one must not be left with a living agent.
+    text: `SELECT id FROM jobs WHERE finished_at IS NULL
+             AND (state NOT IN ('created', 'queued') OR fence > 0
+               OR id IN (SELECT job_id FROM attempts WHERE state IN ('intended', 'running')))
+           ORDER BY number`,
+  },
   { kind: 'repository', text: 'SELECT id FROM repositories ORDER BY id' },
   { kind: 'boot', text: 'SELECT id FROM boots ORDER BY number' },
   { kind: 'token', text: 'SELECT id FROM tokens ORDER BY id' },
@@ -50,11 +61,4 @@ const SUBJECTS = [
 function verifyChain(sql: Sql, subject: string): { faults: string[]; missing: DamagedLock[] } {
   const fold = foldChain(sql, subject);
   return { faults: compareWithRows(sql, fold), missing: listMissingLocks(sql, fold) };
-}
-
-/** Returns what is wrong with a stored prompt. */
-function verifyPrompt(sql: Sql, hash: string): string[] {
-  const body = sql.get('SELECT body FROM prompts WHERE sha256 = $1', hash)?.['body'];
-  if (typeof body !== 'string') return ['its prompt is missing'];
-  return sha256(body) === hash ? [] : ['its prompt does not match its hash'];
 }

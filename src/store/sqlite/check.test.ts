@@ -211,7 +211,7 @@ describe('checks of the sqlite store', () => {
     open.sql.run('BEGIN');
     const head = String(open.sql.get('SELECT head FROM jobs WHERE id = $1', ended)?.['head']);
     const { sql, counters, jobs, attempts } = open;
-    const session = { sql, counters, jobs, attempts, at: 1, events: [] };
+    const session = { sql, counters, jobs, attempts, inheritedThrough: 0, at: 1, events: [] };
     const event = {
       actor: 'x',
       kind: 'job.launch',

@@ -1,15 +1,20 @@
-/** The queue's one way out: jobs in order, each under a new fence, within the limits. */
+/**
+ * The queue's one way out: jobs in order, each under a new fence, within the limits. A job that an earlier server left
+ * waiting is verified here first, in the same transaction: a damaged record is set aside and never run.
+ */
 import { chooseClaims } from '../../lifecycle/choose-claims.ts';
 import { baseOf, repositoriesOf, type Job } from '../../lifecycle/job.ts';
 import { JOB_TRANSITIONS } from '../../lifecycle/transitions.ts';
 import { fail } from '../../kernel/errors.ts';
+import { DAMAGED_RECORD } from '../quarantine-store.ts';
 import { getNewestBatch } from './batches.ts';
 import type { WaitingLine } from './counters.ts';
 import type { Chained, JobRecord } from './entities.ts';
-import { writeJob, type JobWrite } from './job-moves.ts';
+import { moveChainedJob, writeJob, type JobWrite } from './job-moves.ts';
 import { readJob, toJob } from './jobs.ts';
 import type { Session } from './session.ts';
 import { listLiterals } from './sql.ts';
+import { verifyJob } from './verify-job.ts';
 
 const GUARD = ` AND state IN (${listLiterals(JOB_TRANSITIONS.claim.from)}) AND frozen = 0`;
 
@@ -87,7 +92,7 @@ function listHeads(
   repositories: Repositories,
   { line, max }: { line: WaitingLine; max: number },
 ): Record[] {
-  const names = [line.repository, ...(line.others === null ? [] : (JSON.parse(line.others) as string[]))];
+  const names = [line.repository, ...(readOthers(line) ?? [])];
   const usable = names.map((name) => repositories.get(name));
   if (usable.includes(null)) return [];
   const room = Math.min(max, ...usable.map((one) => one?.room ?? 0));
@@ -96,7 +101,8 @@ function listHeads(
   const isTroubled = usable.some((one) => one?.fetchedThrough !== null);
   // A bound LIMIT would be planned anew each time, which takes longer than the query.
   const limit = isTroubled ? TROUBLED_WINDOW : wanted;
-  const order = `state = 'queued' AND frozen = 0 ORDER BY priority DESC, queue_seq LIMIT ${limit}`;
+  // The last two hold for every queued job: one with an ending could neither be claimed nor set aside.
+  const order = `state = 'queued' AND frozen = 0 AND outcome IS NULL AND finished_at IS NULL ORDER BY priority DESC, queue_seq LIMIT ${limit}`;
   const rows =
     line.others === null
       ? session.sql.all(`SELECT id FROM jobs WHERE repository = $1 AND others IS NULL AND ${order}`, line.repository)
@@ -110,6 +116,29 @@ function listHeads(
   return heads.filter(({ record }) => !needsSilentSource(record, repositories)).slice(0, wanted);
 }
 
+/** Returns the further repositories of a line; null where damage left no list of names. */
+function readOthers({ others }: WaitingLine): string[] | null {
+  if (others === null) return [];
+  try {
+    const names: unknown = JSON.parse(others);
+    return Array.isArray(names) && names.every((name) => typeof name === 'string') ? names : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Returns what is wrong with a job that this server found waiting; one it accepted itself was written by it. */
+function findFaults({ sql, inheritedThrough }: Session, { record }: Record): string[] {
+  return record.number > inheritedThrough ? [] : verifyJob(sql, record.id);
+}
+
+function setAside(session: Session, job: Record, input: { faults: readonly string[]; actor: string }): Job {
+  const blocker = DAMAGED_RECORD + input.faults.join('; ');
+  const set = { reason: 'record_corrupt' as const, blocker, transcriptSha256: null };
+  const move = { id: job.record.id, transition: 'quarantine' as const, fence: null, set, actor: input.actor };
+  return toJob(moveChainedJob(session, job, { move }).record);
+}
+
 function writeWaiting(session: Session, job: Record, write: Pick<JobWrite, 'kind' | 'actor' | 'changes'>): Record {
   return writeJob(session, job, {
     ...write,
@@ -119,14 +148,37 @@ function writeWaiting(session: Session, job: Record, write: Pick<JobWrite, 'kind
   });
 }
 
-/** Claims up to `max` jobs for a boot. */
+/** Jobs whose line damage made unreadable: they could not even be chosen among. */
+function listUnreadable(session: Session, lines: readonly WaitingLine[], max: number): Record[] {
+  return lines
+    .filter((line) => readOthers(line) === null)
+    .flatMap(({ repository, others }) =>
+      session.sql.all(
+        `SELECT id FROM jobs WHERE repository = $1 AND others IS $2 AND state = 'queued' AND frozen = 0
+           AND outcome IS NULL AND finished_at IS NULL LIMIT $3`,
+        repository,
+        others,
+        max,
+      ),
+    )
+    .map((row) => readJob(session, String(row['id'])));
+}
+
+/** Claims up to `max` jobs for a boot; those found damaged are set aside instead, and returned as they then are. */
 export function claimJobs(session: Session, claim: { boot: string; hostLimit: number; max: number }): Job[] {
   const { counters } = session;
   const active = counters.inState('preparing') + counters.inState('running');
   const max = Math.floor(Math.min(claim.max, claim.hostLimit - active));
   if (!(max >= 1)) return [];
   const repositories = new Repositories(session);
-  const heads = counters.waitingLines().flatMap((line) => listHeads(session, repositories, { line, max }));
+  const actor = claim.boot;
+  const lines = counters.waitingLines();
+  const aside = listUnreadable(session, lines, max).map((job) => {
+    const faults = verifyJob(session.sql, job.record.id);
+    return setAside(session, job, { faults: faults.length > 0 ? faults : ['its repositories cannot be read'], actor });
+  });
+  const readable = lines.filter((line) => readOthers(line) !== null);
+  const heads = readable.flatMap((line) => listHeads(session, repositories, { line, max }));
   const byId = new Map(heads.toSorted(compareOrder).map((job) => [job.record.id, job]));
   const candidates = [...byId.values()].map(({ record }) => ({
     id: record.id,
@@ -134,15 +186,17 @@ export function claimJobs(session: Session, claim: { boot: string; hostLimit: nu
     overtaken: record.overtaken ?? 0,
   }));
   const choice = chooseClaims({ candidates, room: repositories.rooms(), max });
-  const actor = claim.boot;
   for (const { id, overtaken } of choice.overtaken) {
     const job = byId.get(id);
     if (job !== undefined) writeWaiting(session, job, { kind: 'job.overtake', actor, changes: { overtaken } });
   }
-  return choice.claimed.flatMap((id) => {
+  const claimed = choice.claimed.flatMap((id) => {
     const job = byId.get(id);
     if (job === undefined) return [];
+    const faults = findFaults(session, job);
+    if (faults.length > 0) return [setAside(session, job, { faults, actor })];
     const changes = { state: 'preparing' as const, fence: job.record.fence + 1, claimedBy: claim.boot };
     return [toJob(writeWaiting(session, job, { kind: 'job.claim', actor, changes }).record)];
   });
+  return [...aside, ...claimed];
 }

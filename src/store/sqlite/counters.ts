@@ -20,6 +20,9 @@ export interface WaitingLine {
   others: string | null;
 }
 
+/** Begins the name of the count of a waiting line. */
+const WAITING = 'waiting:';
+
 /** No name of a repository holds it. */
 const LINE_SEPARATOR = '\n';
 
@@ -61,11 +64,7 @@ export class Counters {
     for (const row of this.#sql.all('SELECT name, value FROM counters')) {
       this.#values.set(String(row['name']), Number(row['value']));
     }
-    const claimable = `SELECT repository, others, count(*) AS n FROM jobs WHERE state = 'queued' AND frozen = 0
-       GROUP BY repository, others`;
-    for (const row of this.#sql.all(claimable)) {
-      this.#values.set(`waiting:${lineOf(String(row['repository']), textOrNull(row['others']))}`, Number(row['n']));
-    }
+    for (const [name, waiting] of this.#readWaiting()) this.#values.set(name, waiting);
     // In the order of the index of active jobs: counting in SQL would be planned over an index of all jobs.
     const active = `SELECT repository, others FROM jobs WHERE state IN ('preparing', 'running') ORDER BY number`;
     for (const row of this.#sql.all(active)) {
@@ -140,6 +139,27 @@ export class Counters {
     return this.#values.get(`state:${state}`) ?? 0;
   }
 
+  /**
+   * Counts the waiting lines anew, inside the open transaction: what a damaged row says of its line is not what it was
+   * counted under. Cost grows with the queue.
+   */
+  recountWaiting(): void {
+    const real = this.#readWaiting();
+    for (const [name, value] of this.#values) {
+      if (name.startsWith(WAITING) && value !== 0 && !real.has(name)) this.#set(name, 0);
+    }
+    for (const [name, waiting] of real) if (this.#values.get(name) !== waiting) this.#set(name, waiting);
+  }
+
+  #readWaiting(): Map<string, number> {
+    const claimable = `SELECT repository, others, count(*) AS n FROM jobs WHERE state = 'queued' AND frozen = 0
+       GROUP BY repository, others`;
+    const lines = this.#sql.all(claimable).map((row): [string, number] => {
+      return [WAITING + lineOf(String(row['repository']), textOrNull(row['others'])), Number(row['n'])];
+    });
+    return new Map(lines);
+  }
+
   /** Jobs in every state. */
   byState(): Record<JobState, number> {
     return Object.fromEntries(JOB_STATES.map((state) => [state, this.inState(state)])) as Record<JobState, number>;
@@ -154,8 +174,8 @@ export class Counters {
   waitingLines(): WaitingLine[] {
     const lines: WaitingLine[] = [];
     for (const [name, value] of this.#values) {
-      if (value <= 0 || !name.startsWith('waiting:')) continue;
-      const [repository = '', others = null] = name.slice('waiting:'.length).split(LINE_SEPARATOR);
+      if (value <= 0 || !name.startsWith(WAITING)) continue;
+      const [repository = '', others = null] = name.slice(WAITING.length).split(LINE_SEPARATOR);
       lines.push({ repository, others });
     }
     return lines;
@@ -218,7 +238,7 @@ export class Counters {
     this.#add(`state:${state}`, by);
     if (state === 'queued' && !job.frozen) {
       const others = job.others === null ? null : JSON.stringify(job.others);
-      this.#add(`waiting:${lineOf(job.repository, others)}`, by);
+      this.#add(WAITING + lineOf(job.repository, others), by);
     }
     if (isActive(state)) for (const repository of repositoriesOf(job)) this.#add(`active:${repository}`, by);
   }
@@ -231,7 +251,7 @@ export class Counters {
     const before = this.#values.get(name) ?? 0;
     this.#undo.push({ name, before });
     this.#values.set(name, before + by);
-    if (!name.startsWith('waiting:') && !name.startsWith('active:')) this.#dirty.add(name);
+    if (!name.startsWith(WAITING) && !name.startsWith('active:')) this.#dirty.add(name);
     return before + by;
   }
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { DatabaseSync } from 'node:sqlite';
-import { accept, newRepository, reload } from '../conformance/fixtures.ts';
+import { accept, claimNext, newRepository, reload } from '../conformance/fixtures.ts';
 import { rejectsWith } from '../conformance/rejects.ts';
 import { makeScratch, startStore } from './harness.fixture.ts';
 
@@ -36,6 +36,7 @@ describe('damaged locks', () => {
         await store.addRepository(newRepository());
         await store.addRepository(newRepository({ name: 'lib' }));
         jobId = (await accept(store)).id;
+        await claimNext(store);
         await store.acquireLock({ ...lock, key: 'repo:app', jobId });
       }
       const database = new DatabaseSync(scratch.path);
@@ -60,7 +61,7 @@ describe('damaged locks', () => {
       await store.clearLock({ key: 'repo:app', seen, actor: 'ann' });
       assert.deepEqual([await store.listDamagedLocks(), (await store.checkDeep()).corrupt], [[], []]);
       assert.ok((await store.acquireLock({ ...lock, key: 'repo:app', jobId })) !== null);
-      assert.equal((await reload(store, { id: jobId })).state, 'queued');
+      assert.equal((await reload(store, { id: jobId })).state, 'preparing');
     });
   }
 });

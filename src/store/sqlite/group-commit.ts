@@ -33,9 +33,10 @@ class GroupError extends Error {
 /** Carries out a group; returns its answers and events, which are durable and witnessed. Throws `FatalError`. */
 export function commitGroup(store: ReadContext, requests: Request[]): { answers: Answer[]; events: JournalEvent[] } {
   const { sql, counters, jobs, attempts } = store;
-  const session: Session = { sql, counters, jobs, attempts, at: 0, events: [] };
+  const memory = { sql, counters, jobs, attempts };
   try {
     begin(store);
+    const session: Session = { ...memory, inheritedThrough: store.inheritedThrough, at: 0, events: [] };
     const answers = tryWithoutSavepoints(store, session, requests) ?? startOver(store, session, requests);
     if (session.events.length === 0) store.sql.run('ROLLBACK');
     else commit(store, session);
@@ -69,6 +70,7 @@ function begin(store: ReadContext): void {
     if (version !== store.dataVersion) {
       store.dataVersion = version;
       forget(store);
+      store.inheritedThrough = store.counters.last('jobNumber');
     }
   } catch (error) {
     escalate(error, classify(error));

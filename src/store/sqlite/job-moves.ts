@@ -165,7 +165,7 @@ export function moveChainedJob(
   ) {
     throw fail('bad-request', `${transition} needs a reason and a blocker`);
   }
-  return writeJob(session, job, {
+  const moved = writeJob(session, job, {
     kind: `job.${transition}`,
     actor: move.actor,
     changes: { ...pickChanges(JOBS, job.record, changes), state: after.state },
@@ -173,6 +173,9 @@ export function moveChainedJob(
     fence: move.fence,
     refusal: () => refuse(job.record, { fence: move.fence, wish: move.transition, from }),
   });
+  // It may have been counted in a line that its damaged row does not name.
+  if (transition === 'quarantine' && job.record.state === 'queued') session.counters.recountWaiting();
+  return moved;
 }
 
 /** Carries out a transition of an owner or an operator. Claims and launches have their own doors. */

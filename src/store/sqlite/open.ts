@@ -41,6 +41,8 @@ export interface OpenDatabase {
   /** What the witness found at open, or null. */
   readonly complaint: string | null;
   dataVersion: number;
+  /** Number of the last job this connection did not write itself. */
+  inheritedThrough: number;
   /** Changes when another connection has committed. */
   readDataVersion(): number;
 }
@@ -169,12 +171,15 @@ export function openDatabase(path: string, now: number): OpenDatabase {
 function assemble(sql: Sql, path: string, complaint: string | null): OpenDatabase {
   const caches = { jobs: new RecordCache<Chained<JobRecord>>(), attempts: new RecordCache<AttemptRecord>() };
   const counters = new Counters(sql);
+  // Before the last number is read: it may be one of those that lie.
+  const mended = counters.heal(readLastEvent(sql).seq);
   const readDataVersion = (): number => Number(sql.get('PRAGMA data_version')?.['data_version']);
   return {
     path,
     sql,
     counters,
-    mended: counters.heal(readLastEvent(sql).seq),
+    mended,
+    inheritedThrough: counters.last('jobNumber'),
     ...caches,
     witness: complaint === null ? Witness.open(witnessPath(path), readLastEvent(sql), false) : null,
     complaint,

@@ -7,7 +7,7 @@ import { sha256 } from '../../kernel/hash.ts';
 import { messageOf } from '../../kernel/result.ts';
 import type { ScrubSlice } from '../quarantine-store.ts';
 import { checkCounters, checkSecrets } from './check-deep.ts';
-import { listDamagedLocks } from './damaged-locks.ts';
+import { listDamagedLocks, listMissingLocks } from './damaged-locks.ts';
 import { readChain } from './journal.ts';
 import { beginFold, compareWithRows, foldEvent, kindOf, listEntities, listOwners, type Fold } from './replay.ts';
 import { compareSchema } from './schema-check.ts';
@@ -100,6 +100,7 @@ function scrubSubjects(sql: Sql, slice: Slice, last: Value): Value {
     slice.count(kind);
     const faults = [...compareWithRows(sql, fold), ...findStrangers(sql, fold)];
     if (faults.length > 0) slice.report(kind, subject, faults.join('; '));
+    for (const { key, why } of listMissingLocks(sql, fold)) slice.report('lock', key, why);
   }
   return subjects.at(-1) ?? null;
 }

@@ -10,6 +10,8 @@ export interface Session {
   readonly counters: Counters;
   readonly jobs: RecordCache<Chained<JobRecord>>;
   readonly attempts: RecordCache<AttemptRecord>;
+  /** Number of the last job somebody else wrote: up to it, jobs are verified before they are claimed. */
+  readonly inheritedThrough: number;
   /** Milliseconds since 1970, stamped by the clock of the thread that asked. */
   at: number;
   events: JournalEvent[];
