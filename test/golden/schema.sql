@@ -350,6 +350,8 @@ CREATE INDEX deliveries_open ON deliveries (number) WHERE finished_at IS NULL;
 
 CREATE INDEX deliveries_sending ON deliveries (number) WHERE state = 'sending';
 
+CREATE INDEX deliveries_sent ON deliveries (number) WHERE state = 'sent';
+
 CREATE INDEX events_subject ON events (subject, seq);
 
 CREATE UNIQUE INDEX job_files_job ON job_files (job_id, name);
@@ -374,6 +376,8 @@ CREATE INDEX jobs_queue ON jobs (priority DESC, queue_seq) WHERE state = 'queued
 
 CREATE INDEX jobs_repository ON jobs (repository, number);
 
+CREATE INDEX jobs_repository_ended ON jobs (repository, state, number) WHERE finished_at IS NOT NULL;
+
 CREATE INDEX jobs_workspaces ON jobs (finished_at) WHERE finished_at IS NOT NULL AND workspace_state <> 'none';
 
 CREATE INDEX quarantine_job ON quarantine (job_id) WHERE released_at IS NULL AND job_id IS NOT NULL;
@@ -389,6 +393,8 @@ CREATE UNIQUE INDEX resources_identity ON resources (kind, identity) WHERE remov
 CREATE INDEX resources_job ON resources (job_id, id);
 
 CREATE INDEX resources_open ON resources (id) WHERE removed_at IS NULL;
+
+CREATE INDEX targets_disabled ON callback_targets (id) WHERE disabled_at IS NOT NULL;
 
 CREATE INDEX tokens_account ON tokens (account_id) WHERE account_id IS NOT NULL;
 

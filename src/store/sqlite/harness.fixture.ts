@@ -5,9 +5,9 @@ import type { StoreHarness } from '../conformance/fixtures.ts';
 import type { Store } from '../store.ts';
 import { openSqliteStore, type SqliteStoreOptions } from './sqlite-store.ts';
 
-/** A directory for one test, removed by `dispose`. */
-export function makeScratch(): { directory: string; path: string; [Symbol.dispose](): void } {
-  const directory = mkdtempSync(join(tmpdir(), 'holdfast-store-'));
+/** A directory for one test, below `base`, removed by `dispose`. */
+export function makeScratch(base = tmpdir()): { directory: string; path: string; [Symbol.dispose](): void } {
+  const directory = mkdtempSync(join(base, 'holdfast-store-'));
   return {
     directory,
     path: join(directory, 'holdfast.db'),

@@ -132,7 +132,9 @@ function selectOfRepository(conditions: readonly string[], values: Value[], repo
   const limit = `ORDER BY number DESC LIMIT $${values.length}`;
   values.push(repository);
   const name = `$${values.length}`;
-  const first = `SELECT number FROM jobs ${whereAll([...conditions, `repository = ${name}`])} ${limit}`;
+  // What is not over is found among all live work: the index of the repository would pass over all that is.
+  const own = conditions.includes('finished_at IS NULL') ? `repository || '' = ${name}` : `repository = ${name}`;
+  const first = `SELECT number FROM jobs ${whereAll([...conditions, own])} ${limit}`;
   const further = `SELECT number FROM jobs ${whereAll([...conditions, `number IN (SELECT number FROM job_others WHERE repository = ${name})`])} ${limit}`;
   return `SELECT ${JOBS.select} FROM jobs WHERE number IN
     (SELECT number FROM (${first}) UNION ALL SELECT number FROM (${further})) ${limit}`;
