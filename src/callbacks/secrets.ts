@@ -1,11 +1,13 @@
 /**
  * The secret messages are signed with: made once, kept in one file of the home (0600) that is replaced whole. After a
- * rotation the one before still signs beside the new one for a day, so that receivers can be changed one by one.
+ * rotation the one before still signs beside the new one for a day, so that receivers can be changed one by one. The file
+ * carries a sum: any damaged secret is a secret like any other, and every signature by it would be wrong.
  */
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../kernel/clock.ts';
 import { createDurableSync, readIfExistsSync, writeDurableSync } from '../kernel/durable.ts';
 import { fail } from '../kernel/errors.ts';
+import { sha256 } from '../kernel/hash.ts';
 import { SECRET_PREFIX } from './sign.ts';
 
 /** How long a rotated secret still signs, milliseconds. */
@@ -30,15 +32,26 @@ function makeSecret(): string {
   return SECRET_PREFIX + randomBytes(32).toString('base64');
 }
 
-function parse(path: string, text: string): CallbackSecrets {
+function sumOf({ current, previous }: CallbackSecrets): string {
+  return sha256(JSON.stringify([current, previous.map(({ secret, until }) => [secret, until])]));
+}
+
+function encode(secrets: CallbackSecrets): string {
+  return `${JSON.stringify({ ...secrets, sum: sumOf(secrets) })}\n`;
+}
+
+/** `isSealed` is false for a file of an older version, which has no sum. */
+function parse(path: string, text: string): { secrets: CallbackSecrets; isSealed: boolean } {
   try {
-    const { current, previous } = JSON.parse(text) as Partial<CallbackSecrets>;
+    const { current, previous, sum } = JSON.parse(text) as Partial<CallbackSecrets & { sum: string }>;
     const isWhole =
       typeof current === 'string' &&
       Array.isArray(previous) &&
       [current, ...previous.map((one) => one.secret)].every((secret) => SECRET.test(secret)) &&
       previous.every((one) => Number.isSafeInteger(one.until));
-    if (isWhole) return { current, previous };
+    const secrets = isWhole ? { current, previous } : null;
+    if (secrets !== null && (sum === undefined || sum === sumOf(secrets)))
+      return { secrets, isSealed: sum !== undefined };
   } catch {
     // Told below, like any other damage.
   }
@@ -53,8 +66,13 @@ export function openSecrets(path: string, clock: Clock): SecretKeeper {
   const load = (): CallbackSecrets => {
     for (;;) {
       const known = readIfExistsSync(path);
-      if (known !== null) return parse(path, known.toString());
-      createDurableSync(path, `${JSON.stringify({ current: makeSecret(), previous: [] })}\n`);
+      if (known === null) {
+        createDurableSync(path, encode({ current: makeSecret(), previous: [] }));
+        continue;
+      }
+      const { secrets: found, isSealed } = parse(path, known.toString());
+      if (!isSealed) writeDurableSync(path, encode(found));
+      return found;
     }
   };
   let secrets: CallbackSecrets | null = null;
@@ -68,7 +86,7 @@ export function openSecrets(path: string, clock: Clock): SecretKeeper {
       const before = read();
       const previous = [{ secret: before.current, until: clock.now() + ROTATION_MS }, ...before.previous];
       const next = { current: makeSecret(), previous: previous.slice(0, MAX_PREVIOUS) };
-      writeDurableSync(path, `${JSON.stringify(next)}\n`);
+      writeDurableSync(path, encode(next));
       secrets = next;
       return next;
     },

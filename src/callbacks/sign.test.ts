@@ -88,6 +88,35 @@ describe('the secrets', () => {
     assert.equal(next.read().previous.length, 4);
   });
 
+  it('are never read wrong: one flipped bit of their file is noticed, wherever it is', () => {
+    using file = scratch();
+    const secrets = openSecrets(file.path, clockAt(0));
+    secrets.rotate();
+    const known = secrets.read();
+    const bytes = readFileSync(file.path);
+    let noticed = 0;
+    for (let bit = 0; bit < bytes.length * 8; bit += 13) {
+      const damaged = Buffer.from(bytes);
+      damaged.writeUInt8(damaged.readUInt8(bit >> 3) ^ (1 << (bit & 7)), bit >> 3);
+      writeFileSync(file.path, damaged);
+      try {
+        assert.deepEqual(openSecrets(file.path, clockAt(0)).read(), known, `bit ${bit}`);
+      } catch (error) {
+        assert.match(String(error), /does not hold the secrets/, `bit ${bit}`);
+        noticed++;
+      }
+    }
+    assert.ok(noticed > (bytes.length * 6) / 13, `only ${noticed} were noticed`);
+  });
+
+  it('of an older version, without a sum, are taken and get one', () => {
+    using file = scratch();
+    const secret = `whsec_${'A'.repeat(43)}=`;
+    writeFileSync(file.path, JSON.stringify({ current: secret, previous: [] }));
+    assert.equal(openSecrets(file.path, clockAt(0)).read().current, secret);
+    assert.match(readFileSync(file.path, 'utf8'), /"sum":"[0-9a-f]{64}"/);
+  });
+
   it('are not replaced when their file is damaged', () => {
     using file = scratch();
     for (const text of ['', '{', '{"current":"whsec_","previous":[]}', '{"current":1}', '[]', 'null']) {

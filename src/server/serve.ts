@@ -23,6 +23,7 @@ import { prepareHome } from './prepare-home.ts';
 import {
   inspectServerFile,
   lastSignOfServer,
+  readServerFile,
   removeServerFile,
   SERVER_TOUCH_MS,
   touchServerFile,
@@ -154,8 +155,13 @@ async function recover(
 function closer(parts: Parts, lock: HomeLock): (how: { clean: boolean }) => Promise<void> {
   const { ctx, state, closing } = parts;
   const { serverFile } = ctx.home;
-  const touch = (): void => void touchServerFile(serverFile, ctx.clock.now()).catch(() => undefined);
-  const timer = setInterval(touch, SERVER_TOUCH_MS);
+  const touch = async (): Promise<void> => {
+    const named = await readServerFile(serverFile);
+    // Somebody else has the home: the store ends a process that it finds fenced, though it has nothing to write.
+    if (state.ready && named !== null && named.bootId !== ctx.boot) return ctx.store.updateBoot(ctx.boot, {});
+    await touchServerFile(serverFile, ctx.clock.now());
+  };
+  const timer = setInterval(() => void touch().catch(() => undefined), SERVER_TOUCH_MS);
   return async ({ clean }) => {
     if (closing.signal.aborted) return;
     closing.abort(new Error('the server is stopping'));

@@ -5,11 +5,11 @@ import { runFlips } from './lab/flips.ts';
 import { summarise, type PartResult } from './lab/outcome.ts';
 import { cutPower, failOperations, sweepServers, sweepStore, walkRandomly, type Lab } from './lab/parts.ts';
 import { createTemplate, type Template } from './lab/scenario.ts';
+import { findScenario } from './lab/scenarios.ts';
 import { whyNoShim } from './lab/shim.ts';
 import { isFull } from './size.ts';
 
 const SAMPLE: Lab['size'] = {
-  scenarios: 2,
   storePoints: 8,
   serverPoints: 2,
   twice: 1,
@@ -43,7 +43,8 @@ const seed = Math.floor(Math.random() * 2 ** 31);
 
 function lab(): Lab {
   assert.ok(template !== null);
-  return { template, size, seed, lanes: 3 };
+  const scenarios = ['run', 'cancel-and-retry'].map(findScenario);
+  return { template, scenarios, size, seed, lanes: 3 };
 }
 
 function check(result: PartResult): void {

@@ -14,6 +14,7 @@ import { readStarts, testifying } from '../support/testimony.ts';
 import { World, type ServerProcess } from '../support/world.ts';
 import { checkInvariants } from './invariants.ts';
 import { isFull } from './size.ts';
+import { readStoppedHome } from './stopped-home.ts';
 
 const LOCK_ROUNDS = isFull ? 200 : 25;
 const SERVER_ROUNDS = isFull ? 10 : 2;
@@ -125,6 +126,36 @@ test('a stopped server keeps its home until it is taken over', { timeout: 120_00
   assert.equal((await readStarts(world)).length, 1);
   await checkInvariants(world);
 });
+
+test(
+  'a stopped server that lost its home writes nothing when it is continued, and ends',
+  { timeout: 120_000 },
+  async () => {
+    await using world = await World.create();
+    const stopped = await world.start();
+    await world.register();
+    const job = await world.submitShell(testifying('while [ ! -e "$WITNESS/stop" ]; do say on; sleep 0.1; done'));
+    await until('it works', async () => (await world.getJob(job.id)).outputBytes > 0);
+    const { bootId: before } = await world.readServer();
+    signalProcess(stopped.identity, 'SIGSTOP');
+    // The kernel takes the lock from nobody who lives: it takes a person who deletes the file.
+    await rm(world.home.serverLock);
+    await world.start();
+    const { bootId: after } = await world.readServer();
+    signalProcess(stopped.identity, 'SIGCONT');
+    const { code, signal } = await within('the old server to end', stopped.ended);
+    assert.ok(signal === null && code !== 0, `it ended with ${code ?? signal}`);
+    assert.match(await world.readLog(), new RegExp(`another server has .*boot ${after}.*fenced`));
+    await writeFile(join(world.witness, 'stop'), '');
+    await world.awaitState(job.id, 'completed');
+    assert.equal((await readStarts(world)).length, 1);
+    await checkInvariants(world);
+    const { events } = await readStoppedHome(world.home);
+    const begun = events.findIndex(({ kind, subject }) => kind === 'boot.start' && subject === after);
+    const late = events.slice(begun).filter(({ actor }) => actor === before);
+    assert.deepEqual(late, [], 'the old server wrote after the new one had begun');
+  },
+);
 
 /** Takes as long as a server waits for another one to name itself. */
 if (isFull)

@@ -81,6 +81,8 @@ export class World implements AsyncDisposable {
   readonly log: string;
   /** Bodies of the submissions that were answered with 201, by the id in the answer: promises to be kept. */
   readonly acknowledged = new Map<string, Record<string, unknown>>();
+  /** Jobs whose removal somebody asked for: they may be gone, with what the store knew of them. */
+  readonly removing = new Set<string>();
   server: ServerProcess | null = null;
   private readonly started: ServerProcess[] = [];
 
@@ -203,6 +205,8 @@ export class World implements AsyncDisposable {
     headers?: Record<string, string>;
   }): Promise<Answer> {
     const { method, path, body, headers } = request;
+    const removing = method === 'DELETE' ? /^\/v1\/jobs\/(job_\w+)$/.exec(path)?.[1] : undefined;
+    if (removing !== undefined) this.removing.add(removing);
     const info = await this.readServer();
     const token = (await readFile(this.home.tokenFile, 'utf8')).trim();
     const answer = await fetch(info.url + path, {
@@ -220,9 +224,7 @@ export class World implements AsyncDisposable {
     if (method === 'POST' && path === '/v1/jobs' && answer.status === 201) {
       this.acknowledged.set((parsed as JobView).id, body as Record<string, unknown>);
     }
-    const removed =
-      method === 'DELETE' && answer.status === 204 ? /^\/v1\/jobs\/(job_\w+)$/.exec(path)?.[1] : undefined;
-    if (removed !== undefined) this.acknowledged.delete(removed);
+    if (removing !== undefined && answer.status === 204) this.acknowledged.delete(removing);
     return { status: answer.status, headers: answer.headers, body: parsed };
   }
 

@@ -71,10 +71,23 @@ function begin(store: ReadContext): void {
       store.dataVersion = version;
       forget(store);
       store.inheritedThrough = store.counters.last('jobNumber');
+      checkFence(store);
     }
   } catch (error) {
+    if (error instanceof FatalError) throw error;
     escalate(error, classify(error));
   }
+}
+
+/**
+ * A server that was stopped, lost the lock of its home (somebody deleted the file) and is continued finds a newer start
+ * than its own: from there on it writes nothing and ends.
+ */
+function checkFence({ sql, boot, path }: ReadContext): void {
+  if (boot === null) return;
+  const newest = String(sql.get('SELECT id FROM boots ORDER BY number DESC LIMIT 1')?.['id']);
+  if (newest !== boot)
+    throw new FatalError(`another server has ${path} since then (boot ${newest}); this one is fenced`);
 }
 
 /** Returns the answers, or null when a refusal has to be undone. */
@@ -158,6 +171,7 @@ function commit(store: ReadContext, session: Session): void {
     escalate(error, classify(error) === 'full' ? 'full' : 'io');
   }
   failpoint('store.after-commit');
+  store.boot = session.events.findLast(({ kind }) => kind === 'boot.start')?.subject ?? store.boot;
   if (last !== undefined) store.witness?.write({ seq: last.seq, hash: last.hash });
   store.timings.add(performance.now() - startedAt);
 }

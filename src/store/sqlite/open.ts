@@ -43,6 +43,8 @@ export interface OpenDatabase {
   dataVersion: number;
   /** Number of the last job this connection did not write itself. */
   inheritedThrough: number;
+  /** Start of a server that was recorded over this connection last; null before. */
+  boot: string | null;
   /** Changes when another connection has committed. */
   readDataVersion(): number;
 }
@@ -184,6 +186,7 @@ function assemble(sql: Sql, path: string, complaint: string | null): OpenDatabas
     witness: complaint === null ? Witness.open(witnessPath(path), readLastEvent(sql), false) : null,
     complaint,
     dataVersion: readDataVersion(),
+    boot: null,
     readDataVersion,
   };
 }

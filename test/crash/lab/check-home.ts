@@ -10,6 +10,7 @@ import { messageOf } from '../../../src/kernel/result.ts';
 import { homeLayout, type Home } from '../../../src/lifecycle/home.ts';
 import { checkDatabase } from '../../../src/store/sqlite/check-deep.ts';
 import { closeDatabase, openDatabase, type OpenDatabase } from '../../../src/store/sqlite/open.ts';
+import { checkGone, checkOutside, isRemoved } from './check-outside.ts';
 import type { Promised } from './operation-log.ts';
 
 /** Returns what is wrong, [] when nothing is. Changes the home as a start of a server would change it. */
@@ -47,19 +48,19 @@ function checkStore(store: OpenDatabase): string[] {
 }
 
 function checkPromise(store: OpenDatabase, home: Home, promised: Promised): string[] {
-  const { seq, job, promptSha256, started } = promised;
+  const { seq, job, promptSha256, started, of } = promised;
   const faults: string[] = [];
   if (seq !== undefined && store.counters.last('seq') < seq) {
     faults.push(`the journal ends at ${store.counters.last('seq')}, but ${seq} was told`);
   }
   if (job !== undefined) {
     const row = store.sql.get('SELECT prompt_sha256 FROM jobs WHERE id = $1', job);
-    if (row === null) faults.push(`job ${job} was accepted and is gone`);
+    if (row === null) faults.push(...checkGone(store, job));
     else if (promptSha256 !== undefined && row['prompt_sha256'] !== promptSha256)
       faults.push(`job ${job} has another prompt`);
   }
-  if (started !== undefined) faults.push(...checkStarted(store, home, started));
-  return faults;
+  if (started !== undefined && !isRemoved(store, of)) faults.push(...checkStarted(store, home, started));
+  return [...faults, ...checkOutside(store, home, promised)];
 }
 
 /** An agent that ran left an attempt, a claim and its own record: else it could be started a second time. */
@@ -102,11 +103,20 @@ function checkFinished(runDir: string, id: string, names: readonly string[]): st
   return bytes >= exit.bytesOut ? [] : [`the output of ${id} has ${bytes} bytes of ${exit.bytesOut}`];
 }
 
+/** Of contents seen before: most files do not change between two states, and are the same buffer then. */
+const hashes = new WeakMap<Buffer, string>();
+
+function hashContent(content: Buffer): string {
+  const known = hashes.get(content) ?? sha256(content);
+  hashes.set(content, known);
+  return known;
+}
+
 /** Returns a hash of everything that decides what `checkHome` finds. */
 export function hashState(files: ReadonlyMap<string, Buffer | string | null>): string {
   const parts: string[] = [];
   for (const [path, content] of files) {
-    const what = content === null ? 'directory' : typeof content === 'string' ? `to ${content}` : sha256(content);
+    const what = content === null ? 'directory' : typeof content === 'string' ? `to ${content}` : hashContent(content);
     parts.push(`${path}\0${what}`);
   }
   return sha256(parts.toSorted().join('\n'));

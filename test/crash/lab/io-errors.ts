@@ -68,6 +68,7 @@ export async function tryFailure(template: Template, scenario: Scenario, point: 
   await freeBlocked(trial, point);
   await scenario.settle(trial);
   await checkInvariants(world, { startAgain: false });
+  await scenario.check?.(trial);
   return true;
 }
 
@@ -75,6 +76,7 @@ export async function tryFailure(template: Template, scenario: Scenario, point: 
 async function freeBlocked(trial: Trial, { role, fault }: KillPoint): Promise<void> {
   const { world } = trial;
   for (const { id } of trial.jobs.values()) {
+    if (world.removing.has(id)) continue;
     const job = await until(`job ${id} goes on or is held up`, async () => {
       const found = await world.getJob(id);
       return ['queued', 'preparing', 'running'].includes(found.state) ? null : found;

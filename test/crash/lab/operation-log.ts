@@ -46,8 +46,16 @@ export interface Promised {
   /** Accepted job, and the hash of its prompt. */
   job?: string;
   promptSha256?: string;
-  /** An agent said that it runs as this attempt. */
+  /** An agent said that it runs as this attempt, and of which job. */
   started?: string;
+  of?: string;
+  /** A file of a job was taken; `versions` are the hashes it may have: what was acknowledged, or is sent after it. */
+  file?: { job: string; name: string; versions: readonly string[] };
+  /** A receiver was sent this message, with a body of this hash. */
+  told?: { id: string; bodySha256: string };
+  /** Somebody asked for the removal of this job; and was told that it is done. */
+  removing?: string;
+  removed?: string;
 }
 
 /** Appends a promise to a log. To be called by whoever got it, as soon as it was given. */

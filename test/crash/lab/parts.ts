@@ -12,16 +12,14 @@ import {
 } from './power-cut-lab.ts';
 import type { DiskModel } from './disk-model.ts';
 import type { Cut } from './power-cut.ts';
-import type { Template } from './scenario.ts';
-import { SCENARIOS, findScenario } from './scenarios.ts';
+import type { Scenario, Template } from './scenario.ts';
+import { findScenario } from './scenarios.ts';
 import { findStorePoints, tryStorePoint } from './store-lab.ts';
 import { findPoints, replayCommand, tryPoint } from './sweep.ts';
 import { createRandom, pickOne } from './random.ts';
 import { walk } from './walk.ts';
 
 export interface LabSize {
-  /** Scenarios with whole servers, from the first. */
-  scenarios: number;
   storePoints: number;
   /** Of each scenario with whole servers. */
   serverPoints: number;
@@ -39,6 +37,8 @@ export interface LabSize {
 /** What a part needs to know of the whole. */
 export interface Lab {
   template: Template;
+  /** What whole servers play. */
+  scenarios: readonly Scenario[];
   size: LabSize;
   seed: number;
   lanes: number;
@@ -76,11 +76,11 @@ export function sweepStore({ size, lanes }: Lab): Promise<PartResult> {
 
 /** Kills whole servers and keepers, and some of them again while they recover. */
 export function sweepServers(lab: Lab): Promise<PartResult> {
-  const { template, size, lanes } = lab;
+  const { template, scenarios, size, lanes } = lab;
   return measurePart('kill sweep of servers and keepers', async (result) => {
     const recovery = await findPoints(template, findScenario('recover'));
     const deaths = recovery.filter(({ role }) => role === 'server');
-    for (const scenario of SCENARIOS.slice(0, size.scenarios)) {
+    for (const scenario of scenarios) {
       const chosen = choosePoints(await findPoints(template, scenario), size.serverPoints);
       const twice = thinOut(chosen, size.twice).map((point, index) => {
         const again = deaths[(index * 37) % Math.max(1, Math.floor(deaths.length / 2))]?.fault;
@@ -121,7 +121,7 @@ export function cutPower(lab: Lab): Promise<PartResult> {
     result.counts['distinct states'] = 0;
     result.counts['servers started on one'] = 0;
     await cutRecording(lab, result, await recordStore());
-    for (const scenario of SCENARIOS.slice(0, lab.size.scenarios)) {
+    for (const scenario of lab.scenarios) {
       await cutRecording(lab, result, await recordScenario(lab.template, scenario));
     }
   });

@@ -1,8 +1,9 @@
 /** Records runs of the store and of whole servers, and cuts their power everywhere. */
-import { rmSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import { homeLayout } from '../../../src/lifecycle/home.ts';
 import { copyHome, World } from '../../support/world.ts';
 import { checkInvariants } from '../invariants.ts';
 import { readLog, type Operation } from './operation-log.ts';
@@ -33,10 +34,12 @@ export async function recordStore(): Promise<Recording> {
 
 /** Records a scenario with a whole server, its keepers, and the git it calls. */
 export async function recordScenario(template: Template, scenario: Scenario): Promise<Recording> {
-  const trial = await createTrial(template, scenario);
-  const { world } = trial;
   const before = makeScratch();
-  if (scenario.bare !== true) await copyHome(world.home.root, before);
+  // Keepers outlive the server that prepares: what they write later is part of the run, so all of it is watched.
+  const trial = await createTrial(template, scenario, (world) => startWatched(world, { data: true }));
+  const { world } = trial;
+  if (scenario.bare !== true) await copyHome(template.home, before);
+  if (scenario.config !== undefined) writeFileSync(homeLayout(before).configFile, JSON.stringify(scenario.config));
   const server = await startWatched(world, { data: true, waitReady: false });
   const died = await actUntilDeath(server, async () => {
     await world.awaitReady(server);
@@ -95,8 +98,11 @@ export async function recoverCut(template: Template, recording: Recording, cut: 
     await using world = await World.copy(scratch, template.repository);
     const said = readLog(recording.log).length;
     await world.start();
+    const removing = new Set(promises.map((one) => one.removing));
     for (const { job } of promises) {
       if (job === undefined) continue;
+      if (removing.has(job)) world.removing.add(job);
+      if (removing.has(job) && (await world.api('GET', `/v1/jobs/${job}`)).status === 410) continue;
       world.acknowledged.set(job, {});
       if ((await world.getJob(job)).state !== 'created') await world.awaitState(job, ...ENDS);
     }

@@ -2,11 +2,12 @@
 import { cp, mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { openSink, type Answering, type Sink } from '../../../src/callbacks/sink.fixture.ts';
 import { sha256 } from '../../../src/kernel/hash.ts';
 import { within } from '../../support/poll.ts';
 import { testifying } from '../../support/testimony.ts';
 import { copyHome, World, type JobView, type ServerProcess } from '../../support/world.ts';
-import { promiseJob, sayStarted } from './watched-world.ts';
+import { promise, sayStarted } from './watched-world.ts';
 
 /** One try of a scenario: a world, and what its client was told. */
 export class Trial implements AsyncDisposable {
@@ -17,6 +18,7 @@ export class Trial implements AsyncDisposable {
   readonly notes = new Map<string, string>();
   /** Every answer its client got, oldest first. */
   readonly answers: { asked: string; status: number; code: string | null }[] = [];
+  #sink: Sink | null = null;
 
   constructor(world: World) {
     this.world = world;
@@ -43,7 +45,7 @@ export class Trial implements AsyncDisposable {
     this.jobs.set(name, job);
     world.acknowledged.set(job.id, body);
     const prompt = (extra as { prompt?: string }).prompt;
-    promiseJob(world, job.id, prompt === undefined ? undefined : sha256(prompt));
+    promise(world, { job: job.id, ...(prompt === undefined ? {} : { promptSha256: sha256(prompt) }) });
     return job;
   }
 
@@ -54,8 +56,24 @@ export class Trial implements AsyncDisposable {
     return job;
   }
 
+  /** Opens a receiver outside the home, which lives as long as the trial; what it is sent is a promise. */
+  async openSink(answer: Answering): Promise<Sink> {
+    this.#sink ??= await openSink((request, response) => {
+      promise(this.world, { told: { id: request.id, bodySha256: sha256(request.body) } });
+      answer(request, response);
+    });
+    return this.#sink;
+  }
+
+  /** The receiver, which was opened before. */
+  get sink(): Sink {
+    if (this.#sink === null) throw new Error('no receiver was opened');
+    return this.#sink;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.world[Symbol.asyncDispose]();
+    await this.#sink?.[Symbol.asyncDispose]();
   }
 }
 
@@ -63,12 +81,16 @@ export interface Scenario {
   name: string;
   /** Begins without a home, instead of with a copy of the template. */
   bare?: boolean;
+  /** Configuration of its servers. */
+  config?: Record<string, unknown>;
   /** What is done with a server that nothing happens to, before. It is killed afterwards. */
   prepare?: (trial: Trial) => Promise<void>;
   /** What clients do with the server that may die at any moment; whoever finds it dead gives up. */
   act: (trial: Trial) => Promise<void>;
   /** What must come true on the server after it, once nothing breaks any more. Nothing is submitted before it. */
   settle: (trial: Trial) => Promise<void>;
+  /** What must hold besides the invariants, in the home no server holds any more. */
+  check?: (trial: Trial) => Promise<void>;
 }
 
 /** The home every trial begins with a copy of: a repository is registered and mirrored in it. */
@@ -99,13 +121,18 @@ export async function createTemplate(): Promise<Template> {
   };
 }
 
-/** Returns a world in which the scenario may act. */
-export async function createTrial(template: Template, scenario: Scenario): Promise<Trial> {
+/** Returns a world in which the scenario may act; its preparation is done by a server that `start` started. */
+export async function createTrial(
+  template: Template,
+  scenario: Scenario,
+  start: (world: World) => Promise<unknown> = (world) => world.start(),
+): Promise<Trial> {
   const world = await World.copy(template.home, template.repository);
   const trial = new Trial(world);
   if (scenario.bare === true) await rm(world.home.root, { recursive: true });
+  if (scenario.config !== undefined) await world.configure(scenario.config);
   if (scenario.prepare === undefined) return trial;
-  await world.start();
+  await start(world);
   await scenario.prepare(trial);
   await world.kill();
   return trial;

@@ -46,6 +46,7 @@ export async function tryPoint(template: Template, scenario: Scenario, point: Ki
   await world.start();
   await scenario.settle(trial);
   await checkInvariants(world, { startAgain: false });
+  await scenario.check?.(trial);
   return true;
 }
 

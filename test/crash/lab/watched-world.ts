@@ -2,7 +2,7 @@
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { ServerProcess, World } from '../../support/world.ts';
-import { readLog, recordPromise, type Operation } from './operation-log.ts';
+import { readLog, recordPromise, type Operation, type Promised } from './operation-log.ts';
 import { shimEnvironment, type Fault } from './shim.ts';
 
 export interface WatchOptions {
@@ -74,11 +74,11 @@ function writeProgram(path: string, target: string, env: Record<string, string>)
 
 /** Shell text by which an agent says that it runs, at its place among the operations. */
 export function sayStarted(world: World): string {
-  const record = String.raw`A\tagent\t0\t0\t0\t0\t0\t{"started":"%s"}\t\t\n\n`;
-  return `printf '${record}' "$HOLDFAST_ATTEMPT" >>'${logOf(world)}'`;
+  const record = String.raw`A\tagent\t0\t0\t0\t0\t0\t{"started":"%s","of":"%s"}\t\t\n\n`;
+  return `printf '${record}' "$HOLDFAST_ATTEMPT" "$HOLDFAST_JOB" >>'${logOf(world)}'`;
 }
 
-/** Writes down that a job was accepted. */
-export function promiseJob(world: World, job: string, promptSha256?: string): void {
-  recordPromise(logOf(world), { job, ...(promptSha256 === undefined ? {} : { promptSha256 }) });
+/** Writes down what somebody outside was promised just now. */
+export function promise(world: World, promised: Promised): void {
+  recordPromise(logOf(world), promised);
 }
