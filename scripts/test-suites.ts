@@ -36,6 +36,7 @@ const LONG = [
   'test/crash/removal.test.ts',
   'test/crash/resources.test.ts',
   'test/crash/silent-source.test.ts',
+  'test/crash/statistics.test.ts',
   'test/crash/uploads.test.ts',
 ];
 

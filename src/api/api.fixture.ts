@@ -30,6 +30,7 @@ import type { JobView, Problem } from './contract.ts';
 import { isBatchPath } from './batch/routes.ts';
 import { callbackServices } from './callbacks.fixture.ts';
 import { createHttpServer } from './server.ts';
+import { numberServices, type Numbers } from './numbers.fixture.ts';
 import type { AttemptRef, Heartbeat, Services } from './services.ts';
 import { hashToken } from './token.ts';
 
@@ -128,7 +129,8 @@ export async function addDemo(store: Store, name = 'demo'): Promise<void> {
 async function start(home: Home, options: StartOptions): Promise<Running> {
   const store = openSqliteStore({ path: home.database, clock: options.clock ?? systemClock });
   await store.start();
-  const services = makeServices(store, home, options);
+  const numbers = await numberServices(store, home);
+  const services: Services = { ...makeServices(store, home, options), ...numbers.services };
   const app = await createHttpServer({
     services,
     hosts: options.hosts ?? [],
@@ -137,14 +139,14 @@ async function start(home: Home, options: StartOptions): Promise<Running> {
   });
   const url = await app.listen({ port: 0, host: '127.0.0.1' });
   let closing: Promise<void> | null = null;
-  const close = (): Promise<void> => (closing ??= app.close().then(() => store.stop()));
+  const close = (): Promise<void> => (closing ??= app.close().then(() => numbers.stop()));
   const { port } = app.server.address() as AddressInfo;
   const call = (method: string, path: string, callOptions: CallOptions = {}): Promise<Answer> =>
     callServer(`${url}${path}`, method, callOptions);
   return { url, port, app, store, services, home, call, close, [Symbol.asyncDispose]: close };
 }
 
-function makeServices(store: Store, home: Home, options: StartOptions): Services {
+function makeServices(store: Store, home: Home, options: StartOptions): Omit<Services, keyof Numbers> {
   const run = ({ jobId, number }: AttemptRef): string => home.runDirectory(jobId, number);
   const clock = options.clock ?? systemClock;
   return {
@@ -204,9 +206,7 @@ function makeServices(store: Store, home: Home, options: StartOptions): Services
     },
     currentReport: () => options.report ?? null,
     doctor: async () => [{ name: 'node', ok: true, level: 'ok', detail: process.version, hint: null }],
-    metricValues: async () => [{ name: 'holdfast_up', help: 'up', type: 'gauge', values: [] }],
     ...cleaningServices(store),
-    metrics: async () => 'holdfast_up 1\n',
   };
 }
 

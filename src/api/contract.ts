@@ -20,6 +20,7 @@ export type { ResourceView } from './contract/resource.ts';
 export type { DoctorView, VersionView } from './contract/server.ts';
 export type { BootFrame, EndFrame, OutputFrame, StateFrame } from './contract/stream.ts';
 export type { CreatedTokenView, TokenView } from './contract/token.ts';
+export type { StatisticView, StatisticsPageView } from './contract/statistics.ts';
 export type { StreamPosition } from './contract/stream-position.ts';
 export { formatStreamId, parseStreamId } from './contract/stream-position.ts';
 

@@ -14,7 +14,7 @@ test('a job is accepted, shown and listed with exactly the fields of the contrac
   const job = await submit(running, { prompt: 'grüße 🤖', priority: 5 });
   assert.equal(
     Object.keys(job).toSorted().join(' '),
-    'agent attempts blocker createdAt deadlineAt exitCode finishedAt frozen id nextSafeAction number outcome outputBytes ' +
+    'agent attempts blocker createdAt deadlineAt estimate exitCode finishedAt frozen id nextSafeAction number outcome outputBytes ' +
       'outputFile phase pipeline priority prompt queuePosition queueSeq queuedAt reason recovery repositories ' +
       'repository sentinelFile sessionId stage startedAt state version waitingFor workspace',
   );
@@ -25,12 +25,16 @@ test('a job is accepted, shown and listed with exactly the fields of the contrac
   assert.equal(job.nextSafeAction, 'wait');
   assert.equal(job.deadlineAt, null);
   assert.match(job.createdAt, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+  // Only who asks is told when it begins: an acceptance does not look at the queue.
+  assert.equal(job.estimate, null);
+  const usual = { remainingMs: null, durationP50Ms: null, durationP90Ms: null, samples: 0 };
+  const told = { ...job, estimate: { startInMs: 0, ...usual } };
   for (const reference of [job.id, job.number, job.id.slice(4), job.id.slice(0, -3)]) {
-    assert.deepEqual((await running.call('GET', `/v1/jobs/${reference}`)).json(), job);
+    assert.deepEqual((await running.call('GET', `/v1/jobs/${reference}`)).json(), told);
   }
-  assert.deepEqual((await running.call('GET', '/v1/jobs')).json(), { items: [job], nextCursor: null });
+  assert.deepEqual((await running.call('GET', '/v1/jobs')).json(), { items: [told], nextCursor: null });
   const queue = (await running.call('GET', '/v1/queue')).json<{ items: JobView[]; admission: { open: boolean } }>();
-  assert.deepEqual([queue.items, queue.admission.open], [[job], true]);
+  assert.deepEqual([queue.items, queue.admission.open], [[told], true]);
   const stored = await running.store.getJob(job.id);
   assert.equal(stored?.promptSha256, sha256('grüße 🤖'));
 });

@@ -6,6 +6,7 @@ import type { WaitingFor } from './explain-waiting.ts';
 import type { NextSafeAction } from '../lifecycle/report.ts';
 import { showTime } from './contract/common.ts';
 import type { JobView } from './contract/job.ts';
+import type { EstimateView } from './contract/statistics.ts';
 
 /** What a job's row does not hold and its view needs. */
 export interface JobFacts {
@@ -13,6 +14,7 @@ export interface JobFacts {
   queuePosition: number | null;
   phase: Phase | null;
   waitingFor: WaitingFor[];
+  estimate: EstimateView | null;
   /** What is damaged of its records, in words, or null. */
   damage: string | null;
   /** Absolute path of its workspace, whether or not it is ready. */
@@ -51,6 +53,7 @@ export function presentJob(job: Job, facts: JobFacts): JobView {
     phase: facts.phase,
     waitingFor: facts.waitingFor,
     queuePosition: facts.queuePosition,
+    estimate: facts.estimate,
     attempts: job.attempts,
     sessionId: job.sessionId,
     workspace: job.workspaceState === 'ready' ? facts.workspace : null,

@@ -35,6 +35,7 @@ import { addRepositoryRoutes } from './routes/repositories.ts';
 import { addOrphanRoutes } from './routes/orphans.ts';
 import { addResourceRoutes } from './routes/resources.ts';
 import { addServerRoutes } from './routes/server.ts';
+import { addStatisticsRoute } from './routes/statistics.ts';
 import { addStreamRoute } from './routes/stream.ts';
 import { addTranscriptRoute } from './routes/transcript.ts';
 import { addTokenRoutes } from './routes/tokens.ts';
@@ -120,6 +121,7 @@ function addRoutes(app: Api, context: RouteContext, streams: Streams): void {
   addResourceRoutes(app, context);
   addDeliveryRoutes(app, context);
   addOrphanRoutes(app, context);
+  addStatisticsRoute(app, context);
 }
 
 /**

@@ -13,6 +13,7 @@ import type { DiskState } from '../queue/disk-level.ts';
 import type { Resource, ResourceKind } from '../lifecycle/resource.ts';
 import type { OrphanList } from '../recovery/orphan-keeper.ts';
 import type { RepairOutcome } from '../recovery/orphans/repair.ts';
+import type { Statistics } from '../statistics/statistics.ts';
 import type { Store } from '../store/store.ts';
 import type { MetricView } from './batch/admin-contract.ts';
 
@@ -134,6 +135,10 @@ export interface Services {
   /** The report of this start while it runs and after. */
   currentReport(): RecoveryReport | null;
   doctor(options: { deep: boolean }): Promise<DoctorCheck[]>;
+  /** What was counted of ended jobs. */
+  statistics: Pick<Statistics, 'read' | 'durationsOf'>;
+  /** Jobs of this host at work at once. */
+  hostLimit: number;
   /** Prometheus text. */
   metrics(): Promise<string>;
   /** The same as values. */

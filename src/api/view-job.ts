@@ -6,6 +6,7 @@ import { describeDisk } from '../queue/disk-level.ts';
 import type { JobQuery } from '../store/store.ts';
 import type { JobView } from './contract/job.ts';
 import type { PageView } from './contract.ts';
+import { estimateJob } from './estimate-jobs.ts';
 import { presentJob } from './present-job.ts';
 import { explainWaiting, readWaitingFacts, type WaitingFacts } from './explain-waiting.ts';
 import type { Services } from './services.ts';
@@ -17,23 +18,27 @@ const AT_ONCE = 8;
 
 const NOTHING: WaitingFacts = { places: new Map(), locks: [] };
 
-/** Returns the view of one job. `known` saves asking for what the caller has in its hands. */
+/**
+ * Returns the view of one job. `known` saves asking for what the caller has in its hands; an estimate is for those who
+ * ask, because it looks at the whole queue.
+ */
 export async function viewJob(
   services: Services,
   job: Job,
-  known: { prompt?: string; queuePosition?: number; waiting?: WaitingFacts } = {},
+  known: { prompt?: string; queuePosition?: number; waiting?: WaitingFacts; estimate?: boolean } = {},
 ): Promise<JobView> {
   const { store, home } = services;
   const attempt = job.attempts === 0 ? null : { jobId: job.id, number: job.attempts };
   const outputFile = attempt === null ? null : services.outputPath(attempt, 'stdout');
   const isWaiting = job.state === 'queued' || job.state === 'preparing';
-  const [prompt, position, outputBytes, disk, waiting, damage] = await Promise.all([
+  const [prompt, position, outputBytes, disk, waiting, damage, estimate] = await Promise.all([
     known.prompt ?? store.getPrompt(job.promptSha256),
     known.queuePosition ?? (job.state === 'queued' ? store.getQueuePosition(job.id) : null),
     outputFile !== null && isActive(job.state) ? sizeOf(outputFile) : null,
     job.state === 'queued' ? services.admission() : null,
     known.waiting ?? (isWaiting ? readWaitingFacts(services) : NOTHING),
     isTerminal(job.state) ? findDamage(services, job) : null,
+    known.estimate === true ? estimateJob(services, job) : null,
   ]);
   return presentJob(job, {
     // A prompt that is gone is told as damage; the rest of the job, and the jobs beside it, stay readable.
@@ -41,6 +46,7 @@ export async function viewJob(
     damage: prompt === null ? 'its prompt is missing' : damage,
     queuePosition: position,
     ...explainWaiting(job, waiting),
+    estimate,
     workspace: home.workspace(job.id),
     outputFile,
     sentinelFile: attempt === null ? null : services.sentinelPath(attempt),
@@ -60,7 +66,7 @@ export async function listJobViews(
   let chars = 0;
   for (let from = 0; from < page.items.length; from += AT_ONCE) {
     const views = await Promise.all(
-      page.items.slice(from, from + AT_ONCE).map((job) => viewJob(services, job, { waiting })),
+      page.items.slice(from, from + AT_ONCE).map((job) => viewJob(services, job, { waiting, estimate: true })),
     );
     for (const view of views) {
       chars += view.prompt.length;

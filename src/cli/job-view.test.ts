@@ -16,6 +16,7 @@ const job: JobView = {
   repositories: ['app'],
   phase: null,
   waitingFor: [],
+  estimate: null,
   repository: 'web',
   prompt: HOSTILE,
   agent: 'exec',

@@ -2,6 +2,7 @@ import type { AttemptView, JobView } from '../api/contract.ts';
 import type { NextSafeAction } from '../lifecycle/report.ts';
 import type { AttemptState, JobState } from '../lifecycle/transitions.ts';
 import { cleanLine } from './sanitise.ts';
+import { describeEstimate, whenStarts } from './statistics-view.ts';
 import { renderFields, renderTable, type Cell, type Column } from './table.ts';
 import type { Colours } from './terminal.ts';
 import { elapsedTime, formatBytes, relativeTime } from './times.ts';
@@ -116,6 +117,7 @@ export function renderQueue(jobs: readonly JobView[], view: View): string {
     { title: 'REPOSITORY' },
     { title: 'PROMPT', flexible: true },
     { title: 'WAITS FOR' },
+    { title: 'BEGINS' },
     { title: 'QUEUED' },
   ];
   const rows = jobs.map((job): (Cell | string)[] => [
@@ -125,6 +127,7 @@ export function renderQueue(jobs: readonly JobView[], view: View): string {
     cleanLine(job.repositories.join(', ')),
     shorten(job.prompt),
     job.waitingFor.length === 0 ? 'its turn' : cleanLine(job.waitingFor.map(({ what }) => what).join(', ')),
+    whenStarts(job.estimate),
     { text: relativeTime(job.queuedAt, view.now), style: view.colours.dim },
   ]);
   return renderTable({ columns, rows, width: view.width, heading: view.colours.bold });
@@ -146,6 +149,7 @@ export function renderJob(shown: { job: JobView; attempts: readonly AttemptView[
       ['place', job.queuePosition === null ? null : `${job.queuePosition} in the queue, priority ${job.priority}`],
       ['phase', job.phase],
       ...job.waitingFor.map(({ what, why }): [string, string] => ['waits for', cleanLine(`${what}: ${why}`)]),
+      ['estimate', describeEstimate(job)],
       ['exit code', job.exitCode === null ? null : String(job.exitCode)],
       ['created', relativeTime(job.createdAt, view.now)],
       ['started', job.startedAt === null ? null : relativeTime(job.startedAt, view.now)],

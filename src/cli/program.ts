@@ -18,6 +18,7 @@ import { registerRun } from './commands/run.ts';
 import { registerServe } from './commands/serve.ts';
 import { registerServer } from './commands/server.ts';
 import { registerShow } from './commands/show.ts';
+import { registerStats } from './commands/stats.ts';
 import { registerToken } from './commands/token.ts';
 import { registerTranscript } from './commands/transcript.ts';
 import { registerWait } from './commands/wait.ts';
@@ -62,6 +63,7 @@ export function buildProgram(runtime: Runtime): Command {
   registerTranscript(program, runtime);
   registerDiff(program, runtime);
   registerQueue(program, runtime);
+  registerStats(program, runtime);
   registerLocks(program, runtime);
   registerLeases(program, runtime);
   registerCallbacks(program, runtime);

@@ -33,6 +33,9 @@ export const FAILPOINTS = [
   'removal.before-rename',
   'removal.after-rename',
   'removal.after-delete',
+  // what was counted
+  'statistics.before-write',
+  'statistics.after-write',
   // what people read of it
   'transcript.before-write',
   'transcript.after-write',

@@ -18,6 +18,8 @@ export interface Home {
   readonly callbackSecretFile: string;
   /** Which phase the start that is under way is in; gone once it is ready. */
   readonly startMarker: string;
+  /** What was counted of ended jobs: a copy of what the journal says. */
+  readonly statisticsFile: string;
   readonly repos: string;
   readonly jobs: string;
   readonly removals: string;
@@ -48,6 +50,7 @@ export function homeLayout(root: string): Home {
     serverLog: join(root, 'server.log'),
     callbackSecretFile: join(root, 'callback-secret.json'),
     startMarker: join(root, 'starting.json'),
+    statisticsFile: join(root, 'statistics.json'),
     repos: join(root, 'repos'),
     jobs,
     removals: join(root, 'removals'),

@@ -29,6 +29,7 @@ const ADVICE: Record<string, string> = {
   'host-file': 'It was written anew from the last start. Look at the disk.',
   'token-file': 'A new token was made; programs that had the old one need it. The old file is kept beside it.',
   'server-file': 'It was written anew. Nothing depends on the old one; release it.',
+  'statistics-file': 'It was counted anew from the journal; the old file is kept beside it. Release it.',
   'start-marker': 'It only tells where a start was. Nothing depends on it; release it.',
   output:
     'What the agent printed is not what was recorded. Take it from a backup, or release it to accept it as it is.',

@@ -32,6 +32,8 @@ import { createHistoryScrub, distrustsToken, tellOfDamaged } from './history-scr
 import { createMetrics, type Metrics } from './metrics.ts';
 import { createRepositoryKeeper, type RepositoryKeeper } from './repositories.ts';
 import { createServices } from './services.ts';
+import { createStatistics, type Statistics } from '../statistics/statistics.ts';
+import { describeFiles } from './damaged-files.ts';
 import type { ServerState } from './state.ts';
 import { createTokens, type Tokens } from './tokens.ts';
 import { VERSION } from './version.ts';
@@ -51,6 +53,8 @@ export interface Parts {
   metrics: Metrics;
   resources: ResourceKeeper;
   orphans: OrphanKeeper;
+  /** What is counted of ended jobs. */
+  statistics: Statistics;
   /** The check of history after a start. */
   scrub: Service;
   /** This process, as locks and server.json name it. */
@@ -136,6 +140,21 @@ function createCleaners(
   return { resources, orphans: createOrphanKeeper(ctx, resources, signal) };
 }
 
+function createNumbers(
+  { store, clock, log, home }: AttemptContext,
+  input: Pick<Parts, 'state' | 'supervisor' | 'admission'> & { fetches: { fetched: number; shared: number } },
+): Pick<Parts, 'metrics' | 'statistics'> {
+  const { state, supervisor, admission, fetches } = input;
+  const path = home.statisticsFile;
+  const onDamage = (damage: string): void =>
+    void state.damaged.push(...describeFiles([['statistics-file', path, damage]]));
+  const statistics = createStatistics({ store, clock, log, path, onDamage });
+  const countRuns = (): number => supervisor.countRuns();
+  const corruption = (): Corruption => state.report.corruption;
+  const sources = { store, clock, statistics, countRuns, fetches, admission, corruption };
+  return { statistics, metrics: createMetrics({ ...sources, version: VERSION }) };
+}
+
 /** Builds every part of a server on this home and wires each to the others; opens and starts nothing. */
 export function composeServer(input: ComposeInput): Parts {
   const { home, config, log, failpoints } = input;
@@ -157,9 +176,7 @@ export function composeServer(input: ComposeInput): Parts {
     limits: config.limits.disk,
     onOpen: () => dispatcher.wake(),
   });
-  const countRuns = (): number => supervisor.countRuns();
-  const corruption = (): Corruption => state.report.corruption;
-  const metrics = createMetrics({ store, clock, countRuns, fetches, version: VERSION, admission, corruption });
+  const numbers = createNumbers(ctx, { state, supervisor, fetches, admission });
   const dispatcher = createDispatcher({
     store,
     boot,
@@ -172,7 +189,7 @@ export function composeServer(input: ComposeInput): Parts {
   const cleaners = createCleaners(ctx, config, closing.signal);
   const secrets = openSecrets(home.callbackSecretFile, clock);
   const callbacks = createCallbacks({ store, clock, log, boot, version: VERSION, secrets, settings: config.callbacks });
-  const parts = { ctx, config, state, metrics, tokens, repositories, admission, ...cleaners, callbacks };
+  const parts = { ctx, config, state, ...numbers, tokens, repositories, admission, ...cleaners, callbacks };
   const services = createServices({ ...parts, secrets });
   const { sources } = preparation.fetching;
   const built = {
@@ -184,7 +201,7 @@ export function composeServer(input: ComposeInput): Parts {
     admission,
     repositories,
     callbacks,
-    metrics,
+    ...numbers,
     ...cleaners,
     scrub: createHistoryScrub(ctx, state),
   };

@@ -5,7 +5,9 @@ import type { DiskState } from '../queue/disk-level.ts';
 import type { MetricView } from '../api/batch/admin-contract.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { Corruption } from '../lifecycle/report.ts';
+import type { Statistics } from '../statistics/statistics.ts';
 import type { Store } from '../store/store.ts';
+import { observeStatisticsIn } from './statistics-metrics.ts';
 import { listMetrics } from './list-metrics.ts';
 
 export interface Metrics {
@@ -18,6 +20,7 @@ export interface Metrics {
 }
 
 interface MetricsInput {
+  statistics: Pick<Statistics, 'read'>;
   store: Store;
   clock: Clock;
   countRuns: () => number;
@@ -42,6 +45,7 @@ export function createMetrics(input: MetricsInput): Metrics {
   const commit = new Gauge({ name: 'holdfast_commit_ms', help, labelNames: ['quantile'], registers });
   const observeWaiting = observeWaitingIn(registry, input);
   const observeResources = observeResourcesIn(registry, input.store);
+  const observeStatistics = observeStatisticsIn(registry, input.statistics);
   const recovery = new Histogram({
     name: 'holdfast_recovery_ms',
     help: 'Time from start to accepting work, milliseconds',
@@ -69,6 +73,7 @@ export function createMetrics(input: MetricsInput): Metrics {
       await observeWaiting();
       runs.set(input.countRuns());
       await observeResources();
+      observeStatistics();
       const stats = await input.store.stats();
       seq.set(stats.lastSeq);
       bytes.set(stats.databaseBytes);

@@ -107,6 +107,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   void settleOrphans(parts).catch((error: unknown) => {
     if (!parts.closing.signal.aborted) log.warn(`the look for orphans failed: ${messageOf(error)}`);
   });
+  await parts.statistics.start();
   await parts.scrub.start();
   log.info(`ready at ${parts.state.url} after ${parts.state.report.recoveryMs} ms, home ${home.root}`);
   return { url: parts.state.url, close: () => close({ clean: true }) };
@@ -179,6 +180,8 @@ function closer(parts: Parts, lock: HomeLock): (how: { clean: boolean }) => Prom
       await ctx.store.updateBoot(ctx.boot, { stoppedAt: ctx.clock.now() });
       await removeServerFile(serverFile);
     }
+    // Last of all, so that it holds what the others ended; and nothing depends on it.
+    await parts.statistics.stop();
     await ctx.store.stop();
     lock.release();
   };

@@ -17,6 +17,7 @@ import type { Admission } from '../queue/admission.ts';
 import type { OrphanKeeper } from '../recovery/orphan-keeper.ts';
 import type { ResourceKeeper } from '../recovery/resource-keeper.ts';
 import { finishRemovals } from '../recovery/finish-removals.ts';
+import type { Statistics } from '../statistics/statistics.ts';
 import { checkWorkspace, checkWorkspaceRoot } from '../workspace/check-workspace.ts';
 import { diffWorkspace } from '../workspace/observe.ts';
 import { diffSavedTree, findSavedTree } from '../workspace/saved-trees.ts';
@@ -40,6 +41,7 @@ export function createServices(input: {
   tokens: Tokens;
   repositories: RepositoryKeeper;
   metrics: Metrics;
+  statistics: Statistics;
   callbacks: Callbacks;
   secrets: SecretKeeper;
   state: ServerState;
@@ -73,10 +75,7 @@ export function createServices(input: {
     diffJob: (job) => diffJob(ctx, job),
     ...createUploads(ctx, { perFile: config.limits.uploadBytes, perJob: config.limits.uploadBytesPerJob }),
     renderTranscript: (job) => renderNow(ctx, job),
-    countTranscriptMismatch: (job) => {
-      ctx.log.error(`the transcript of job ${job.number} is not the one that was recorded`, { job: job.id });
-      input.metrics.countTranscriptMismatch();
-    },
+    countTranscriptMismatch: (job) => countMismatch(ctx, input.metrics, job),
     outputPath: (attempt, stream) =>
       join(runDirectory(attempt), stream === 'stdout' ? RUN_FILES.output : RUN_FILES.stderr),
     sentinelPath: (attempt) => join(runDirectory(attempt), RUN_FILES.sentinel),
@@ -85,6 +84,8 @@ export function createServices(input: {
     watchOutput: (attempt, _stream, onGrowth) => watchRunDirectory(runDirectory(attempt), onGrowth),
     currentReport: () => state.report,
     doctor: (options) => runDoctor(ctx, { ...options, admission, orphans: input.orphans }),
+    statistics: input.statistics,
+    hostLimit: config.limits.agentsPerHost,
     metrics: () => input.metrics.render(),
     metricValues: () => input.metrics.list(),
     listOrphans: (limit) => input.orphans.list(limit),
@@ -92,6 +93,11 @@ export function createServices(input: {
     registerResource: (resource) => input.resources.register(resource),
     removeResource: (resource, actor) => input.resources.remove(resource, actor),
   };
+}
+
+function countMismatch({ log }: AttemptContext, metrics: Metrics, job: Job): void {
+  log.error(`the transcript of job ${job.number} is not the one that was recorded`, { job: job.id });
+  metrics.countTranscriptMismatch();
 }
 
 async function* renderNow(ctx: AttemptContext, job: Job): AsyncGenerator<string> {

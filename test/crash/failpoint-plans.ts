@@ -12,11 +12,13 @@ import { FAILPOINTS, type FailpointName } from '../../src/kernel/failpoints.ts';
  * - `resource`: by the server, while a job registers something outside that is removed at its end;
  * - `orphan`: by the server, while it removes a directory that no job has;
  * - `remove-job`: by the server, while it removes a job that was interrupted once and has ended;
+ * - `stop`: by the server, while it is told to stop after its jobs have ended;
  * - `keeper`: by a keeper, whose server died as it launched it.
  */
 export type Occasion =
   | 'upload'
   | 'remove-job'
+  | 'stop'
   | 'serve'
   | 'start'
   | 'seal'
@@ -75,6 +77,7 @@ const SAMPLE: readonly FailpointName[] = [
   'recovery.after-verdict',
   'api.after-accept',
   'callbacks.after-send',
+  'statistics.after-write',
 ];
 
 /** Returns what the sweep kills at: a sample of the points once, or the first three passes of every point. */
@@ -96,6 +99,7 @@ function occasionOf(point: FailpointName): Occasion {
   if (point.startsWith('upload.')) return 'upload';
   if (point === 'removal.before-refs' || point === 'removal.after-refs') return 'remove-job';
   if (point.startsWith('removal.')) return 'remove';
+  if (point.startsWith('statistics.')) return 'stop';
   if (point.startsWith('resource.')) return 'resource';
   if (point.startsWith('orphan.')) return 'orphan';
   if (point.startsWith('keeper.')) return 'keeper';

@@ -13,6 +13,7 @@ import { git } from '../support/repository.ts';
 import { World, type JobView } from '../support/world.ts';
 import { openSink, type Sink } from '../../src/callbacks/sink.fixture.ts';
 import { awaitTold, checkTold, TELL_LOOPBACK } from './check-callbacks.ts';
+import { checkCounted } from './check-statistics.ts';
 import { listPlans, type Plan } from './failpoint-plans.ts';
 import { checkInvariants } from './invariants.ts';
 
@@ -42,6 +43,7 @@ for (const plan of listPlans(size)) {
     if (plan.occasion === 'orphan') await checkTemp(world, known);
     await submitMissing(world, known);
     for (const job of known) await checkCompleted(world, job, plan);
+    if (plan.occasion !== 'remove-job') await checkCounted(world);
     await awaitTold(world);
     await checkInvariants(world);
     const redelivered = sink.received.slice(0, 1).map(({ id }) => id);
@@ -114,6 +116,12 @@ async function crashAt(world: World, plan: Plan, known: Acknowledged): Promise<v
       await assert.rejects(world.api('POST', `/v1/deliveries/${first?.id ?? ''}/redeliver`));
       break;
     }
+    case 'stop':
+      await world.start({ failpoints: fatal });
+      await submitAll(world, known);
+      for (const job of known.values()) await world.awaitState(job.id, 'completed');
+      world.server?.child.kill('SIGTERM');
+      break;
     case 'orphan':
       await world.start({ failpoints: fatal });
       await submitAll(world, known);

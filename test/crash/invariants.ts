@@ -17,6 +17,7 @@ import { readServerFile } from '../../src/server/server-file.ts';
 import { readEnds, readStarts } from '../support/testimony.ts';
 import type { World } from '../support/world.ts';
 import { checkGit } from './check-git.ts';
+import { checkStatisticsFile } from './check-statistics.ts';
 import { checkHistory } from './history.ts';
 import { isFull } from './size.ts';
 import { readStoppedHome, type StoppedHome } from './stopped-home.ts';
@@ -38,6 +39,7 @@ export async function checkInvariants(world: World, options: InvariantOptions = 
   for (const list of before.attempts.values()) await checkAttempts(world, list);
   await checkTestimony(world, before);
   await checkTranscripts(world, before);
+  await checkStatisticsFile(world.home, before.events);
   if (!before.jobs.some((job) => isActive(job.state))) await checkGit(world, before);
   if (options.startAgain ?? isFull) await checkStartAgain(world, before);
 }

@@ -3,6 +3,7 @@ import { MAX_PROMPT_BYTES, MAX_REPOSITORIES } from '../../lifecycle/job.ts';
 import { JOB_STATES } from '../../lifecycle/transitions.ts';
 import { argvSchema } from './argv.ts';
 import { callbacksSchema } from './delivery.ts';
+import { estimateSchema } from './statistics.ts';
 import { cursorSchema, limitSchema, pageOf, timeSchema } from './common.ts';
 
 /** Longest span a client may ask for; the same bound as durations of the command line. */
@@ -136,6 +137,9 @@ export const jobSchema = z
       .array(z.strictObject({ what: z.string(), why: z.string() }))
       .meta({ description: 'What a waiting job waits for, besides those before it.' }),
     queuePosition: z.int().min(1).nullable().meta({ description: 'From 1; null when not queued.' }),
+    estimate: estimateSchema
+      .nullable()
+      .meta({ description: 'In answers to GET of a job that has not ended; null while too few have ended to tell.' }),
     attempts: z.int(),
     sessionId: z.string().nullable(),
     workspace: z.string().nullable().meta({ description: 'Absolute path once it is ready.' }),

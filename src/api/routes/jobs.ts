@@ -75,7 +75,7 @@ function addReads(app: Api, { services }: RouteContext): void {
         response: { 200: jobSchema },
       },
     },
-    async (request) => viewJob(services, jobOf(request)),
+    async (request) => viewJob(services, jobOf(request), { estimate: true }),
   );
 
   app.get(

@@ -29,7 +29,7 @@ export function addQueueRoutes(app: Api, { services }: RouteContext): void {
       const shown = jobs.slice(from, from + limit);
       const waiting = await readWaitingFacts(services);
       const items = await Promise.all(
-        shown.map((job, index) => viewJob(services, job, { queuePosition: from + index + 1, waiting })),
+        shown.map((job, index) => viewJob(services, job, { queuePosition: from + index + 1, waiting, estimate: true })),
       );
       const nextCursor = jobs.length > from + limit ? encodeCursor('queue', from + limit) : null;
       return { items, nextCursor, admission: presentAdmission(await services.admission()) };
