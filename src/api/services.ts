@@ -7,7 +7,7 @@ import type { Attempt } from '../lifecycle/attempt.ts';
 import type { Home } from '../lifecycle/home.ts';
 import type { AttemptLimits, Job } from '../lifecycle/job.ts';
 import type { JobFile } from '../lifecycle/job-file.ts';
-import type { RecoveryReport } from '../lifecycle/report.ts';
+import type { NextSafeAction, RecoveryReport } from '../lifecycle/report.ts';
 import type { Repository } from '../lifecycle/repository.ts';
 import type { DiskState } from '../queue/disk-level.ts';
 import type { Resource, ResourceKind } from '../lifecycle/resource.ts';
@@ -44,6 +44,19 @@ export interface DoctorCheck {
   level: 'ok' | 'warn' | 'fail';
   detail: string;
   hint: string | null;
+  /** Present where the check is about one damaged thing. */
+  finding?: DoctorFinding;
+}
+
+/** Something damaged: what it is, what shows it, and what to do next. */
+export interface DoctorFinding {
+  kind: string;
+  name: string;
+  why: string;
+  /** Path of the file that shows it. */
+  evidence: string;
+  nextSafeAction: NextSafeAction;
+  command: string | null;
 }
 
 /** Names an attempt, and so its run directory. */

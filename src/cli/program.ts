@@ -25,7 +25,7 @@ import { registerWait } from './commands/wait.ts';
 
 const EXIT_CODES = `
 Exit codes: 0 ok · 1 failed · 2 usage · 3 not found · 4 not authorised · 5 conflict · 6 server unreachable
-            7 the job ended failed, cancelled or timed out · 8 the job needs a person · 124 timed out · 130 interrupted
+            7 the job ended failed, cancelled or timed out · 8 the job (or, for doctor, the home) needs a person · 124 timed out · 130 interrupted
 
 JOB is a number (12), an id, or a unique prefix of an id.`;
 

@@ -31,6 +31,10 @@ const ADVICE: Record<string, string> = {
   'server-file': 'It was written anew. Nothing depends on the old one; release it.',
   'statistics-file': 'It was counted anew from the journal; the old file is kept beside it. Release it.',
   'start-marker': 'It only tells where a start was. Nothing depends on it; release it.',
+  mirror:
+    'Objects of the mirror are damaged; what was saved of jobs is in it too. Keep a copy, then bring the objects back from a backup or from the source with `git fetch`.',
+  workspace:
+    'Objects of the copy this job works in are damaged or missing. Save what you need of its files, then cancel the job and submit it again.',
   output:
     'What the agent printed is not what was recorded. Take it from a backup, or release it to accept it as it is.',
 };

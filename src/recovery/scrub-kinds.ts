@@ -37,8 +37,11 @@ export function describeRecord(one: { kind: string; id: string; why: string }, h
   return { kind, item: id, path: home.database, why, jobId: kind === 'job' ? id : null };
 }
 
+/** What the check of run directories asks a store. */
+export type JobReader = Pick<Store, 'listJobs' | 'listAttempts' | 'getJob'>;
+
 /** Returns the check of run directories of attempts that are over, against what the store recorded of them. */
-export function scrubRuns(store: Store, home: Home, hashUpTo = HASH_UP_TO_BYTES): ScrubKind {
+export function scrubRuns(store: JobReader, home: Home, hashUpTo = HASH_UP_TO_BYTES): ScrubKind {
   return {
     name: 'run directories',
     async run(take, signal) {
@@ -59,7 +62,7 @@ export function scrubRuns(store: Store, home: Home, hashUpTo = HASH_UP_TO_BYTES)
 }
 
 async function inspectJob(
-  store: Store,
+  store: JobReader,
   home: Home,
   { jobId, hashUpTo }: { jobId: string; hashUpTo: number },
 ): Promise<ScrubPart> {

@@ -1,19 +1,19 @@
 import type { DoctorCheck } from '../api/services.ts';
-import type { AttemptContext } from '../attempts/context.ts';
-import { scrubRuns } from '../recovery/scrub-kinds.ts';
+import type { Home } from '../lifecycle/home.ts';
+import { scrubRuns, type JobReader } from '../recovery/scrub-kinds.ts';
+import { describeDamaged, ok, type Looker } from './doctor-check.ts';
 
 /** Checks every run directory of an ended attempt, all of its output by hash too: one finding for each damaged file. */
-export async function checkRuns({ store, home }: AttemptContext): Promise<DoctorCheck[]> {
+export async function checkRuns(
+  { store, home }: { store: JobReader; home: Home },
+  looker: Looker,
+): Promise<DoctorCheck[]> {
   const checks: DoctorCheck[] = [];
   let checked = 0;
   const kind = scrubRuns(store, home, Number.POSITIVE_INFINITY);
   await kind.run(async (part) => {
     for (const count of Object.values(part.checked)) checked += count;
-    for (const { kind: name, path, why } of part.found) {
-      const hint = 'See `holdfast recovery quarantine`.';
-      checks.push({ name, ok: false, level: 'fail', detail: `${path}: ${why}`, hint });
-    }
+    for (const damaged of part.found) checks.push(describeDamaged(damaged, looker));
   }, new AbortController().signal);
-  if (checks.length > 0) return checks;
-  return [{ name: 'runs', ok: true, level: 'ok', detail: `${checked} files of ended attempts checked`, hint: null }];
+  return checks.length > 0 ? checks : [ok('runs', `${checked} files of ended attempts checked`)];
 }

@@ -6,13 +6,17 @@ import { defaultKeeperCommand } from '../keeper/launch.ts';
 import { detectSystemd } from '../keeper/systemd.ts';
 import { messageOf } from '../kernel/result.ts';
 import { formatSize } from '../kernel/size.ts';
+import type { Home } from '../lifecycle/home.ts';
 import type { Admission } from '../queue/admission.ts';
 import { describeDisk, FREE_DISK_HINT } from '../queue/disk-level.ts';
 import type { OrphanKeeper } from '../recovery/orphan-keeper.ts';
+import type { StoreCheck } from '../store/store.ts';
 import { describeFileSystem } from '../workspace/file-system.ts';
 import { runChild } from '../workspace/run-child.ts';
 import { gitVersion } from '../workspace/safe-git.ts';
+import { checkRepositories } from './check-repositories.ts';
 import { checkRuns } from './check-runs.ts';
+import { attemptChecks, describeDamaged, ok, warn, type Looker } from './doctor-check.ts';
 import { findProgram } from './find-program.ts';
 
 const VERSION_TIMEOUT_MS = 15_000;
@@ -30,8 +34,9 @@ export async function runDoctor(
     await attemptCheck('keeper', async () => ok('keeper', defaultKeeperCommand().at(-1) ?? '')),
     checkSupervision(),
     checkUser(),
-    await attemptCheck('store', () => checkStore(ctx, options.deep)),
-    ...(options.deep ? await checkRuns(ctx) : []),
+    ...(await attemptChecks('store', () => checkStore(ctx, options.deep))),
+    ...(options.deep ? await attemptChecks('runs', () => checkRuns(ctx, 'server')) : []),
+    ...(options.deep ? await attemptChecks('git objects', () => checkRepositories(ctx, 'server')) : []),
     await attemptCheck('resources', () => checkResources(ctx)),
     await attemptCheck('orphans', () => checkOrphans(options.orphans)),
     ...(await Promise.all(ctx.agents.names().map((name) => checkAgent(ctx, name)))),
@@ -44,14 +49,6 @@ async function attemptCheck(name: string, check: () => Promise<DoctorCheck>): Pr
   } catch (error) {
     return { name, ok: false, level: 'fail', detail: messageOf(error), hint: null };
   }
-}
-
-function ok(name: string, detail: string): DoctorCheck {
-  return { name, ok: true, level: 'ok', detail, hint: null };
-}
-
-function warn(name: string, detail: string, hint: string): DoctorCheck {
-  return { name, ok: true, level: 'warn', detail, hint };
 }
 
 function checkNode(): DoctorCheck {
@@ -92,21 +89,21 @@ function checkUser(): DoctorCheck {
   return warn('user', 'the server and its agents run as root', 'Run holdfast as a user of its own.');
 }
 
-async function checkStore(ctx: AttemptContext, deep: boolean): Promise<DoctorCheck> {
+async function checkStore(ctx: AttemptContext, deep: boolean): Promise<DoctorCheck[]> {
   const found = deep ? await ctx.store.checkDeep() : await ctx.store.checkLive();
-  const what = deep ? 'all records' : 'live records';
-  const problems = [
-    ...(found.witness === null ? [] : [found.witness]),
-    ...found.corrupt.map((one) => `${one.kind} ${one.id}: ${one.why}`),
-  ];
-  if (problems.length === 0) return ok('store', `${found.checked} ${what} checked`);
-  return {
-    name: 'store',
-    ok: false,
-    level: 'fail',
-    detail: problems.join('; '),
-    hint: 'See `holdfast recovery report`.',
-  };
+  return describeStoreCheck(found, { home: ctx.home, looker: 'server', what: deep ? 'all records' : 'live records' });
+}
+
+/** Returns what a check of the store found: a finding for each damaged record, or that all is well. */
+export function describeStoreCheck(
+  found: StoreCheck,
+  { home, looker, what = 'all records' }: { home: Home; looker: Looker; what?: string },
+): DoctorCheck[] {
+  const path = home.database;
+  const witness = found.witness === null ? [] : [{ kind: 'witness', item: 'holdfast.witness', why: found.witness }];
+  const damaged = [...witness, ...found.corrupt.map(({ kind, id, why }) => ({ kind, item: id, why }))];
+  if (damaged.length === 0) return [ok('store', `${found.checked} ${what} checked`)];
+  return damaged.map((one) => describeDamaged({ ...one, path }, looker));
 }
 
 async function checkOrphans(orphans: OrphanKeeper): Promise<DoctorCheck> {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { problemSchema } from './common.ts';
+import { nextSafeActionSchema } from './job.ts';
 
 export const versionSchema = z
   .strictObject({
@@ -26,6 +27,17 @@ export const doctorSchema = z
         level: z.enum(['ok', 'warn', 'fail']),
         detail: z.string(),
         hint: z.string().nullable(),
+        finding: z
+          .strictObject({
+            kind: z.string(),
+            name: z.string(),
+            why: z.string(),
+            evidence: z.string().meta({ description: 'Path of the file that shows it.' }),
+            nextSafeAction: nextSafeActionSchema,
+            command: z.string().nullable(),
+          })
+          .exactOptional()
+          .meta({ description: 'Present where the check is about one damaged thing.' }),
       }),
     ),
   })
