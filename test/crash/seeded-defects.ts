@@ -5,6 +5,7 @@ import { CALLBACK_DEFECTS } from './seeded-defects-callbacks.ts';
 import { DURABILITY_DEFECTS } from './seeded-defects-durability.ts';
 import { KEEPER_DEFECTS } from './seeded-defects-keeper.ts';
 import { SERVER_DEFECTS } from './seeded-defects-server.ts';
+import { STATISTICS_DEFECTS } from './seeded-defects-statistics.ts';
 
 /** Every seeded defect; `docs/seeded-defects.md` lists them. */
 export const SEEDED_DEFECTS: readonly SeededDefect[] = [
@@ -14,4 +15,5 @@ export const SEEDED_DEFECTS: readonly SeededDefect[] = [
   ...WAITING_DEFECTS,
   ...CALLBACK_DEFECTS,
   ...DURABILITY_DEFECTS,
+  ...STATISTICS_DEFECTS,
 ];
