@@ -1,22 +1,20 @@
 import { join } from 'node:path';
+import { endOperation } from '../keeper/processes.ts';
 import { fail } from '../kernel/errors.ts';
 import { failpoint } from '../kernel/failpoints.ts';
 import type { Attempt } from '../lifecycle/attempt.ts';
 import { baseOf, type Job } from '../lifecycle/job.ts';
 import type { JobFile } from '../lifecycle/job-file.ts';
-import { workspaceParts, type WorkspacePart } from '../lifecycle/job-workspace.ts';
-import type { Repository } from '../lifecycle/repository.ts';
 import type { JobPatch } from '../store/store.ts';
-import { checkWorkspace, checkWorkspaceRoot } from '../workspace/check-workspace.ts';
 import { discardWorkspace } from '../workspace/discard-workspace.ts';
-import { saveTree } from '../workspace/observe.ts';
 import { prepareWorkspace } from '../workspace/prepare-workspace.ts';
 import { exists } from '../workspace/remove-tree.ts';
-import { savedTreeRef } from '../workspace/saved-trees.ts';
+import { findSavedTree } from '../workspace/saved-trees.ts';
 import { beginSideBySide, finishSideBySide, partBeside } from '../workspace/side-by-side.ts';
 import type { AttemptContext } from './context.ts';
 import { fetchBase, type FetchContext } from './fetch-base.ts';
 import type { RepositoryLocks } from './repository-lock.ts';
+import { findParts, findLastRun, retireOperation, saveTrees, type Part } from './save-trees.ts';
 
 /** HOLDFAST_OP of everything a claim starts: the claimed row with this fence is the intent. */
 export function claimOperation(job: { id: string; fence: number }): string {
@@ -27,12 +25,6 @@ export function claimOperation(job: { id: string; fence: number }): string {
 export interface Preparation {
   locks: RepositoryLocks;
   fetching: FetchContext;
-}
-
-/** One repository of a job, and where its copy lies. */
-interface Part extends WorkspacePart {
-  registered: Repository;
-  mirrorDir: string;
 }
 
 /**
@@ -55,8 +47,10 @@ async function readyInTurn(ctx: AttemptContext, input: ReadyInput): Promise<Job>
   const { preparation, signal } = input;
   let { job } = input;
   const parts = await findParts(ctx, job);
+  const attempts = await ctx.store.listAttempts(job.id);
+  if (job.epoch > 1) await endRetirement(job);
   if (job.workspaceState === 'ready') {
-    const kept = await keepOrDiscard(ctx, { job, parts, attempts: await ctx.store.listAttempts(job.id) });
+    const kept = await keepOrDiscard(ctx, { job, parts, attempts });
     if (kept) return job;
     job = await note(ctx, job, { workspaceState: 'preparing' });
   }
@@ -65,9 +59,10 @@ async function readyInTurn(ctx: AttemptContext, input: ReadyInput): Promise<Job>
   // What has its name and is not recorded as ready was to be discarded, or never seen by an agent.
   if (await exists(workspaceDir)) await discardWorkspace({ workspaceDir, removalsDir: ctx.home.removals, op });
   const uploads = { stagingDir: ctx.home.staging(job.id), files: await ctx.store.listJobFiles(job.id) };
-  const making = { preparation, job, parts, uploads, signal };
+  const restores = job.workspaceRemovedAt !== null && findLastRun(attempts) !== null && !startsOver(ctx, job);
+  const making = { preparation, job, parts, uploads, restores, signal };
   job = parts.length === 1 ? await makeAlone(ctx, making) : await makeSideBySide(ctx, making);
-  job = await note(ctx, job, { workspaceState: 'ready' });
+  job = await note(ctx, job, { workspaceState: 'ready', workspaceRemovedAt: null });
   failpoint('attempt.after-workspace');
   return job;
 }
@@ -75,6 +70,14 @@ async function readyInTurn(ctx: AttemptContext, input: ReadyInput): Promise<Job>
 interface Making extends ReadyInput {
   parts: readonly Part[];
   uploads: { stagingDir: string; files: readonly JobFile[] };
+  /** Its workspace went by age: the trees that were saved then are put back. */
+  restores: boolean;
+}
+
+/** Git that a killed server had started to take the workspace away must not save into refs, or delete, beside us. */
+async function endRetirement(job: Job): Promise<void> {
+  const { left } = await endOperation(retireOperation(job.id));
+  if (left.length > 0) throw fail('workspace-unsafe', `process ${left[0]?.pid} that removed it does not end`);
 }
 
 async function makeAlone(ctx: AttemptContext, making: Making): Promise<Job> {
@@ -102,16 +105,6 @@ async function makeSideBySide(ctx: AttemptContext, making: Making): Promise<Job>
   return job;
 }
 
-async function findParts(ctx: AttemptContext, job: Job): Promise<Part[]> {
-  const parts: Part[] = [];
-  for (const part of workspaceParts(ctx.home, job)) {
-    const registered = await ctx.store.getRepository(part.repository);
-    if (registered === null) throw fail('repository-not-found', `"${part.repository}" is not registered any more`);
-    parts.push({ ...part, registered, mirrorDir: ctx.home.mirror(registered.id) });
-  }
-  return parts;
-}
-
 function note(ctx: AttemptContext, job: Job, set: JobPatch): Promise<Job> {
   return ctx.store.noteJob({ id: job.id, fence: job.fence, set, actor: 'attempts' });
 }
@@ -121,38 +114,14 @@ async function keepOrDiscard(
   ctx: AttemptContext,
   what: { job: Job; parts: readonly Part[]; attempts: readonly Attempt[] },
 ): Promise<boolean> {
-  const { job, parts, attempts } = what;
-  const unsafe = await whyUnsafe(ctx, job, parts);
-  if (unsafe !== null) throw fail('workspace-unsafe', unsafe);
-  const last = attempts.findLast((attempt) => attempt.state !== 'never_ran');
-  if (last === undefined) return true;
-  for (const part of parts) {
-    const parent = baseOf(job, part.repository);
-    if (parent === null) return true;
-    await saveTree({
-      mirrorDir: part.mirrorDir,
-      workspaceDir: part.directory,
-      ref: savedTreeRef(job.id, last.number),
-      message: `Tree after attempt ${last.number} of job ${job.number}`,
-      parent,
-      op: claimOperation(job),
-      // Whoever saved before works under an older claim of this job, which recovery has ended.
-      takeover: true,
-    });
-  }
-  return !ctx.agents.get(job.agent).capabilities.restartsFromScratch;
+  const { job } = what;
+  // Whoever saved before works under an older claim of this job, which recovery has ended.
+  const saved = await saveTrees(ctx, { ...what, op: claimOperation(job), whole: false });
+  return saved === 'unneeded' || !startsOver(ctx, job);
 }
 
-async function whyUnsafe(ctx: AttemptContext, job: Job, parts: readonly Part[]): Promise<string | null> {
-  if (job.others !== null) {
-    const unsafe = await checkWorkspaceRoot(ctx.home.workspace(job.id));
-    if (unsafe !== null) return unsafe;
-  }
-  for (const part of parts) {
-    const unsafe = await checkWorkspace(part.directory, part.mirrorDir);
-    if (unsafe !== null) return part.prefix === null ? unsafe : `${part.prefix}: ${unsafe}`;
-  }
-  return null;
+function startsOver(ctx: AttemptContext, job: Job): boolean {
+  return ctx.agents.get(job.agent).capabilities.restartsFromScratch;
 }
 
 /** Where a copy is made. */
@@ -165,7 +134,10 @@ interface Target {
 }
 
 /** Fetches and clones one repository under its lock, which is held for nothing else. */
-async function makePart(ctx: AttemptContext, input: ReadyInput & { part: Part; target: Target }): Promise<Job> {
+async function makePart(
+  ctx: AttemptContext,
+  input: ReadyInput & { part: Part; target: Target; restores: boolean },
+): Promise<Job> {
   const { preparation, part, target, signal } = input;
   const { registered } = part;
   const operation = claimOperation(input.job);
@@ -178,8 +150,10 @@ async function makePart(ctx: AttemptContext, input: ReadyInput & { part: Part; t
     if (known === null && registered.cloneState !== 'ready')
       await ctx.store.updateRepository(registered.name, { cloneState: 'ready' }, 'attempts');
     const job = await note(ctx, input.job, { workspaceState: 'preparing', ...basePatch(input.job, part, base) });
+    const restore = input.restores ? await findSaved(part, job) : null;
     await prepareWorkspace({
       mirrorDir: part.mirrorDir,
+      ...(restore === null ? {} : { restore }),
       workspaceDir: target.directory,
       unfinishedBeside: target.beside,
       ...(target.uploads === null ? {} : { uploads: target.uploads }),
@@ -191,6 +165,16 @@ async function makePart(ctx: AttemptContext, input: ReadyInput & { part: Part; t
     });
     return job;
   });
+}
+
+/** Beginning again from the base would throw away what the record says was saved. */
+async function findSaved({ mirrorDir, repository }: Part, job: Job): Promise<string> {
+  const commit = await findSavedTree(mirrorDir, job.id);
+  if (commit !== null) return commit;
+  throw fail(
+    'record-corrupt',
+    `the tree of job ${job.number} that was saved in the mirror of ${repository} is missing`,
+  );
 }
 
 function basePatch(job: Job, part: Part, base: string): JobPatch {

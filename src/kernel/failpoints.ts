@@ -21,12 +21,21 @@ export const FAILPOINTS = [
   'workspace.after-rename',
   'workspace.before-save-ref',
   'workspace.after-save-ref',
+  'workspace.before-restore',
+  'workspace.after-restore',
   // files sent for a job
   'upload.before-rename',
   'upload.after-rename',
   'upload.after-record',
   'upload.before-copy',
   'upload.after-copy',
+  // what goes by age
+  'retention.before-save',
+  'retention.after-save',
+  'retention.after-intent',
+  'retention.after-delete',
+  'retention.after-record',
+  'retention.after-remove',
   // whatever is deleted
   'removal.before-refs',
   'removal.after-refs',

@@ -20,6 +20,8 @@ export interface Home {
   readonly startMarker: string;
   /** What was counted of ended jobs: a copy of what the journal says. */
   readonly statisticsFile: string;
+  /** What retention knows of the wall clock. */
+  readonly retentionFile: string;
   readonly repos: string;
   readonly jobs: string;
   readonly removals: string;
@@ -51,6 +53,7 @@ export function homeLayout(root: string): Home {
     callbackSecretFile: join(root, 'callback-secret.json'),
     startMarker: join(root, 'starting.json'),
     statisticsFile: join(root, 'statistics.json'),
+    retentionFile: join(root, 'retention.json'),
     repos: join(root, 'repos'),
     jobs,
     removals: join(root, 'removals'),

@@ -56,6 +56,11 @@ export interface JobCore {
   /** The agent's conversation id, once known. */
   sessionId: string | null;
   workspaceState: 'none' | 'preparing' | 'ready';
+  /**
+   * When retention began to remove its workspace, whose trees were saved before; null when it has not, or the workspace was
+   * made again since. `preparing` beside it in an ended job: the removal is under way; `none`: nothing of it is left.
+   */
+  workspaceRemovedAt: number | null;
   /** Commit the workspace was made from. */
   baseCommit: string | null;
   /** sha256 of its transcript as its last attempt left it; null before that, and where it could not be kept. */

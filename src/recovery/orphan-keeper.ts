@@ -20,8 +20,13 @@ export interface OrphanKeeper {
   list(limit: number): Promise<OrphanList>;
   /** Acts on these ids, or says what it would do. */
   repair(request: { ids: readonly string[]; dryRun: boolean; actor: string }): Promise<RepairOutcome[]>;
-  /** Once after a start: temp files of a crash, and repairs that one cut off. Returns what is then left. */
-  settle(limit: number): Promise<OrphanList>;
+  /**
+   * Once after a start: temp files of a crash, what was sent and never recorded, and repairs that one cut off. Returns
+   * what is then left, and what was sent and is removed.
+   */
+  settle(limit: number): Promise<OrphanList & { unrecorded: Orphan[] }>;
+  /** Removes what was sent and never recorded, older than a day at `now`; returns how much. */
+  sweepStaging(now: number): Promise<number>;
 }
 
 function beginList(): OrphanList {
@@ -74,21 +79,33 @@ export function createOrphanKeeper(ctx: AttemptContext, resources: ResourceKeepe
       inTurn(async () => {
         const open = new Map((await ctx.store.listOpenRepairs()).map((repair) => [repair.orphanId, repair]));
         const found = beginList();
+        const unrecorded: Orphan[] = [];
         for await (const orphan of scanOrphans(ctx, signal)) {
           const begun = open.get(orphan.id);
           open.delete(orphan.id);
-          const isDue = begun !== undefined || orphan.kind === 'temp-file';
+          const isDue = begun !== undefined || orphan.kind === 'temp-file' || orphan.kind === 'staging';
           const outcome =
             isDue && whyRefused(orphan) === null
               ? await repairOrphan(ctx, resources, { orphan, actor: begun?.actor ?? 'server' })
               : null;
           if (outcome?.outcome !== 'done') noteOrphan(found, orphan, limit);
+          else if (orphan.kind === 'staging' && unrecorded.length < limit) unrecorded.push(orphan);
         }
         // What is not found any more was done before the crash could be recorded.
         for (const { id } of open.values()) {
           await ctx.store.endRepair({ id, transition: 'finish', note: 'done before a crash, found gone after it' });
         }
-        return found;
+        return { ...found, unrecorded };
+      }),
+    sweepStaging: (now) =>
+      inTurn(async () => {
+        let removed = 0;
+        for await (const orphan of scanOrphans(ctx, signal, now)) {
+          if (orphan.kind !== 'staging' || whyRefused(orphan) !== null) continue;
+          const { outcome } = await repairOrphan(ctx, resources, { orphan, actor: 'retention' });
+          if (outcome === 'done') removed += 1;
+        }
+        return removed;
       }),
   };
 }

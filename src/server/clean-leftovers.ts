@@ -22,10 +22,15 @@ export async function cleanLeftovers({ ctx, resources }: Parts): Promise<Record<
  */
 export async function settleOrphans({ ctx, orphans, state }: Parts): Promise<void> {
   const found = await orphans.settle(NAMED);
+  const { unrecorded } = found;
+  const removed = unrecorded.map((one) => ({ ...one, note: `removed: ${one.note}, more than a day ago` }));
   state.report = {
     ...state.report,
-    orphans: found.items.map(({ kind, path, identity, note }) => ({ kind, path: path ?? identity ?? '', note })),
+    orphans: [...found.items, ...removed].map(({ kind, path, identity, note }) => {
+      return { kind, path: path ?? identity ?? '', note };
+    }),
   };
+  if (removed.length > 0) ctx.log.info(`removed ${removed.length} things that were sent for jobs and never recorded`);
   await ctx.store.updateBoot(ctx.boot, { report: state.report });
   if (found.total === 0) return;
   const counts = Object.entries(found.counts).flatMap(([kind, n]) => (n === 0 ? [] : [`${kind} ${n}`]));

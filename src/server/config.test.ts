@@ -41,3 +41,19 @@ test('a default agent nobody knows is refused by its name; one of the configurat
   );
   assert.equal((await read({ defaultAgent: 'scripted' })).defaultAgent, 'scripted');
 });
+
+test('retention: a span, "never" or null; keys nobody knows and jobs that go before their workspaces are refused', async () => {
+  const day = 86_400_000;
+  assert.deepEqual((await read({})).retention, { workspacesMs: 7 * day, jobsMs: 90 * day });
+  const of = async (retention: unknown): Promise<unknown> => (await read({ retention })).retention;
+  assert.deepEqual(await of({ workspaces: '12h' }), { workspacesMs: day / 2, jobsMs: 90 * day });
+  assert.deepEqual(await of({ workspaces: 'never', jobs: null }), { workspacesMs: null, jobsMs: null });
+  assert.deepEqual(await of({ workspaces: 5000, jobs: 5000 }), { workspacesMs: 5000, jobsMs: 5000 });
+  assert.deepEqual(await of({ workspaces: null, jobs: '1d' }), { workspacesMs: null, jobsMs: day });
+  await refuses({ retention: { jobs: '2d' } }, /retention\.jobs: is shorter than retention\.workspaces/);
+  await refuses({ retention: { workspaces: '91d' } }, /retention\.jobs: is shorter/);
+  await refuses({ retention: { workspace: '7d' } }, /retention: .*"workspace"/);
+  await refuses({ retention: { jobs: 'soon' } }, /retention\.jobs: "soon" is not a duration; it must be/);
+  await refuses({ retention: { jobs: 0 } }, /retention\.jobs: /);
+  await refuses({ retention: { workspaces: false } }, /retention\.workspaces: must be milliseconds, a text like 7d/);
+});

@@ -13,6 +13,8 @@ import type { DiskLimit, DiskLimits } from '../queue/disk-level.ts';
 import { DEFAULT_UPLOAD_LIMITS } from '../lifecycle/job-file.ts';
 import type { CallbackSettings } from '../callbacks/callbacks.ts';
 import { callbackSchema, fillCallbacks } from './callback-config.ts';
+import { fillRetention, retentionSchema } from './retention-config.ts';
+import type { RetentionSpans } from '../lifecycle/retention.ts';
 import { DEFAULT_FETCH_LIMITS, type FetchLimits } from '../workspace/mirror.ts';
 
 /** Milliseconds, or a text like `30m`. */
@@ -70,6 +72,7 @@ const schema = z.strictObject({
   resources: z.strictObject({ containerCommand: z.array(z.string().min(1)).min(1).optional() }).optional(),
   defaultAgent: z.string().optional(),
   callbacks: callbackSchema.optional(),
+  retention: retentionSchema.optional(),
   agents: z.record(z.string().regex(/^[a-z][a-z0-9-]{0,31}$/), agentSettings).optional(),
 });
 
@@ -94,6 +97,7 @@ export interface Config {
   defaultAgent: string;
   agents: Record<string, AgentSettings>;
   callbacks: CallbackSettings;
+  retention: RetentionSpans;
 }
 
 /** Jobs a host works on at once unless configured: the larger of 4 and its cores. */
@@ -166,5 +170,6 @@ function fillConfig(given: z.infer<typeof schema>): Config {
     defaultAgent: given.defaultAgent ?? 'exec',
     agents: given.agents ?? {},
     callbacks: fillCallbacks(given.callbacks),
+    retention: fillRetention(given.retention),
   };
 }

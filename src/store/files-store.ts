@@ -1,5 +1,4 @@
 /** The part of the store contract about files sent for jobs, and about what is removed. */
-import type { Job } from '../lifecycle/job.ts';
 import type { JobFile } from '../lifecycle/job-file.ts';
 
 /** What is left of a removed row. */
@@ -20,11 +19,9 @@ export interface FilesStore {
   /**
    * Removes an ended job with its attempts, files, deliveries, events and its prompt, if no other job has it; leaves a
    * tombstone. Every later write of it throws `gone`. Throws `state-conflict` when it has not ended, or a delivery of it
-   * has not.
+   * has not. With `finishedAt` only the end that was looked at counts: a job that was retried since is left.
    */
-  removeJob(input: { id: string; actor: string }): Promise<void>;
-  /** Ended jobs that finished before `before` (ms since 1970), oldest first; `workspaces`: those that still have one. */
-  listEnded(query: { before: number; limit: number; workspaces: boolean }): Promise<Job[]>;
+  removeJob(input: { id: string; actor: string; finishedAt?: number | null }): Promise<void>;
 
   // files of a job
   /**

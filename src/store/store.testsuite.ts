@@ -12,6 +12,7 @@ import { testRecords } from './conformance/records.ts';
 import { testWaiting } from './conformance/waiting.ts';
 import { testResources } from './conformance/resources.ts';
 import { testRemoval } from './conformance/removal.ts';
+import { testRetention } from './conformance/retention.ts';
 import { testTransitions } from './conformance/transitions.ts';
 
 /** Registers the tests of an implementation; `open` makes a fresh, started, empty store for each of them. */
@@ -19,6 +20,7 @@ export function runStoreSuite(name: string, open: OpenHarness): void {
   describe(`${name}: jobs`, () => testJobs(open));
   describe(`${name}: files of jobs`, () => testJobFiles(open));
   describe(`${name}: removal`, () => testRemoval(open));
+  describe(`${name}: retention`, () => testRetention(open));
   describe(`${name}: queue`, () => testQueue(open));
   describe(`${name}: waiting`, () => testWaiting(open));
   describe(`${name}: transitions`, () => testTransitions(open));

@@ -14,6 +14,7 @@ import type { Delivery, DeliveryState, JobCallback } from '../lifecycle/delivery
 import type { AttemptLimits, Job, JobCore, Outcome, Pipeline } from '../lifecycle/job.ts';
 import type { FilesStore } from './files-store.ts';
 import type { RecoveryReport, PreviousStop } from '../lifecycle/report.ts';
+import type { RetentionStore } from './retention-store.ts';
 import type { OrphanStore } from './orphan-store.ts';
 import type { ResourceStore } from './resource-store.ts';
 import type { Repository } from '../lifecycle/repository.ts';
@@ -68,6 +69,7 @@ export type JobPatch = Partial<
     JobCore,
     | 'sessionId'
     | 'workspaceState'
+    | 'workspaceRemovedAt'
     | 'baseCommit'
     | 'otherBases'
     | 'outputBytes'
@@ -242,7 +244,8 @@ export interface DeliveryQuery {
   limit?: number;
 }
 
-export interface Store extends Service, WaitingStore, QuarantineStore, ResourceStore, OrphanStore, FilesStore {
+export interface Store
+  extends Service, WaitingStore, QuarantineStore, ResourceStore, OrphanStore, FilesStore, RetentionStore {
   // repositories
   addRepository(input: NewRepository): Promise<Repository>;
   getRepository(name: string): Promise<Repository | null>;

@@ -62,6 +62,8 @@ export interface SaveTreeRequest {
   signal?: AbortSignal | undefined;
   /** The caller has verified that no earlier save of this ref lives: its lock file, if any, is removed. */
   takeover?: boolean;
+  /** Refuse with `workspace-unsafe` what cannot be saved as it lies there, instead of noting it in the message. */
+  whole?: boolean;
 }
 
 /** A file larger than this is not saved but named in the message: a save must not fill the disk it protects. */
@@ -86,6 +88,9 @@ export async function saveTree(request: SaveTreeRequest): Promise<string> {
       scratch,
       maxFileBytes: MAX_SAVED_FILE_BYTES,
     });
+    if (request.whole === true && snapshot.notes.length > 0) {
+      throw fail('workspace-unsafe', `it cannot be saved whole: ${snapshot.notes.join('; ')}`);
+    }
     const old = await readSaved(mirror, ref);
     if (old !== null && old.tree === snapshot.tree && old.parent === parent) return old.commit;
     const commit = await importCommit(snapshot, scratch, request);

@@ -7,6 +7,7 @@ import type { JobFile } from '../lifecycle/job-file.ts';
 import { checkWorkspace } from './check-workspace.ts';
 import { canReflink, copyNewFile, syncFileSystem } from './file-system.ts';
 import { checkOperation, exists, removeLeftovers, removeOnFailure } from './remove-tree.ts';
+import { restoreTree } from './restore-tree.ts';
 import { objectFormatOf, quoteConfig, safeGit, type GitProfile, type GitRequest } from './safe-git.ts';
 import { isBranchName } from './source-address.ts';
 import { copyStagedFiles } from './staging.ts';
@@ -28,6 +29,8 @@ export interface PrepareWorkspaceRequest {
   sourceUrl?: string | undefined;
   /** Files that were sent for the job; they come to lie at the top. */
   uploads?: { stagingDir: string; files: readonly JobFile[] } | undefined;
+  /** Commit in the mirror whose tree takes the place of the base's: a workspace that went comes back as it was saved. */
+  restore?: string | undefined;
   /** Forces one way; default is the best one the file system can do. */
   method?: CopyMethod | undefined;
   signal?: AbortSignal | undefined;
@@ -68,6 +71,8 @@ export async function prepareWorkspace(
   const unfinished = `${beside}.${request.op}`;
   await removeOnFailure(unfinished, async () => {
     await build(unfinished, method, request);
+    const { mirrorDir: from, restore: commit, op, signal } = request;
+    if (commit !== undefined) await restoreTree({ mirrorDir: from, root: unfinished, commit, op, signal });
     await copyUploads(unfinished, request);
     await syncFileSystem(unfinished, request.op);
     failpoint('workspace.before-rename');
@@ -101,10 +106,10 @@ async function build(root: string, method: CopyMethod, request: PrepareWorkspace
 
 /** Part of the whole that gets its name by one rename: a workspace has all of its uploads or has no name. */
 async function copyUploads(root: string, request: PrepareWorkspaceRequest): Promise<void> {
-  const { uploads, mirrorDir, baseCommit } = request;
+  const { uploads, mirrorDir, baseCommit, restore } = request;
   if (uploads === undefined || uploads.files.length === 0) return;
   const profile: GitProfile = { kind: 'local', gitDir: mirrorDir };
-  const listing = await safeGit({ profile, args: ['ls-tree', '-z', '--full-tree', baseCommit, '--'] });
+  const listing = await safeGit({ profile, args: ['ls-tree', '-z', '--full-tree', restore ?? baseCommit, '--'] });
   const entries = listing.stdout
     .toString('utf8')
     .split('\0')
@@ -115,7 +120,9 @@ async function copyUploads(root: string, request: PrepareWorkspaceRequest): Prom
       return [entry.slice(entry.indexOf('\t') + 1), kind] as const;
     }),
   );
-  await copyStagedFiles({ ...uploads, root, taken });
+  // Of what was sent a saved tree has what the agent left of it; only ignored files are not in it.
+  const files = restore === undefined ? uploads.files : uploads.files.filter(({ name }) => !taken.has(name));
+  await copyStagedFiles({ ...uploads, files, root, taken });
 }
 
 /** Text for the end of the new repository's configuration. */

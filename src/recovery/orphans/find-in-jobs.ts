@@ -3,14 +3,12 @@ import { isAlive, readHostIdentity, type ProcessIdentity } from '../../keeper/ho
 import { readRunOwner } from '../../keeper/run-directory.ts';
 import { isId } from '../../kernel/ids.ts';
 import type { Orphan } from '../../lifecycle/orphan.ts';
-import { isTerminal } from '../../lifecycle/transitions.ts';
 import type { JobOutline } from '../../store/orphan-store.ts';
+import { findOnlyStaged, findStaged } from './find-staged.ts';
 import { ageOf, describeOrphan, findTemps, inParts, listEntries, lookAt, type Look } from './look.ts';
 
 /** Rows read at once. */
 const PAGE = 500;
-/** Staged files nobody recorded may be on their way in; after a day they are not. */
-const STAGING_AGE_MS = 24 * 3_600_000;
 
 /**
  * Compares the directories of jobs with their rows, both in the order of their ids: no row is asked for by itself,
@@ -86,26 +84,6 @@ async function* findUnfinished(look: Look, job: JobOutline, path: string): Async
     why: `it has the name of an unfinished workspace of job ${job.number}, which prepares none`,
     action: 'remove',
     note: 'a workspace that was never finished; no agent ran in it',
-  });
-}
-
-async function* findStaged(look: Look, job: JobOutline, path: string): AsyncGenerator<Orphan> {
-  const entries = await listEntries(path);
-  yield* findTemps(look, { directory: path, entries, jobId: job.id });
-  const stat = await lookAt(path);
-  if (stat === null || entries.length === 0 || ageOf(look, stat) < STAGING_AGE_MS) return;
-  if (!isTerminal(job.state) && job.workspaceState !== 'ready') return;
-  const retriable = job.workspaceState !== 'ready';
-  yield describeOrphan(look, {
-    kind: 'staging',
-    path,
-    jobId: job.id,
-    ageMs: ageOf(look, stat),
-    ours: true,
-    why: retriable ? `job ${job.number} has ended` : `the workspace of job ${job.number} has them already`,
-    // A retry of a job that never had its workspace would still need them.
-    action: retriable ? 'none' : 'remove',
-    note: `${entries.length} entries of files sent for the job`,
   });
 }
 
@@ -186,6 +164,11 @@ async function* findWithoutRow(look: Look, names: readonly string[]): AsyncGener
       own: own.length,
     });
     const alive = runs.flatMap(({ owner }) => listAlive(look, owner));
+    const leftovers = removed.has(name) ? await findOnlyStaged(look, { path, jobId: name }) : null;
+    if (leftovers !== null) {
+      yield leftovers;
+      continue;
+    }
     const hasWork = (await lookAt(join(path, 'workspace'))) !== null;
     yield describeOrphan(look, {
       kind: 'job-directory',

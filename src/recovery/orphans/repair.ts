@@ -94,10 +94,27 @@ function pathOf({ id, path }: Orphan): string {
 
 async function removeFiles(ctx: AttemptContext, orphan: Orphan, op: string): Promise<null> {
   const path = pathOf(orphan);
+  if (orphan.kind === 'staging') return removeStaged(ctx, orphan, op);
   if (orphan.kind === 'temp-file') await removeDurable(path);
   else if (dirname(path) === ctx.home.removals) await removeTree(path, op);
   else await discardWorkspace({ workspaceDir: path, removalsDir: ctx.home.removals, op });
   return null;
+}
+
+/** A request that records it may be under way: in turn with those, and only if no row names it now. */
+function removeStaged(ctx: AttemptContext, orphan: Orphan, op: string): Promise<null> {
+  const path = pathOf(orphan);
+  const { home, store, jobFiles } = ctx;
+  const jobId = orphan.jobId ?? '';
+  return jobFiles.run(jobId, async () => {
+    const files = await store.listJobFiles(jobId);
+    const staging = home.staging(jobId);
+    const isNamed = files.some(({ sha256, name }) => `${join(staging, sha256, name)}/`.startsWith(`${path}/`));
+    const isDue = path.startsWith(`${staging}/`) || (await store.getJob(jobId)) === null;
+    if (isNamed || !isDue) throw fail('state-conflict', 'a row names it');
+    await discardWorkspace({ workspaceDir: path, removalsDir: home.removals, op });
+    return null;
+  });
 }
 
 /** Nothing of the work in it may be lost: what cannot be saved is not removed. */

@@ -13,9 +13,13 @@ import { findRunning } from './find-running.ts';
 import { ageOf, describeOrphan, findTemps, listEntries, lookAt, type Look } from './look.ts';
 
 /** Yields every finding, in an order that stays the same. */
-export async function* scanOrphans(ctx: AttemptContext, signal: AbortSignal): AsyncGenerator<Orphan> {
+export async function* scanOrphans(
+  ctx: AttemptContext,
+  signal: AbortSignal,
+  now = ctx.clock.now(),
+): AsyncGenerator<Orphan> {
   const due = new Set(await ctx.store.listRemovals());
-  const look: Look = { ctx, now: ctx.clock.now(), processes: scanProcesses(), due, signal };
+  const look: Look = { ctx, now, processes: scanProcesses(), due, signal };
   const { root } = ctx.home;
   yield* findTemps(look, { directory: root, entries: await listEntries(root) });
   yield* findInRemovals(look);

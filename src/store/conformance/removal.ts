@@ -115,19 +115,4 @@ export function testRemoval(open: OpenHarness): void {
       assert.deepEqual(left, [12, 11, 10, 9, 8, 7]);
       for (const job of jobs.slice(6)) assert.equal((await reload(again, job)).state, 'queued');
     }));
-
-  it('lists what ended before a time, oldest first, and what of it has a workspace', () =>
-    withStore(open, async ({ store }) => {
-      for (let n = 0; n < 4; n++) await accept(store);
-      const ended = [await completeNext(store), await completeNext(store), await completeNext(store)];
-      const [first, second] = ended;
-      assert.ok(first !== undefined && second !== undefined);
-      await store.noteJob({ id: second.id, fence: second.fence, set: { workspaceState: 'ready' }, actor: 'a' });
-      const numbers = async (query: { before: number; workspaces: boolean }): Promise<number[]> =>
-        (await store.listEnded({ ...query, limit: 2 })).map(({ number }) => number);
-      const later = (ended[2]?.finishedAt ?? 0) + 1;
-      assert.deepEqual(await numbers({ before: later, workspaces: false }), [1, 2]);
-      assert.deepEqual(await numbers({ before: later, workspaces: true }), [2]);
-      assert.deepEqual(await numbers({ before: first.finishedAt ?? 0, workspaces: false }), []);
-    }));
 }

@@ -106,6 +106,7 @@ function makeRecord(session: Session, input: NewJob, promptSha256: string): JobR
     onInterrupt: input.onInterrupt,
     sessionId: null,
     workspaceState: 'none',
+    workspaceRemovedAt: null,
     baseCommit: null,
     transcriptSha256: null,
     outputBytes: 0,

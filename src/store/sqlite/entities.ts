@@ -104,6 +104,7 @@ const JOB_FIELDS: { [K in keyof JobRecord]: FieldKind } = {
   onInterrupt: 'text',
   sessionId: 'text',
   workspaceState: 'text',
+  workspaceRemovedAt: 'int',
   baseCommit: 'text',
   transcriptSha256: 'text',
   outputBytes: 'int',

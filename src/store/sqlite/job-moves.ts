@@ -28,6 +28,7 @@ const OUTCOMES: Partial<Record<JobState, Outcome>> = {
 const PATCHABLE = new Set<string>([
   'sessionId',
   'workspaceState',
+  'workspaceRemovedAt',
   'baseCommit',
   'otherBases',
   'outputBytes',

@@ -66,19 +66,6 @@ export function findJob(reader: Reader, reference: string): Job | null {
   return rowToJob(first);
 }
 
-/** Returns ended jobs by the time they ended, oldest first. */
-export function listEnded(reader: Reader, query: { before: number; limit: number; workspaces: boolean }): Job[] {
-  const which = query.workspaces ? "AND workspace_state <> 'none'" : '';
-  return reader.sql
-    .all(
-      `SELECT ${JOBS.select} FROM jobs WHERE finished_at IS NOT NULL ${which} AND finished_at < $1
-       ORDER BY finished_at LIMIT $2`,
-      query.before,
-      query.limit,
-    )
-    .map(rowToJob);
-}
-
 /** Returns the text of a prompt, or null. */
 export function getPrompt(reader: Reader, sha256: string): string | null {
   const row = reader.sql.get('SELECT body FROM prompts WHERE sha256 = $1', sha256);

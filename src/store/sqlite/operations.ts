@@ -17,17 +17,9 @@ import { claimDeliveries, returnDeliveries } from './claim-deliveries.ts';
 import { claimJobs } from './claim.ts';
 import { recordDelivery, redeliver } from './deliveries.ts';
 import { moveJob, noteJob, requestCancel } from './job-moves.ts';
-import {
-  findJob,
-  getJob,
-  getPrompt,
-  getQueuePosition,
-  listActiveJobs,
-  listEnded,
-  listJobs,
-  listQueue,
-} from './jobs.ts';
+import { findJob, getJob, getPrompt, getQueuePosition, listActiveJobs, listJobs, listQueue } from './jobs.ts';
 import { removeJob } from './remove-job.ts';
+import { beginRetirement, endRetirement, listEnded, listRetirements } from './retention.ts';
 import { dropJobFile, listJobFiles, recordJobFile } from './job-files.ts';
 import { listEvents } from './journal.ts';
 import { deliveryStats, getDelivery, listDeliveries } from './list-deliveries.ts';
@@ -113,7 +105,9 @@ type WriteOperation =
   | 'addResource'
   | 'intendRepair'
   | 'endRepair'
-  | 'moveResource';
+  | 'moveResource'
+  | 'beginRetirement'
+  | 'endRetirement';
 
 type ReadOperation = Exclude<Operation, WriteOperation>;
 
@@ -156,6 +150,8 @@ const writes: { [K in WriteOperation]: Carry<K, Session> } = {
   moveResource,
   intendRepair,
   endRepair,
+  beginRetirement,
+  endRetirement,
 };
 
 /** What a read may look at: the database outside any transaction, and the timings of the commits. */
@@ -175,6 +171,7 @@ const reads: { [K in ReadOperation]: Carry<K, ReadContext> } = {
   listActiveJobs,
   getQueuePosition,
   listEnded,
+  listRetirements,
   listJobFiles,
   findTombstone,
   countJobsByState: (store) => store.counters.byState(),

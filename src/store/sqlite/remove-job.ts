@@ -7,6 +7,7 @@ import type { Store } from '../store.ts';
 import type { JobRecord } from './entities.ts';
 import { appendEvent } from './journal.ts';
 import { readJob } from './jobs.ts';
+import { refuseOtherEnd } from './retention.ts';
 import type { Session } from './session.ts';
 
 /** Tables with rows of a job (column `job_id`); a test holds this list against the schema. */
@@ -35,8 +36,10 @@ const OPEN: readonly { query: string; noun: string; hint: string }[] = [
  * Removes an ended job. What is left is a tombstone with the end of its chain, and the event of the removal, which
  * follows that end: so the journal still ends with what was answered, and a chain that was cut otherwise is noticed.
  */
-export function removeJob(session: Session, ...[{ id, actor }]: Parameters<Store['removeJob']>): void {
+export function removeJob(session: Session, ...[input]: Parameters<Store['removeJob']>): void {
+  const { id, actor, finishedAt = null } = input;
   const { record, head } = readJob(session, id);
+  if (finishedAt !== null) refuseOtherEnd(record, finishedAt);
   checkRemovable(session, record);
   const { sql } = session;
   const span = sql.get('SELECT min(seq) AS first, max(seq) AS last FROM events WHERE subject = $1', id);

@@ -200,13 +200,19 @@ describe('sqlite schema', () => {
       [`SELECT * FROM resources WHERE removed_at IS NULL AND id > 'a' ORDER BY id LIMIT 9`, /resources_open/],
       [`SELECT * FROM resources WHERE id > 'a' AND job_id = 'j' ORDER BY id LIMIT 9`, /resources_job/],
       [
-        `SELECT * FROM jobs WHERE finished_at IS NOT NULL AND finished_at < 5 ORDER BY finished_at LIMIT 9`,
+        `SELECT * FROM jobs WHERE finished_at IS NOT NULL AND finished_at < 5 AND (finished_at, number) > (2, 3)
+         ORDER BY finished_at, number LIMIT 9`,
         /jobs_finished/,
       ],
       [
         `SELECT * FROM jobs WHERE finished_at IS NOT NULL AND workspace_state <> 'none' AND finished_at < 5
-         ORDER BY finished_at LIMIT 9`,
+         AND (finished_at, number) > (2, 3) ORDER BY finished_at, number LIMIT 9`,
         /jobs_workspaces/,
+      ],
+      [
+        `SELECT * FROM jobs WHERE workspace_removed_at IS NOT NULL AND workspace_state = 'preparing'
+         AND finished_at IS NOT NULL ORDER BY number LIMIT 9`,
+        /jobs_retiring/,
       ],
       [`SELECT 1 FROM jobs WHERE prompt_sha256 = 'a' LIMIT 1`, /jobs_prompt/],
       [`SELECT * FROM events WHERE subject = 'a' AND seq > 5 ORDER BY seq LIMIT 9`, /events_subject/],
