@@ -35,6 +35,7 @@ const LONG = [
   'test/crash/installed.test.ts',
   'test/crash/removal.test.ts',
   'test/crash/resources.test.ts',
+  'test/crash/retention.test.ts',
   'test/crash/silent-source.test.ts',
   'test/crash/statistics.test.ts',
   'test/crash/uploads.test.ts',

@@ -3,6 +3,7 @@ import { nextSafeAction } from '../lifecycle/next-safe-action.ts';
 import { repositoriesOf, type Job } from '../lifecycle/job.ts';
 import type { Phase } from '../lifecycle/phase.ts';
 import type { WaitingFor } from './explain-waiting.ts';
+import type { KeptUntil } from '../lifecycle/retention.ts';
 import type { NextSafeAction } from '../lifecycle/report.ts';
 import { showTime } from './contract/common.ts';
 import type { JobView } from './contract/job.ts';
@@ -19,6 +20,7 @@ export interface JobFacts {
   damage: string | null;
   /** Absolute path of its workspace, whether or not it is ready. */
   workspace: string;
+  kept: KeptUntil;
   /** Of the newest attempt; null while there is none. */
   outputFile: string | null;
   sentinelFile: string | null;
@@ -57,6 +59,9 @@ export function presentJob(job: Job, facts: JobFacts): JobView {
     attempts: job.attempts,
     sessionId: job.sessionId,
     workspace: job.workspaceState === 'ready' ? facts.workspace : null,
+    workspaceRemovedAt: showTime(job.workspaceRemovedAt),
+    workspaceKeptUntil: showTime(facts.kept.workspaceAt),
+    keptUntil: showTime(facts.kept.jobAt),
     outputBytes: Math.max(job.outputBytes, isActive(job.state) ? (facts.outputBytes ?? 0) : 0),
     outputFile: facts.outputFile,
     sentinelFile: facts.sentinelFile,

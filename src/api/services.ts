@@ -8,6 +8,7 @@ import type { Home } from '../lifecycle/home.ts';
 import type { AttemptLimits, Job } from '../lifecycle/job.ts';
 import type { JobFile } from '../lifecycle/job-file.ts';
 import type { NextSafeAction, RecoveryReport } from '../lifecycle/report.ts';
+import type { KeptUntil } from '../lifecycle/retention.ts';
 import type { Repository } from '../lifecycle/repository.ts';
 import type { DiskState } from '../queue/disk-level.ts';
 import type { Resource, ResourceKind } from '../lifecycle/resource.ts';
@@ -152,6 +153,8 @@ export interface Services {
   statistics: Pick<Statistics, 'read' | 'durationsOf'>;
   /** Jobs of this host at work at once. */
   hostLimit: number;
+  /** Until when an ended job and its workspace are kept. */
+  keptUntil(job: Job): KeptUntil;
   /** Prometheus text. */
   metrics(): Promise<string>;
   /** The same as values. */

@@ -48,6 +48,7 @@ export async function viewJob(
     ...explainWaiting(job, waiting),
     estimate,
     workspace: home.workspace(job.id),
+    kept: services.keptUntil(job),
     outputFile,
     sentinelFile: attempt === null ? null : services.sentinelPath(attempt),
     outputBytes,

@@ -157,7 +157,8 @@ export function renderJob(shown: { job: JobView; attempts: readonly AttemptView[
       ['deadline', job.deadlineAt === null ? null : relativeTime(job.deadlineAt, view.now)],
       ['session', job.sessionId],
       ['output', job.outputFile === null ? null : `${formatBytes(job.outputBytes)}  ${job.outputFile}`],
-      ['workspace', job.workspace],
+      ['workspace', workspaceLine(job, view)],
+      ['kept until', job.keptUntil === null ? null : `${job.keptUntil} (${relativeTime(job.keptUntil, view.now)})`],
       ['sentinel', job.sentinelFile],
     ],
     colours.dim,
@@ -170,6 +171,15 @@ function nextLine(job: JobView, colours: Colours): string | null {
   const command = commandForAction(job.nextSafeAction, job.number);
   if (job.nextSafeAction === 'none') return null;
   return command === null ? job.nextSafeAction : `${job.nextSafeAction}: ${colours.bold(command)}`;
+}
+
+function workspaceLine(job: JobView, view: View): string | null {
+  const { workspace, workspaceKeptUntil, workspaceRemovedAt } = job;
+  if (workspace === null && workspaceRemovedAt !== null) {
+    return `removed ${relativeTime(workspaceRemovedAt, view.now)}; its tree is saved: holdfast diff ${job.number}`;
+  }
+  if (workspace === null || workspaceKeptUntil === null) return workspace;
+  return `${workspace}  (workspace kept until ${workspaceKeptUntil}, ${relativeTime(workspaceKeptUntil, view.now)})`;
 }
 
 function finishedLine(job: JobView, view: View): string {

@@ -35,7 +35,6 @@ export const FAILPOINTS = [
   'retention.after-intent',
   'retention.after-delete',
   'retention.after-record',
-  'retention.after-remove',
   // whatever is deleted
   'removal.before-refs',
   'removal.after-refs',

@@ -1,7 +1,7 @@
 /**
  * What goes by age, and by which time. Ages are counted in time that evidently passed, not by what the wall clock says:
  * a clock that jumps ahead would make everything old at once. Pure; the decision and its reasons are in
- * docs/adr/0024-what-goes-by-age.md.
+ * docs/adr/0025-what-goes-by-age.md.
  */
 import type { Job } from './job.ts';
 import { isTerminal } from './transitions.ts';

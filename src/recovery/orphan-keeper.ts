@@ -97,17 +97,22 @@ export function createOrphanKeeper(ctx: AttemptContext, resources: ResourceKeepe
         }
         return { ...found, unrecorded };
       }),
-    sweepStaging: (now) =>
-      inTurn(async () => {
-        let removed = 0;
-        for await (const orphan of scanOrphans(ctx, signal, now)) {
-          if (orphan.kind !== 'staging' || whyRefused(orphan) !== null) continue;
-          const { outcome } = await repairOrphan(ctx, resources, { orphan, actor: 'retention' });
-          if (outcome === 'done') removed += 1;
-        }
-        return removed;
-      }),
+    sweepStaging: (now) => inTurn(() => sweepStaging(ctx, resources, scanOrphans(ctx, signal, now))),
   };
+}
+
+async function sweepStaging(
+  ctx: AttemptContext,
+  resources: ResourceKeeper,
+  found: AsyncIterable<Orphan>,
+): Promise<number> {
+  let removed = 0;
+  for await (const orphan of found) {
+    if (orphan.kind !== 'staging' || whyRefused(orphan) !== null) continue;
+    const { outcome } = await repairOrphan(ctx, resources, { orphan, actor: 'retention' });
+    if (outcome === 'done') removed += 1;
+  }
+  return removed;
 }
 
 function sayGone(id: string): RepairOutcome {

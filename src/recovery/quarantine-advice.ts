@@ -35,6 +35,8 @@ const ADVICE: Record<string, string> = {
     'Objects of the mirror are damaged; what was saved of jobs is in it too. Keep a copy, then bring the objects back from a backup or from the source with `git fetch`.',
   workspace:
     'Objects of the copy this job works in are damaged or missing. Save what you need of its files, then cancel the job and submit it again.',
+  'retention-file':
+    'It was made anew; ages are counted from when a server of this home was last known alive. Release it.',
   output:
     'What the agent printed is not what was recorded. Take it from a backup, or release it to accept it as it is.',
 };

@@ -21,6 +21,11 @@ import { createDispatcher } from '../queue/dispatcher.ts';
 import { emptyReport } from '../recovery/boot.ts';
 import { createOrphanKeeper, type OrphanKeeper } from '../recovery/orphan-keeper.ts';
 import { createResourceKeeper, type ResourceKeeper } from '../recovery/resource-keeper.ts';
+import {
+  createRetentionKeeper,
+  type RetentionKeeper,
+  type RetentionState,
+} from '../recovery/retention/retention-keeper.ts';
 import { createResourceKinds } from '../recovery/resource-kinds.ts';
 import { openSqliteStore } from '../store/sqlite/sqlite-store.ts';
 import type { Engine } from '../workspace/container-engine.ts';
@@ -29,11 +34,11 @@ import { configureGit } from '../workspace/safe-git.ts';
 import type { Config } from './config.ts';
 import { createDiskAdmission } from './disk-admission.ts';
 import { createHistoryScrub, distrustsToken, tellOfDamaged } from './history-scrub.ts';
+import { describeFiles } from './damaged-files.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { createRepositoryKeeper, type RepositoryKeeper } from './repositories.ts';
 import { createServices } from './services.ts';
 import { createStatistics, type Statistics } from '../statistics/statistics.ts';
-import { describeFiles } from './damaged-files.ts';
 import type { ServerState } from './state.ts';
 import { createTokens, type Tokens } from './tokens.ts';
 import { VERSION } from './version.ts';
@@ -55,6 +60,7 @@ export interface Parts {
   orphans: OrphanKeeper;
   /** What is counted of ended jobs. */
   statistics: Statistics;
+  retention: RetentionKeeper;
   /** The check of history after a start. */
   scrub: Service;
   /** This process, as locks and server.json name it. */
@@ -142,7 +148,10 @@ function createCleaners(
 
 function createNumbers(
   { store, clock, log, home }: AttemptContext,
-  input: Pick<Parts, 'state' | 'supervisor' | 'admission'> & { fetches: { fetched: number; shared: number } },
+  input: Pick<Parts, 'state' | 'supervisor' | 'admission'> & {
+    fetches: { fetched: number; shared: number };
+    retention: () => RetentionState;
+  },
 ): Pick<Parts, 'metrics' | 'statistics'> {
   const { state, supervisor, admission, fetches } = input;
   const path = home.statisticsFile;
@@ -152,7 +161,23 @@ function createNumbers(
   const countRuns = (): number => supervisor.countRuns();
   const corruption = (): Corruption => state.report.corruption;
   const sources = { store, clock, statistics, countRuns, fetches, admission, corruption };
-  return { statistics, metrics: createMetrics({ ...sources, version: VERSION }) };
+  return { statistics, metrics: createMetrics({ ...sources, retention: input.retention, version: VERSION }) };
+}
+
+function createRetention(
+  ctx: AttemptContext,
+  input: { config: Config; state: ServerState; orphans: OrphanKeeper },
+): RetentionKeeper {
+  const { state, orphans } = input;
+  return createRetentionKeeper(ctx, {
+    spans: input.config.retention,
+    lastSignAt: () => {
+      const { downSeconds } = state.report;
+      return downSeconds === null ? null : ctx.clock.now() - downSeconds * 1000;
+    },
+    sweepStaging: (now) => orphans.sweepStaging(now),
+    onDamage: (why) => state.damaged.push(...describeFiles([['retention-file', ctx.home.retentionFile, why]])),
+  });
 }
 
 /** Builds every part of a server on this home and wires each to the others; opens and starts nothing. */
@@ -176,7 +201,10 @@ export function composeServer(input: ComposeInput): Parts {
     limits: config.limits.disk,
     onOpen: () => dispatcher.wake(),
   });
-  const numbers = createNumbers(ctx, { state, supervisor, fetches, admission });
+  const cleaners = createCleaners(ctx, config, closing.signal);
+  const retention = createRetention(ctx, { config, state, orphans: cleaners.orphans });
+  const counted = { fetches, retention: () => retention.state() };
+  const numbers = createNumbers(ctx, { state, supervisor, admission, ...counted });
   const dispatcher = createDispatcher({
     store,
     boot,
@@ -186,10 +214,10 @@ export function composeServer(input: ComposeInput): Parts {
     onDamaged: tellOfDamaged(ctx, state),
     log,
   });
-  const cleaners = createCleaners(ctx, config, closing.signal);
   const secrets = openSecrets(home.callbackSecretFile, clock);
   const callbacks = createCallbacks({ store, clock, log, boot, version: VERSION, secrets, settings: config.callbacks });
-  const parts = { ctx, config, state, ...numbers, tokens, repositories, admission, ...cleaners, callbacks };
+  const cleaning = { ...cleaners, retention };
+  const parts = { ctx, config, state, ...numbers, tokens, repositories, admission, ...cleaning, callbacks };
   const services = createServices({ ...parts, secrets });
   const { sources } = preparation.fetching;
   const built = {
@@ -203,6 +231,7 @@ export function composeServer(input: ComposeInput): Parts {
     callbacks,
     ...numbers,
     ...cleaners,
+    retention,
     scrub: createHistoryScrub(ctx, state),
   };
   return { ctx, config, ...built, self, closing };

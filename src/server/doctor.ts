@@ -15,6 +15,8 @@ import { describeFileSystem } from '../workspace/file-system.ts';
 import { runChild } from '../workspace/run-child.ts';
 import { gitVersion } from '../workspace/safe-git.ts';
 import { checkRepositories } from './check-repositories.ts';
+import type { RetentionState } from '../recovery/retention/retention-keeper.ts';
+import { checkRetention } from './check-retention.ts';
 import { checkRuns } from './check-runs.ts';
 import { attemptChecks, describeDamaged, ok, warn, type Looker } from './doctor-check.ts';
 import { findProgram } from './find-program.ts';
@@ -24,7 +26,7 @@ const VERSION_TIMEOUT_MS = 15_000;
 /** Looks at everything a job depends on. Reads only; a check that cannot be carried out is a failed check. */
 export async function runDoctor(
   ctx: AttemptContext,
-  options: { deep: boolean; admission: Admission; orphans: OrphanKeeper },
+  options: { deep: boolean; admission: Admission; orphans: OrphanKeeper; retention: RetentionState },
 ): Promise<DoctorCheck[]> {
   return [
     checkNode(),
@@ -37,6 +39,7 @@ export async function runDoctor(
     ...(await attemptChecks('store', () => checkStore(ctx, options.deep))),
     ...(options.deep ? await attemptChecks('runs', () => checkRuns(ctx, 'server')) : []),
     ...(options.deep ? await attemptChecks('git objects', () => checkRepositories(ctx, 'server')) : []),
+    checkRetention(options.retention),
     await attemptCheck('resources', () => checkResources(ctx)),
     await attemptCheck('orphans', () => checkOrphans(options.orphans)),
     ...(await Promise.all(ctx.agents.names().map((name) => checkAgent(ctx, name)))),

@@ -1,4 +1,6 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { observeRetentionIn } from './retention-metrics.ts';
+import type { RetentionState } from '../recovery/retention/retention-keeper.ts';
 import { observeWaitingIn } from './waiting-metrics.ts';
 import type { Admission } from '../queue/admission.ts';
 import type { DiskState } from '../queue/disk-level.ts';
@@ -28,6 +30,7 @@ interface MetricsInput {
   version: string;
   admission: Admission;
   corruption: () => Corruption;
+  retention: () => RetentionState;
 }
 
 /** Returns the metrics of one server; counts of jobs are read from the store when asked for. */
@@ -44,6 +47,7 @@ export function createMetrics(input: MetricsInput): Metrics {
   const help = 'Time of a group commit in milliseconds, by quantile';
   const commit = new Gauge({ name: 'holdfast_commit_ms', help, labelNames: ['quantile'], registers });
   const observeWaiting = observeWaitingIn(registry, input);
+  const observeRetention = observeRetentionIn(registry, input.retention);
   const observeResources = observeResourcesIn(registry, input.store);
   const observeStatistics = observeStatisticsIn(registry, input.statistics);
   const recovery = new Histogram({
@@ -74,6 +78,7 @@ export function createMetrics(input: MetricsInput): Metrics {
       runs.set(input.countRuns());
       await observeResources();
       observeStatistics();
+      observeRetention();
       const stats = await input.store.stats();
       seq.set(stats.lastSeq);
       bytes.set(stats.databaseBytes);

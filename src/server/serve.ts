@@ -104,6 +104,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   await parts.admission.start();
   await parts.dispatcher.start();
   await parts.callbacks.outbox.start();
+  await parts.retention.start();
   void settleOrphans(parts).catch((error: unknown) => {
     if (!parts.closing.signal.aborted) log.warn(`the look for orphans failed: ${messageOf(error)}`);
   });
@@ -171,6 +172,7 @@ function closer(parts: Parts, lock: HomeLock): (how: { clean: boolean }) => Prom
     state.phase = 'stopping';
     await state.http?.close();
     await parts.scrub.stop();
+    await parts.retention.stop();
     await parts.dispatcher.stop();
     await parts.admission.stop();
     await parts.callbacks.outbox.stop();

@@ -15,6 +15,8 @@ import { baseOf, type Job } from '../lifecycle/job.ts';
 import { workspaceParts, type WorkspacePart } from '../lifecycle/job-workspace.ts';
 import type { Admission } from '../queue/admission.ts';
 import type { OrphanKeeper } from '../recovery/orphan-keeper.ts';
+import { keptUntil } from '../lifecycle/retention.ts';
+import type { RetentionKeeper } from '../recovery/retention/retention-keeper.ts';
 import type { ResourceKeeper } from '../recovery/resource-keeper.ts';
 import { finishRemovals } from '../recovery/finish-removals.ts';
 import type { Statistics } from '../statistics/statistics.ts';
@@ -34,8 +36,7 @@ import { createUploads } from './uploads.ts';
 import { VERSION } from './version.ts';
 import { watchRunDirectory } from './watch-output.ts';
 
-/** Fills the port of the API with the parts of this server. */
-export function createServices(input: {
+interface ServicesInput {
   ctx: AttemptContext;
   config: Config;
   tokens: Tokens;
@@ -48,7 +49,11 @@ export function createServices(input: {
   admission: Admission;
   resources: ResourceKeeper;
   orphans: OrphanKeeper;
-}): Services {
+  retention: RetentionKeeper;
+}
+
+/** Fills the port of the API with the parts of this server. */
+export function createServices(input: ServicesInput): Services {
   const { ctx, config, state, admission } = input;
   const runDirectory = (attempt: AttemptRef): string => ctx.home.runDirectory(attempt.jobId, attempt.number);
   return {
@@ -83,9 +88,11 @@ export function createServices(input: {
     isStalled: (attempt) => isStalled(ctx, attempt),
     watchOutput: (attempt, _stream, onGrowth) => watchRunDirectory(runDirectory(attempt), onGrowth),
     currentReport: () => state.report,
-    doctor: (options) => runDoctor(ctx, { ...options, admission, orphans: input.orphans }),
     statistics: input.statistics,
     hostLimit: config.limits.agentsPerHost,
+    doctor: (options) =>
+      runDoctor(ctx, { ...options, admission, orphans: input.orphans, retention: input.retention.state() }),
+    keptUntil: (job) => keptUntil(job, config.retention, input.retention.state().witness.aheadMs),
     metrics: () => input.metrics.render(),
     metricValues: () => input.metrics.list(),
     listOrphans: (limit) => input.orphans.list(limit),

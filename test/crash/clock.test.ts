@@ -8,21 +8,10 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { until } from '../support/poll.ts';
+import { shifted, YEAR_MS } from '../support/shifted-clock.ts';
 import { readCopy, readStarts, testifying } from '../support/testimony.ts';
-import { World, type JobView, type StartOptions } from '../support/world.ts';
+import { World, type JobView } from '../support/world.ts';
 import { checkInvariants } from './invariants.ts';
-
-const YEAR_MS = 365 * 86_400_000;
-
-/** Returns how to start a server whose wall clock is wrong by so many milliseconds. */
-function shifted(ms: number): StartOptions {
-  const source = `const Right = Date;
-globalThis.Date = class Date extends Right {
-  constructor(...given) { super(...(given.length === 0 ? [Right.now() + ${ms}] : given)); }
-  static now() { return Right.now() + ${ms}; }
-};`;
-  return { env: { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(source)}` } };
-}
 
 test('a clock that jumps by a year ends nothing', { timeout: 180_000 }, async () => {
   await using world = await World.create();

@@ -13,6 +13,7 @@ import { FAILPOINTS, type FailpointName } from '../../src/kernel/failpoints.ts';
  * - `orphan`: by the server, while it removes a directory that no job has;
  * - `remove-job`: by the server, while it removes a job that was interrupted once and has ended;
  * - `stop`: by the server, while it is told to stop after its jobs have ended;
+ * - `retention`: by the server, while the workspace of a failed job goes by age and comes back for its retry;
  * - `keeper`: by a keeper, whose server died as it launched it.
  */
 export type Occasion =
@@ -27,7 +28,8 @@ export type Occasion =
   | 'redeliver'
   | 'keeper'
   | 'resource'
-  | 'orphan';
+  | 'orphan'
+  | 'retention';
 
 export interface Plan {
   point: FailpointName;
@@ -41,6 +43,8 @@ const OCCASIONS: Partial<Record<FailpointName, Occasion>> = {
   'attempt.after-seal': 'seal',
   'workspace.before-save-ref': 'continue',
   'workspace.after-save-ref': 'continue',
+  'workspace.before-restore': 'retention',
+  'workspace.after-restore': 'retention',
   'api.after-redeliver': 'redeliver',
 };
 
@@ -72,6 +76,7 @@ const SAMPLE: readonly FailpointName[] = [
   'workspace.after-save-ref',
   'resource.after-intent',
   'orphan.after-act',
+  'retention.after-intent',
   'keeper.after-agent-record',
   'keeper.after-exit-record',
   'recovery.after-verdict',
@@ -100,6 +105,7 @@ function occasionOf(point: FailpointName): Occasion {
   if (point === 'removal.before-refs' || point === 'removal.after-refs') return 'remove-job';
   if (point.startsWith('removal.')) return 'remove';
   if (point.startsWith('statistics.')) return 'stop';
+  if (point.startsWith('retention.')) return 'retention';
   if (point.startsWith('resource.')) return 'resource';
   if (point.startsWith('orphan.')) return 'orphan';
   if (point.startsWith('keeper.')) return 'keeper';

@@ -15,6 +15,7 @@ import { openSink, type Sink } from '../../src/callbacks/sink.fixture.ts';
 import { awaitTold, checkTold, TELL_LOOPBACK } from './check-callbacks.ts';
 import { checkCounted } from './check-statistics.ts';
 import { listPlans, type Plan } from './failpoint-plans.ts';
+import { ageUntilDeath, checkBack } from './retention-occasion.ts';
 import { checkInvariants } from './invariants.ts';
 
 const JOBS = ['a', 'b', 'c'] as const;
@@ -38,6 +39,7 @@ for (const plan of listPlans(size)) {
     if (plan.occasion === 'remove-job') await checkJobRemoved(world, known);
     await checkAcknowledged(world, known);
     if (plan.occasion === 'remove') await checkRemoved(world);
+    if (plan.occasion === 'retention') await checkBack(world);
     if (plan.occasion === 'upload') await completeUploads(world, known);
     if (plan.occasion === 'resource') await checkScrap(world, known);
     if (plan.occasion === 'orphan') await checkTemp(world, known);
@@ -126,6 +128,9 @@ async function crashAt(world: World, plan: Plan, known: Acknowledged): Promise<v
       await world.start({ failpoints: fatal });
       await submitAll(world, known);
       await repairTemp(world, known);
+      break;
+    case 'retention':
+      await ageUntilDeath(world, { config: { callbacks: TELL_LOOPBACK }, failpoints: fatal });
       break;
     case 'remove-job':
       await world.start();

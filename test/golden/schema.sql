@@ -192,7 +192,7 @@ CREATE TABLE jobs (
   idempotency_key TEXT,
   request_sha256 TEXT,
   version INTEGER NOT NULL,
-  head TEXT NOT NULL, callbacks TEXT CHECK (json_type(callbacks) = 'array'), others TEXT CHECK (json_type(others) = 'array'), other_bases TEXT CHECK (json_type(other_bases) = 'array'), overtaken INTEGER CHECK (overtaken >= 0), transcript_sha256 TEXT CHECK (length(transcript_sha256) = 64),
+  head TEXT NOT NULL, callbacks TEXT CHECK (json_type(callbacks) = 'array'), others TEXT CHECK (json_type(others) = 'array'), other_bases TEXT CHECK (json_type(other_bases) = 'array'), overtaken INTEGER CHECK (overtaken >= 0), transcript_sha256 TEXT CHECK (length(transcript_sha256) = 64), workspace_removed_at INTEGER,
   CHECK ((queue_seq IS NULL) = (queued_at IS NULL)),
   -- Each state carries exactly the data valid in it. (A CASE compares; an IN list would build a table on every write.)
   CHECK (CASE state
@@ -377,6 +377,9 @@ CREATE INDEX jobs_queue ON jobs (priority DESC, queue_seq) WHERE state = 'queued
 CREATE INDEX jobs_repository ON jobs (repository, number);
 
 CREATE INDEX jobs_repository_ended ON jobs (repository, state, number) WHERE finished_at IS NOT NULL;
+
+CREATE INDEX jobs_retiring ON jobs (number)
+  WHERE workspace_removed_at IS NOT NULL AND workspace_state = 'preparing' AND finished_at IS NOT NULL;
 
 CREATE INDEX jobs_workspaces ON jobs (finished_at) WHERE finished_at IS NOT NULL AND workspace_state <> 'none';
 

@@ -143,6 +143,13 @@ export const jobSchema = z
     attempts: z.int(),
     sessionId: z.string().nullable(),
     workspace: z.string().nullable().meta({ description: 'Absolute path once it is ready.' }),
+    workspaceRemovedAt: timeSchema
+      .nullable()
+      .meta({ description: 'When its workspace went by age; its tree is saved, and `diff` and `retry` give it back.' }),
+    workspaceKeptUntil: timeSchema
+      .nullable()
+      .meta({ description: 'After this it goes; null without an end, or without a workspace.' }),
+    keptUntil: timeSchema.nullable().meta({ description: 'After this the whole job goes; null without an end.' }),
     outputBytes: z.int(),
     outputFile: z.string().nullable().meta({ description: 'Output of the newest attempt.' }),
     sentinelFile: z.string().nullable(),

@@ -1,5 +1,4 @@
 import type { AttemptContext } from '../../attempts/context.ts';
-import { failpoint } from '../../kernel/failpoints.ts';
 import type { Job } from '../../lifecycle/job.ts';
 import { finishRemovals } from '../finish-removals.ts';
 import { isOvertaken, RETENTION } from './retire-workspace.ts';
@@ -18,7 +17,6 @@ export async function removeExpired(ctx: AttemptContext, job: Job): Promise<bool
     if (now !== null && now.finishedAt === finishedAt) throw error;
     return false;
   }
-  failpoint('retention.after-remove');
   await finishRemovals(ctx, [id]);
   return true;
 }

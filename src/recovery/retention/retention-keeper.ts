@@ -47,6 +47,8 @@ export interface RetentionState {
 }
 
 export interface RetentionKeeper extends Service {
+  /** Compares the clock with what is known of it, durably; before a server is ready, so that its first look finds it done. */
+  witness(): Promise<void>;
   state(): RetentionState;
 }
 
@@ -71,6 +73,8 @@ class Keeper implements RetentionKeeper {
   readonly #input: RetentionInput;
   readonly #removed = { workspaces: 0, jobs: 0, staged: 0 };
   #witness: ClockWitness;
+  #isRead = false;
+  #isWitnessed = false;
   #lookedAt: number | null = null;
   #monotonicAt: number | null = null;
   #stagingAt: number | null = null;
@@ -90,16 +94,13 @@ class Keeper implements RetentionKeeper {
 
   async start(): Promise<void> {
     if (this.#closing !== null) return;
-    const { witness, damage } = await readClockFile(this.#ctx.home.retentionFile);
-    if (damage !== null) {
-      this.#ctx.log.warn(`${this.#ctx.home.retentionFile} is not believed: ${damage}`);
-      this.#input.onDamage(damage);
-    }
-    const lastSignAt = this.#input.lastSignAt();
-    // A clock may have been set before anybody looked: an earlier server is the next best witness.
-    this.#witness = witness ?? beginWitness(lastSignAt ?? this.#ctx.clock.now());
     this.#closing = new AbortController();
     this.#begin(this.#closing.signal);
+  }
+
+  async witness(): Promise<void> {
+    await this.#witnessClock();
+    this.#isWitnessed = true;
   }
 
   async stop(): Promise<void> {
@@ -137,7 +138,8 @@ class Keeper implements RetentionKeeper {
   }
 
   async #look(signal: AbortSignal): Promise<void> {
-    await this.#witnessClock();
+    if (!this.#isWitnessed) await this.#witnessClock();
+    this.#isWitnessed = false;
     const { store } = this.#ctx;
     const now = believedTime(this.#witness);
     this.#found = { kept: [], total: 0 };
@@ -161,6 +163,7 @@ class Keeper implements RetentionKeeper {
   /** Durable before anything is judged by it: a server that dies here judges by the same. */
   async #witnessClock(): Promise<void> {
     const { clock, home, log } = this.#ctx;
+    if (!this.#isRead) await this.#readClock();
     const monotonicAt = clock.monotonic();
     const passedMs = this.#monotonicAt === null ? 0 : monotonicAt - this.#monotonicAt;
     const longestMs = longestSpan(this.#input.spans);
@@ -174,6 +177,18 @@ class Keeper implements RetentionKeeper {
       );
     }
     this.#toldAheadMs = witness.aheadMs;
+  }
+
+  async #readClock(): Promise<void> {
+    const { clock, home, log } = this.#ctx;
+    const { witness, damage } = await readClockFile(home.retentionFile);
+    if (damage !== null) {
+      log.warn(`${home.retentionFile} is not believed: ${damage}`);
+      this.#input.onDamage(damage);
+    }
+    // A clock may have been set before anybody looked: an earlier server is the next best witness.
+    this.#witness = witness ?? beginWitness(this.#input.lastSignAt() ?? clock.now());
+    this.#isRead = true;
   }
 
   async #page(query: { before: number; what: Kept['what'] }, signal: AbortSignal): Promise<void> {
