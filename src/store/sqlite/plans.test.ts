@@ -27,6 +27,7 @@ const LIVE = [
   'jobs_claimable',
   'jobs_live',
   'jobs_queue',
+  'jobs_retiring',
   'quarantine_open',
   'resources_open',
   'targets_disabled',
