@@ -47,8 +47,7 @@ export function createMetrics(input: MetricsInput): Metrics {
   const help = 'Time of a group commit in milliseconds, by quantile';
   const commit = new Gauge({ name: 'holdfast_commit_ms', help, labelNames: ['quantile'], registers });
   const observeWaiting = observeWaitingIn(registry, input);
-  const observeRetention = observeRetentionIn(registry, input.retention);
-  const observeResources = observeResourcesIn(registry, input.store);
+  const observeCleaning = observeCleaningIn(registry, input);
   const observeStatistics = observeStatisticsIn(registry, input.statistics);
   const recovery = new Histogram({
     name: 'holdfast_recovery_ms',
@@ -76,9 +75,8 @@ export function createMetrics(input: MetricsInput): Metrics {
       showDeliveries(await input.store.deliveryStats(), input.clock.now());
       await observeWaiting();
       runs.set(input.countRuns());
-      await observeResources();
+      await observeCleaning();
       observeStatistics();
-      observeRetention();
       const stats = await input.store.stats();
       seq.set(stats.lastSeq);
       bytes.set(stats.databaseBytes);
@@ -97,8 +95,9 @@ export function createMetrics(input: MetricsInput): Metrics {
   return metrics;
 }
 
-/** Returns what brings the count of external resources up to date. */
-function observeResourcesIn(registry: Registry, store: Store): () => Promise<void> {
+/** Returns what brings the counts of external resources and of what goes by age up to date. */
+function observeCleaningIn(registry: Registry, input: MetricsInput): () => Promise<void> {
+  const observeRetention = observeRetentionIn(registry, input.retention);
   const registers = [registry];
   const resources = new Gauge({
     name: 'holdfast_resources',
@@ -107,7 +106,8 @@ function observeResourcesIn(registry: Registry, store: Store): () => Promise<voi
     registers,
   });
   return async () => {
-    for (const [state, n] of Object.entries(await store.countResources())) resources.set({ state }, n);
+    observeRetention();
+    for (const [state, n] of Object.entries(await input.store.countResources())) resources.set({ state }, n);
   };
 }
 
