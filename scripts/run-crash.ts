@@ -1,6 +1,6 @@
 /**
  * `npm run test:crash`: every crash test; with `--all` also the whole crash lab and every seeded defect. `--lab …` replays
- * one point of the lab as a violation printed it; other words are test files.
+ * one point of the lab as a violation printed it, `--only PART[,PART]` runs parts of it; other words are test files.
  */
 import { spawnSync } from 'node:child_process';
 import { resolve } from 'node:path';
@@ -17,7 +17,7 @@ function runStep(script: string, words: readonly string[]): boolean {
 }
 
 async function main(words: readonly string[]): Promise<boolean> {
-  if (words.includes('--lab')) {
+  if (words.includes('--lab') || words.includes('--only')) {
     await ensureKeeper();
     return runStep('test/crash/lab/main.ts', words);
   }

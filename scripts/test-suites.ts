@@ -33,6 +33,7 @@ const KEEPER: TestGlob = { pattern: 'src/keeper/program/main.test.ts', atLeast: 
 const LONG = [
   'test/crash/callbacks.test.ts',
   'test/crash/installed.test.ts',
+  'test/crash/read-only.test.ts',
   'test/crash/removal.test.ts',
   'test/crash/resources.test.ts',
   'test/crash/retention.test.ts',

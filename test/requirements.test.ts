@@ -35,6 +35,7 @@ const PROMISED = [
   'M10',
   'N1',
   'N2',
+  'N3',
   'N6',
 ];
 const { scripts } = JSON.parse(readFileSync(resolve(root, 'package.json'), 'utf8')) as {

@@ -14,7 +14,7 @@ import { actUntilDeath, createTrial, type Scenario, type Template, type Trial } 
 import { formatFault, type Fault } from './shim.ts';
 import { readOperations, startWatched } from './watched-world.ts';
 
-const { ENOSPC, EIO, EMFILE } = constants.errno;
+const { ENOSPC, EIO, EMFILE, EROFS } = constants.errno;
 /** What a disk answers to which operation. */
 const ERRORS: Partial<Record<Operation['op'], readonly number[]>> = {
   open: [ENOSPC, EIO, EMFILE],
@@ -44,6 +44,22 @@ export function listFailures(points: readonly KillPoint[]): KillPoint[] {
       ),
     );
   });
+}
+
+/** Every so many-th operation of a server is the first one that a whole disk refuses. */
+const DISK_STRIDE = 7;
+
+/** Returns failures of the whole disk, from an operation of the server on: it can only be read, or is full. */
+export function listDiskFailures(points: readonly KillPoint[]): KillPoint[] {
+  const operations = points.filter(({ role, fault }) => role === 'server' && fault.when === 'before');
+  return operations.flatMap((point, index) =>
+    index % DISK_STRIDE === 0
+      ? [EROFS, ENOSPC].map((errno) => ({
+          ...point,
+          fault: { when: 'errors' as const, op: '*', path: '*', occurrence: index + 1, errno },
+        }))
+      : [],
+  );
 }
 
 /** How long clients go on after the first failure, milliseconds. */
@@ -83,8 +99,12 @@ async function freeBlocked(trial: Trial, { role, fault }: KillPoint): Promise<vo
     });
     if (job.state !== 'blocked') continue;
     if (role === 'server')
-      assert.equal(fault.errno, EIO, `${job.reason}: ${job.blocker}: what passes by itself needs nobody`);
-    assert.match(job.blocker ?? '', /EIO|I\/O error|keeper\.log/i, 'the blocker does not say what happened');
+      assert.ok([EIO, EROFS].includes(fault.errno), `${job.reason}: ${job.blocker}: what passes needs nobody`);
+    assert.match(
+      job.blocker ?? '',
+      /EIO|I\/O error|EROFS|read-only|keeper\.log/i,
+      'the blocker does not say what happened',
+    );
     const { status } = await world.api('POST', `/v1/jobs/${id}/retry`);
     assert.equal(status, 200);
   }

@@ -4,8 +4,9 @@
  */
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
+import { flipHome } from './flip-home.ts';
 import { runFlips } from './flips.ts';
-import { summarise, type PartResult } from './outcome.ts';
+import { renderTable, summarise, type PartResult } from './outcome.ts';
 import { cutPower, failOperations, sweepServers, sweepStore, walkRandomly, type Lab, type LabSize } from './parts.ts';
 import { replay } from './replay.ts';
 import { createTemplate, type Scenario } from './scenario.ts';
@@ -16,14 +17,15 @@ import { whyNoShim } from './shim.ts';
 const LEAST = { kills: 2000, states: 3000, crashes: 1000, flips: 500 };
 
 const FULL: LabSize = {
-  storePoints: 1450,
-  serverPoints: 125,
-  twice: 20,
-  failures: 230,
-  cuts: { stride: 1, seeds: 3 },
-  recoveries: 12,
+  storePoints: 1300,
+  serverPoints: 90,
+  twice: 10,
+  failures: 40,
+  cuts: { stride: 2, seeds: 2 },
+  recoveries: 6,
   crashes: LEAST.crashes,
   flips: 600,
+  homeFlips: 120,
 };
 
 /** Servers mostly wait for agents that sleep: more lanes than cores. */
@@ -57,6 +59,7 @@ type Part = (lab: Lab) => Promise<PartResult>;
 /** In this order: what is quick comes first. */
 const PARTS: Record<string, Part> = {
   flips: ({ template, seed, size }) => runFlips({ template, seed, flips: size.flips }),
+  'home-flips': ({ template, seed, size, lanes }) => flipHome({ template, seed, flips: size.homeFlips, lanes }),
   store: sweepStore,
   cuts: cutPower,
   servers: sweepServers,
@@ -100,6 +103,7 @@ async function runAll({ seed, parts, scenarios }: Choice): Promise<boolean> {
   for (const one of missing) print(`# lab: ${one}`);
   const minutes = ((performance.now() - began) / 60_000).toFixed(1);
   print(`# lab: ${violations} violations in ${minutes} minutes`);
+  print(`\n${renderTable(results)}\n`);
   return violations === 0 && missing.length === 0;
 }
 

@@ -41,3 +41,14 @@ export function summarise({ name, tried, counts, violations, seconds }: PartResu
   const more = Object.entries(counts).map(([what, count]) => `, ${count} ${what}`);
   return `${name}: ${tried} tried${more.join('')}, ${violations.length} violations, ${seconds.toFixed(0)} s (${rate}/s)`;
 }
+
+/** Returns what was tried as the rows of a Markdown table, the newest of which stand in docs/crash-matrix.md. */
+export function renderTable(results: readonly PartResult[]): string {
+  const rows = results.map(({ name, tried, counts, violations, seconds }) => {
+    const more = Object.entries(counts).map(([what, count]) => `${count} ${what}`);
+    const rate = (tried / Math.max(seconds, 0.001)).toFixed(1);
+    return `| ${name} | ${tried} | ${more.join(', ') || '–'} | ${violations.length} | ${seconds.toFixed(0)} s | ${rate}/s |`;
+  });
+  const head = ['| part | tried | of these | violations | time | rate |', '| --- | --- | --- | --- | --- | --- |'];
+  return [...head, ...rows].join('\n');
+}

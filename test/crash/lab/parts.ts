@@ -1,6 +1,6 @@
 /** The parts of the lab, each at the size it is asked for. */
 import { inLanes, measurePart, type PartResult } from './outcome.ts';
-import { listFailures, replayFailure, tryFailure } from './io-errors.ts';
+import { listDiskFailures, listFailures, replayFailure, tryFailure } from './io-errors.ts';
 import { thinOut, type KillPoint } from './kill-points.ts';
 import {
   cutEverywhere,
@@ -25,6 +25,7 @@ export interface LabSize {
   serverPoints: number;
   /** Of these, how many are followed by a second death, in the recovery. */
   twice: number;
+  /** Of each scenario with whole servers. */
   failures: number;
   /** Every so many-th operation, and torn states after each. */
   cuts: { stride: number; seeds: number };
@@ -32,6 +33,8 @@ export interface LabSize {
   recoveries: number;
   crashes: number;
   flips: number;
+  /** Flips a whole server is started on. */
+  homeFlips: number;
 }
 
 /** What a part needs to know of the whole. */
@@ -103,13 +106,19 @@ function choosePoints(points: readonly KillPoint[], limit: number): KillPoint[] 
 }
 
 /** Fails operations of whole servers and keepers, once and lasting. */
-export function failOperations({ template, size, lanes }: Lab): Promise<PartResult> {
+export function failOperations({ template, scenarios, size, lanes }: Lab): Promise<PartResult> {
   return measurePart('I/O errors', async (result) => {
-    const scenario = findScenario('run');
-    const failures = thinOut(listFailures(await findPoints(template, scenario)), size.failures);
-    await inLanes(failures, lanes, (point) =>
-      guard(result, { name: scenario.name, replay: replayFailure(point) }, () => tryFailure(template, scenario, point)),
-    );
+    for (const scenario of scenarios) {
+      const points = await findPoints(template, scenario);
+      // Whole disks that turn read-only or full in the middle, and single operations that fail.
+      const whole = thinOut(listDiskFailures(points), Math.ceil(size.failures / 5));
+      const failures = [...whole, ...thinOut(listFailures(points), size.failures - whole.length)];
+      await inLanes(failures, lanes, (point) =>
+        guard(result, { name: scenario.name, replay: replayFailure(point) }, () =>
+          tryFailure(template, scenario, point),
+        ),
+      );
+    }
   });
 }
 
