@@ -6,6 +6,7 @@ import type { Attempt } from '../lifecycle/attempt.ts';
 import type { Job, Reason } from '../lifecycle/job.ts';
 import { isActive, type JobTransition } from '../lifecycle/transitions.ts';
 import type { AttemptContext } from './context.ts';
+import { DISK_FULL_PAUSE_MS } from './find-shortage.ts';
 import { followRun } from './follow-run.ts';
 import { claimOperation } from './ready-workspace.ts';
 import { recordPatiently } from './record-patiently.ts';
@@ -18,8 +19,6 @@ const FOLLOW_TRIES = 5;
 /** First and longest pause between those looks, milliseconds. */
 const FOLLOW_RETRY_MS = 500;
 const MAX_FOLLOW_RETRY_MS = 8000;
-/** Pause before a job that met a full disk is queued again, milliseconds. */
-const DISK_FULL_PAUSE_MS = 5000;
 
 export interface Carrying {
   jobId: string;

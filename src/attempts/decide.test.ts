@@ -188,6 +188,18 @@ const cases: { name: string; given: Partial<EndFacts>; job: string; attempt: str
     reason: null,
   },
   {
+    name: 'a keeper that found no room for its records is no strike, and says what is missing',
+    given: {
+      verdict: { kind: 'NEVER_RAN', row: 3, execErrno: 'ENOSPC' },
+      outcome: null,
+      recentNeverRan: NEVER_RAN_LIMIT + 5,
+      trouble: { message: 'the disk is full', passes: true, diskFull: true },
+    },
+    job: 'requeue',
+    attempt: 'seal',
+    reason: 'free_disk',
+  },
+  {
     name: 'damaged evidence is set aside',
     given: { verdict: { kind: 'QUARANTINE', row: 0, why: 'exit.json' }, outcome: null },
     job: 'quarantine',

@@ -24,6 +24,8 @@ export type FinalVerdict = Extract<
 export interface Trouble {
   message: string;
   passes: boolean;
+  /** The disk is full: said of the job while it waits. */
+  diskFull?: boolean;
 }
 
 export interface EndFacts {
@@ -147,6 +149,10 @@ function decideInterrupted(facts: EndFacts): Ending {
 
 function decideNeverRan(facts: EndFacts, execErrno: string | null): Ending {
   if (facts.cancelRequested) return ending('seal', 'cancel', CANCELLED);
+  if (facts.trouble?.diskFull === true) {
+    // Nobody's failure, so no strike: it goes back to its place, and says what it waits for.
+    return ending('seal', 'requeue', { reason: 'free_disk', blocker: facts.trouble.message });
+  }
   if (execErrno !== null) {
     const why = facts.notStarted ?? 'see keeper.log';
     const blocker = `the agent's command cannot be executed (${execErrno}): ${why}`;

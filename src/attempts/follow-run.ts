@@ -8,6 +8,7 @@ import type { AttemptPatch } from '../store/store.ts';
 import type { AttemptContext } from './context.ts';
 import { endAttempt } from './end-attempt.ts';
 import { awaitKeeper } from './follow-attempt.ts';
+import { awaitShortage } from './find-shortage.ts';
 import type { Judgement } from './gather-facts.ts';
 import { LiveTranscript } from './live-transcript.ts';
 import { killOrphan, resolveAttempt, type Resolution } from './resolve-attempt.ts';
@@ -38,7 +39,8 @@ export async function followRun(ctx: AttemptContext, input: FollowInput): Promis
     const resolution = known ?? (await resolveAttempt(ctx, { attempt, job, signal }));
     known = undefined;
     if (resolution.kind === 'over') {
-      const { passedLimit, trouble } = run;
+      const { passedLimit } = run;
+      const trouble = run.trouble ?? (await awaitShortage(ctx, { attempt, resolution, signal }));
       await endAttempt(ctx, { attempt, job, ...resolution, passedLimit, trouble }, signal);
       return;
     }

@@ -11,7 +11,9 @@ export async function confirm(context: Context, question: string): Promise<void>
   const { options, shell } = context;
   if (options.yes === true) return;
   if (options.json === true || options.input === false || shell.stdin.isTTY !== true || shell.stderr.isTTY !== true) {
-    throw fail('bad-usage', `${question} needs an answer, and there is no terminal to ask on`, { hint: 'Add --yes.' });
+    throw fail('bad-usage', `"${question}" needs an answer, and there is no terminal to ask on`, {
+      hint: 'Add --yes.',
+    });
   }
   const reader = createInterface({ input: shell.stdin, output: shell.stderr });
   try {

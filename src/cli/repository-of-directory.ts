@@ -13,18 +13,22 @@ const NAMES = 20;
  * is not. Throws `bad-usage` outside of a repository.
  */
 export async function repositoryOfDirectory(context: Context): Promise<string> {
-  const root = await findGitRoot(await realpath(context.shell.cwd));
-  if (root === null) {
-    throw fail('bad-usage', `${context.shell.cwd} is not inside a git repository`, {
-      hint: 'Name a registered one with --repo, or change into a checkout.',
-    });
-  }
+  const root = await requireGitRoot(context);
   const { items } = await context.client.get<PageView<RepositoryView>>('/v1/repositories');
   const known = items.find((repository) => repository.source === root);
   if (known !== undefined) return known.name;
   const name = await register(context, root);
   context.terminal.message(`registered ${root} as "${name}"`);
   return name;
+}
+
+/** Returns the git repository around the current directory, without asking a server. Throws `bad-usage` outside of one. */
+export async function requireGitRoot({ shell }: Pick<Context, 'shell'>): Promise<string> {
+  const root = await findGitRoot(await realpath(shell.cwd));
+  if (root !== null) return root;
+  throw fail('bad-usage', `${shell.cwd} is not inside a git repository`, {
+    hint: 'Name a registered one with --repo, or change into a checkout.',
+  });
 }
 
 /** Returns the nearest directory from `directory` upwards that holds `.git` (a directory, or a file in a worktree). */

@@ -19,6 +19,7 @@ export type Reason =
   | 'cancelled_by_client'
   | 'crash_loop'
   | 'fix_config'
+  | 'free_disk'
   | 'workspace_failed'
   | 'source_unreachable'
   | 'needs_human'

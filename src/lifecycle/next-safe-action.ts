@@ -7,6 +7,7 @@ export function nextSafeAction(job: Pick<Job, 'state' | 'reason'>): NextSafeActi
     case 'created':
       return 'start';
     case 'queued':
+      return job.reason === 'free_disk' ? 'free_disk' : 'wait';
     case 'preparing':
     case 'running':
       return 'wait';

@@ -8,7 +8,9 @@ import { appendFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { isAlive } from '../../src/keeper/host-identity.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isAlive, isStopped, type ProcessIdentity } from '../../src/keeper/host-identity.ts';
+import { signalProcess } from '../../src/keeper/processes.ts';
 import { until } from '../support/poll.ts';
 import { inMountNamespace, SmallDisk } from '../support/small-disk.ts';
 import { readEnds, testifying } from '../support/testimony.ts';
@@ -16,11 +18,12 @@ import { World, type Answer, type JobView } from '../support/world.ts';
 import { checkInvariants } from './invariants.ts';
 
 inMountNamespace(import.meta.filename, 'a full disk', {
-  count: 3,
+  count: 4,
   tests: () => {
     test('submissions to a full disk are refused, and nothing of them is kept', testSubmissions);
     test('an agent fills the disk: how it ended is recorded once there is room', () => testAgent('server stays'));
     test('the same, and the server dies meanwhile', () => testAgent('server dies'));
+    test('a keeper that finds the disk full is no strike: the job says what it waits for, and goes on', testKeeper);
   },
 });
 
@@ -85,6 +88,42 @@ async function testAgent(how: 'server stays' | 'server dies'): Promise<void> {
   assert.ok(output.length === ended.outputBytes && output.length > 2 ** 19);
   assert.match(output, /^begun\n\0+/);
   await checkInvariants(world);
+}
+
+async function testKeeper(): Promise<void> {
+  await using world = await World.create();
+  await mkdir(world.home.root);
+  // Files run out, not bytes: the database goes on, and only the keeper finds out.
+  await using disk = new SmallDisk(world.home.root, DISK_BYTES, 2000);
+  await world.configure({ limits: { freeDisk: 0 } });
+  await world.start({ failpoints: 'keeper.after-claim:stop' });
+  await world.register();
+  const job = await world.submitShell(testifying('say worked'));
+  const keeper = await awaitStoppedKeeper(world);
+  disk.fillFiles();
+  signalProcess(keeper, 'SIGCONT');
+  const waits = /"reason":"free_disk"[^\n]*Job 1 requeue: attempt 1 NEVER_RAN/;
+  await until('the job is put back', async () => waits.test(await world.readLog()));
+  await disk.free();
+  for (let state = ''; state !== 'completed';) {
+    const stopped = await findStoppedKeeper(world);
+    if (stopped !== null) signalProcess(stopped, 'SIGCONT');
+    const now = await world.getJob(job.id);
+    assert.ok(['queued', 'preparing', 'running', 'completed'].includes(now.state), JSON.stringify(now));
+    if (now.state !== 'queued') assert.equal(now.reason, null);
+    state = now.state;
+    await sleep(20);
+  }
+  await checkInvariants(world);
+}
+
+async function findStoppedKeeper(world: World): Promise<ProcessIdentity | null> {
+  return (await world.listKeepers()).find((keeper) => isStopped(keeper)) ?? null;
+}
+
+async function awaitStoppedKeeper(world: World): Promise<ProcessIdentity> {
+  await until('a keeper has stopped at its claim', async () => (await findStoppedKeeper(world)) !== null);
+  return (await findStoppedKeeper(world)) ?? assert.fail('it went on by itself');
 }
 
 /** Submits a held job under a key of its own, with a prompt that needs a few pages. */

@@ -1,7 +1,7 @@
 /** A small disk in memory, mounted where only this process and its children see it, for tests that fill it. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -33,11 +33,12 @@ export class SmallDisk implements AsyncDisposable {
   readonly path: string;
   readonly bytes: number;
 
-  /** Mounts it on `path`, an empty directory. */
-  constructor(path: string, bytes: number) {
+  /** Mounts it on `path`, an empty directory; it holds at most `files` files, where that is given. */
+  constructor(path: string, bytes: number, files: number | null = null) {
     this.path = path;
     this.bytes = bytes;
-    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${bytes}`, 'none', path]);
+    const inodes = files === null ? '' : `,nr_inodes=${files}`;
+    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${bytes}${inodes}`, 'none', path]);
   }
 
   private get ballast(): string {
@@ -64,8 +65,18 @@ export class SmallDisk implements AsyncDisposable {
     }
   }
 
+  /** Takes every file that is left: what is there can be written, nothing can be added. */
+  fillFiles(): void {
+    mkdirSync(this.ballast);
+    try {
+      for (let n = 0; ; n++) closeSync(openSync(join(this.ballast, String(n)), 'wx'));
+    } catch (error) {
+      assert.equal(errnoOf(error), 'ENOSPC');
+    }
+  }
+
   async free(): Promise<void> {
-    await rm(this.ballast, { force: true });
+    await rm(this.ballast, { recursive: true, force: true });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

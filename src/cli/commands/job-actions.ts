@@ -36,6 +36,8 @@ export function registerJobActions(program: Command, runtime: Runtime): void {
 /** A removed job has no view: the answer is its number. */
 async function removeJobs(call: Call): Promise<number> {
   const { client, terminal, args } = call;
+  // Nobody is asked about a job that does not exist.
+  if (args.length === 1) await getJob(call, args[0] ?? '');
   await confirm(call, `Remove ${args.length === 1 ? `job ${args[0]}` : `${args.length} jobs`} for good?`);
   const items: { id: string; number: number }[] = [];
   const exit = await forEach(call, async (reference) => {

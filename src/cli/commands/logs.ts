@@ -40,7 +40,7 @@ async function logs(call: Call<LogsOptions>): Promise<number> {
   const job = await getJob(call, reference);
   const stream: StreamName = options.stderr === true ? 'stderr' : 'stdout';
   if (options.attempt !== undefined && options.attempt > job.attempts) {
-    throw fail('not-found', `job ${job.number} has ${job.attempts} attempts, not ${options.attempt}`, {
+    throw fail('not-found', `job ${job.number} has no attempt ${options.attempt}; it has had ${job.attempts}`, {
       hint: `See \`holdfast show ${job.number}\`.`,
     });
   }

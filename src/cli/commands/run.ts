@@ -8,7 +8,7 @@ import { readStdin } from '../ask.ts';
 import type { Call, Runtime } from '../command.ts';
 import { ensureServer } from '../ensure-server.ts';
 import { followToEnd, waitToEnd } from '../watch-job.ts';
-import { repositoryOfDirectory } from '../repository-of-directory.ts';
+import { repositoryOfDirectory, requireGitRoot } from '../repository-of-directory.ts';
 import { openUploads, sendUploads } from '../uploads.ts';
 import { collect, wholeNumber } from '../words.ts';
 
@@ -66,6 +66,8 @@ async function run(call: Call<RunOptions>): Promise<number> {
   }
   const work = await readWork(call);
   const uploads = await openUploads(options.file ?? [], call.shell.cwd);
+  // Before a server is started for nothing.
+  if (options.repo === undefined) await requireGitRoot(call);
   await ensureServer(call);
   const body: NewJobBody = {
     ...work,

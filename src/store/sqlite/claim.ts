@@ -195,7 +195,9 @@ export function claimJobs(session: Session, claim: { boot: string; hostLimit: nu
     if (job === undefined) return [];
     const faults = findFaults(session, job);
     if (faults.length > 0) return [setAside(session, job, { faults, actor })];
-    const changes = { state: 'preparing' as const, fence: job.record.fence + 1, claimedBy: claim.boot };
+    // Why it could not begin before is over.
+    const waited = job.record.reason === null ? {} : { reason: null, blocker: null };
+    const changes = { state: 'preparing' as const, fence: job.record.fence + 1, claimedBy: claim.boot, ...waited };
     return [toJob(writeWaiting(session, job, { kind: 'job.claim', actor, changes }).record)];
   });
   return [...aside, ...claimed];
