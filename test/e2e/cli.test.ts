@@ -4,7 +4,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { isAlive } from '../../src/keeper/host-identity.ts';
+import { isAlive, readProcess } from '../../src/keeper/host-identity.ts';
 import { signalProcess } from '../../src/keeper/processes.ts';
 import { readServerFile } from '../../src/server/server-file.ts';
 import { until } from '../support/poll.ts';
@@ -80,7 +80,10 @@ test('a stopped server is told of within seconds by every command, and goes on w
   await world.start();
   await world.register();
   assert.ok(world.server !== null);
-  signalProcess(world.server.identity, 'SIGSTOP');
+  const { identity } = world.server;
+  signalProcess(identity, 'SIGSTOP');
+  // On a busy machine the signal takes its time.
+  await until('it is stopped', () => readProcess(identity.pid)?.state === 'T');
   const [status, jobs, submit, begin] = await Promise.all([
     run(world, ['server', 'status']),
     run(world, ['jobs']),
