@@ -20,7 +20,7 @@ export const JOB_CALLBACK_TYPES = [
 export type JobCallbackType = (typeof JOB_CALLBACK_TYPES)[number];
 
 /** Every type a message may have. */
-export type CallbackType = JobCallbackType | 'epic.completed' | 'server.recovered';
+export type CallbackType = JobCallbackType | 'epic.completed' | 'server.recovered' | 'server.corrupted';
 
 /** One target of a job: who is told, and of what. */
 export interface JobCallback {

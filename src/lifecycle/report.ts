@@ -92,6 +92,8 @@ export interface Corruption {
   files: string[];
   /** Whether all history was checked, or only live records so far. */
   complete: boolean;
+  /** Whether so much is damaged that a person must be told at once; absent while it is being checked. */
+  alert?: boolean;
   /** By kind of record; absent before the check of history has begun. */
   kinds?: Record<string, { checked: number; corrupt: number }>;
   /** The same as `files`, with what to do about each. */

@@ -7,6 +7,7 @@ import type { Clock } from '../kernel/clock.ts';
 import type { Log } from '../kernel/log.ts';
 import { messageOf } from '../kernel/result.ts';
 import type { Service } from '../kernel/service.ts';
+import { isAlarming } from '../lifecycle/corruption-alert.ts';
 import type { Corruption, RecoveryReport } from '../lifecycle/report.ts';
 import type { NewQuarantine, QuarantineItem } from '../store/quarantine-store.ts';
 import type { Store } from '../store/store.ts';
@@ -25,9 +26,6 @@ export interface ScrubKind {
   run(take: (part: ScrubPart) => Promise<void>, signal: AbortSignal): Promise<void>;
 }
 
-/** Share of damaged records above which somebody must be told at once (B19). */
-const ALERT_RATE = 0.05;
-
 /** Damaged records a report names; the quarantine lists all. */
 const MAX_NAMED = 1000;
 
@@ -41,6 +39,8 @@ export interface ScrubOptions {
   setAside: (found: readonly NewQuarantine[]) => Promise<void>;
   /** What the start itself found damaged. */
   atStart: () => readonly NewQuarantine[];
+  /** Urls that are told of widespread damage. */
+  callbacks: readonly string[];
   getReport: () => RecoveryReport;
   setReport: (report: RecoveryReport) => void;
 }
@@ -92,14 +92,15 @@ async function scrub(options: ScrubOptions, signal: AbortSignal): Promise<void> 
   for (const warning of failed) log.warn(warning);
   publish(options, tally, { complete: true, failed });
   const report = options.getReport();
-  await store.updateBoot(report.bootId, { report });
+  // The alert is told in the transaction that keeps the report: once, and never lost.
+  await store.updateBoot(report.bootId, { report }, options.callbacks);
   const { checked, corrupt } = report.corruption;
   const ms = Math.round(clock.monotonic() - began);
   log.info(`history checked in ${ms} ms: ${checked} records, ${corrupt} damaged`, report.corruption.kinds);
-  if (report.corruption.rate > ALERT_RATE) raiseCorruptionAlert(options, report);
+  if (report.corruption.alert === true) raiseCorruptionAlert(options, report);
 }
 
-/** Tells that more than a twentieth of the records is damaged: the one place that does. */
+/** Tells the log that so much is damaged that somebody must look now. */
 function raiseCorruptionAlert({ log }: ScrubOptions, report: RecoveryReport): void {
   const { corrupt, checked, rate } = report.corruption;
   const text = `${corrupt} of ${checked} records (${(rate * 100).toFixed(1)} %) are damaged: look at the disk, then at \`holdfast recovery quarantine\``;
@@ -113,11 +114,10 @@ function publish(
   { complete, failed }: { complete: boolean; failed: readonly string[] },
 ): void {
   const before = options.getReport();
-  const corruption = tally.describe(complete);
-  const alert =
-    complete && corruption.rate > ALERT_RATE
-      ? [`critical: ${corruption.corrupt} of ${corruption.checked} records are damaged`]
-      : [];
+  const described = tally.describe(complete);
+  const corruption = complete ? { ...described, alert: isAlarming(described) } : described;
+  const isAlert = 'alert' in corruption && corruption.alert === true;
+  const alert = isAlert ? [`critical: ${corruption.corrupt} of ${corruption.checked} records are damaged`] : [];
   // Until all is checked the report says at least what the start itself had found.
   const isLess = !complete && corruption.checked < before.corruption.checked;
   options.setReport({

@@ -232,7 +232,7 @@ export function composeServer(input: ComposeInput): Parts {
     ...numbers,
     ...cleaners,
     retention,
-    scrub: createHistoryScrub(ctx, state),
+    scrub: createHistoryScrub(ctx, state, config.callbacks.server),
   };
   return { ctx, config, ...built, self, closing };
 }

@@ -10,7 +10,7 @@ import { DAMAGED_RECORD } from '../store/quarantine-store.ts';
 import type { ServerState } from './state.ts';
 
 /** Returns the check of history of this server. Kinds of records outside the database join here. */
-export function createHistoryScrub(ctx: AttemptContext, state: ServerState): Service {
+export function createHistoryScrub(ctx: AttemptContext, state: ServerState, callbacks: readonly string[]): Service {
   const { store, clock, log, boot, home } = ctx;
   return createScrub({
     store,
@@ -19,6 +19,7 @@ export function createHistoryScrub(ctx: AttemptContext, state: ServerState): Ser
     boot,
     kinds: [scrubStore(store, home), scrubRuns(store, home)],
     setAside: async (found) => void state.report.jobs.push(...(await quarantineWaiting(ctx, found))),
+    callbacks,
     atStart: () => state.damaged,
     getReport: () => state.report,
     setReport: (report) => (state.report = report),

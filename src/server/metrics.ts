@@ -6,6 +6,7 @@ import type { Admission } from '../queue/admission.ts';
 import type { DiskState } from '../queue/disk-level.ts';
 import type { MetricView } from '../api/batch/admin-contract.ts';
 import type { Clock } from '../kernel/clock.ts';
+import { isAlarming } from '../lifecycle/corruption-alert.ts';
 import type { Corruption } from '../lifecycle/report.ts';
 import type { Statistics } from '../statistics/statistics.ts';
 import type { Store } from '../store/store.ts';
@@ -117,7 +118,12 @@ function createDamageGauges(registers: Registry[]): (corruption: Corruption, ope
   const labelNames = ['kind'];
   const checked = new Gauge({ name: name('checked'), help: 'Records checked by this start', labelNames, registers });
   const corrupt = new Gauge({ name: name('corrupt'), help: 'Records found damaged by it', labelNames, registers });
-  const rate = new Gauge({ name: name('rate'), help: 'Share of damaged records; alert above 0.05', registers });
+  const rate = new Gauge({ name: name('rate'), help: 'Share of damaged records', registers });
+  const alert = new Gauge({
+    name: name('alert'),
+    help: '1 where so much is damaged that a person must look',
+    registers,
+  });
   const complete = new Gauge({ name: name('complete'), help: '1 once all history is checked', registers });
   const items = new Gauge({ name: 'holdfast_quarantine_items', help: 'Things nobody has released', registers });
   return (corruption, open) => {
@@ -126,6 +132,7 @@ function createDamageGauges(registers: Registry[]): (corruption: Corruption, ope
       corrupt.set({ kind }, counts.corrupt);
     }
     rate.set(corruption.rate);
+    alert.set(isAlarming(corruption) ? 1 : 0);
     complete.set(corruption.complete ? 1 : 0);
     items.set(open);
   };

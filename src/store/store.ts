@@ -320,7 +320,10 @@ export interface Store
   updateBoot(
     id: string,
     patch: Partial<Pick<Boot, 'readyAt' | 'stoppedAt' | 'report' | 'previousStop'>>,
-    /** Urls that are told `server.recovered`, in the same transaction, when this is the first report of the start. */
+    /**
+     * Urls that are told, in the same transaction: `server.recovered` by the first report of the start, and
+     * `server.corrupted` by the first one that raises the alert.
+     */
     callbacks?: readonly string[],
   ): Promise<void>;
   /** Newest first, at most `KEPT_BOOTS`; older ones are dropped when a boot is recorded. */

@@ -4,6 +4,7 @@ import { ATTEMPT_DEFECTS } from './seeded-defects-attempts.ts';
 import { CALLBACK_DEFECTS } from './seeded-defects-callbacks.ts';
 import { DURABILITY_DEFECTS } from './seeded-defects-durability.ts';
 import { KEEPER_DEFECTS } from './seeded-defects-keeper.ts';
+import { RECOVERY_DEFECTS } from './seeded-defects-recovery.ts';
 import { SERVER_DEFECTS } from './seeded-defects-server.ts';
 import { STATISTICS_DEFECTS } from './seeded-defects-statistics.ts';
 
@@ -16,4 +17,5 @@ export const SEEDED_DEFECTS: readonly SeededDefect[] = [
   ...CALLBACK_DEFECTS,
   ...DURABILITY_DEFECTS,
   ...STATISTICS_DEFECTS,
+  ...RECOVERY_DEFECTS,
 ];

@@ -37,7 +37,7 @@ export const corruptionMetricsSchema = z
     rate: z.number(),
     files: z.array(z.string()),
     complete: z.boolean().meta({ description: 'Whether older records were checked as well.' }),
-    alert: z.boolean().meta({ description: 'More than 5 % are damaged.' }),
+    alert: z.boolean().meta({ description: 'More than 5 % are damaged, and at least five records.' }),
   })
   .meta({ id: 'CorruptionMetrics' });
 export type CorruptionMetrics = z.infer<typeof corruptionMetricsSchema>;

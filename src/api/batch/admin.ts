@@ -13,10 +13,8 @@ import {
   type RecoveryMetrics,
   type StartupView,
 } from './admin-contract.ts';
+import { isAlarming } from '../../lifecycle/corruption-alert.ts';
 import { BATCH_TAGS } from './contract.ts';
-
-/** Share of damaged records above which somebody has to act at once (requirement B19). */
-const ALERT_RATE = 0.05;
 
 /** Adds the routes below /api/admin; they answer while the server is recovering. */
 export function addAdminRoutes(app: Api, { services }: RouteContext): void {
@@ -118,5 +116,5 @@ function presentCorruption(report: RecoveryReport | null): CorruptionMetrics {
     files: [],
     complete: false,
   };
-  return { checked, ok, corrupt, rate, files, complete, alert: rate > ALERT_RATE };
+  return { checked, ok, corrupt, rate, files, complete, alert: isAlarming({ corrupt, rate }) };
 }

@@ -88,6 +88,7 @@ export const recoveryReportSchema = z
       rate: z.number(),
       files: z.array(z.string()),
       complete: z.boolean().meta({ description: 'Whether all history was checked, or only live records so far.' }),
+      alert: z.boolean().optional().meta({ description: 'More than 5 % are damaged, and at least five records.' }),
       kinds: z.record(z.string(), z.strictObject({ checked: z.int(), corrupt: z.int() })).optional(),
       items: z.array(corruptItemSchema).optional(),
     }),

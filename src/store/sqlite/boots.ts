@@ -2,7 +2,7 @@
 import { fail } from '../../kernel/errors.ts';
 import { KEPT_BOOTS } from '../../lifecycle/report.ts';
 import type { Boot, Store } from '../store.ts';
-import { tellOfRecovery } from './deliveries.ts';
+import { tellOfCorruption, tellOfRecovery } from './deliveries.ts';
 import { BOOTS, STORED_BOOTS, type StoredBoot } from './entities.ts';
 import { checkPatch, insertRecord, pickChanges, toChained, toRecord, updateRecord, withoutNulls } from './records.ts';
 import { GENESIS, appendEvent } from './journal.ts';
@@ -55,4 +55,6 @@ export function updateBoot(
   if (!updateRecord(session.sql, BOOTS, update)) throw fail('internal', `boot ${id} did not change`);
   // Only the first report of a start is news.
   if (record.report === null && changes.report) tellOfRecovery(session, changes.report, callbacks);
+  const isNewAlert = changes.report?.corruption.alert === true && record.report?.corruption.alert !== true;
+  if (isNewAlert && changes.report) tellOfCorruption(session, changes.report, callbacks);
 }

@@ -111,6 +111,14 @@ export function tellOfRecovery(session: Session, report: RecoveryReport, urls: r
   tellServer(session, { type: 'server.recovered', data: told, urls });
 }
 
+/** Makes the deliveries that tell the operator's own urls of widespread damage; which records, the report says. */
+export function tellOfCorruption(session: Session, report: RecoveryReport, urls: readonly string[]): void {
+  if (urls.length === 0) return;
+  const { checked, corrupt, rate, kinds = {} } = report.corruption;
+  const data = { bootId: report.bootId, checked, corrupt, rate, kinds };
+  tellServer(session, { type: 'server.corrupted', data, urls });
+}
+
 function tellServer(session: Session, message: { type: CallbackType; data: object; urls: readonly string[] }): void {
   const body = renderCallback(message.type, message.data, session.at);
   for (const url of message.urls) {
