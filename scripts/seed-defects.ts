@@ -96,7 +96,10 @@ async function main(words: readonly string[]): Promise<void> {
   const began = performance.now();
   let caught = 0;
   // Each works in a tree, a temp directory and processes of its own; the tests wait more than they work.
-  await inLanes(chosen, availableParallelism(), async (defect) => void (caught += (await tryDefect(defect)) ? 1 : 0));
+  await inLanes(chosen, availableParallelism(), async (defect) => {
+    // Not `caught += await …`: that reads the count before it waits, and the other lane's is lost.
+    if (await tryDefect(defect)) caught += 1;
+  });
   const minutes = ((performance.now() - began) / 60_000).toFixed(1);
   process.stdout.write(`# seeded defects: ${caught} of ${chosen.length} caught in ${minutes} minutes\n`);
   if (caught < chosen.length) process.exitCode = 1;

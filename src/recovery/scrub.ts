@@ -116,7 +116,7 @@ function publish(
   const before = options.getReport();
   const described = tally.describe(complete);
   const corruption = complete ? { ...described, alert: isAlarming(described) } : described;
-  const isAlert = 'alert' in corruption && corruption.alert === true;
+  const isAlert = 'alert' in corruption && corruption.alert;
   const alert = isAlert ? [`critical: ${corruption.corrupt} of ${corruption.checked} records are damaged`] : [];
   // Until all is checked the report says at least what the start itself had found.
   const isLess = !complete && corruption.checked < before.corruption.checked;

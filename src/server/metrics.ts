@@ -1,4 +1,5 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { observeDamageIn } from './damage-metrics.ts';
 import { observeRetentionIn } from './retention-metrics.ts';
 import type { RetentionState } from '../recovery/retention/retention-keeper.ts';
 import { observeWaitingIn } from './waiting-metrics.ts';
@@ -6,7 +7,6 @@ import type { Admission } from '../queue/admission.ts';
 import type { DiskState } from '../queue/disk-level.ts';
 import type { MetricView } from '../api/batch/admin-contract.ts';
 import type { Clock } from '../kernel/clock.ts';
-import { isAlarming } from '../lifecycle/corruption-alert.ts';
 import type { Corruption } from '../lifecycle/report.ts';
 import type { Statistics } from '../statistics/statistics.ts';
 import type { Store } from '../store/store.ts';
@@ -64,7 +64,7 @@ export function createMetrics(input: MetricsInput): Metrics {
   });
   const disk = createDiskGauges(registers);
   const showDeliveries = createDeliveryGauges(registers);
-  const damage = createDamageGauges(registers);
+  const damage = observeDamageIn(registry);
   const metrics: Metrics = {
     countTranscriptMismatch: () => mismatches.inc(),
     observeRecovery(ms, count) {
@@ -109,32 +109,6 @@ function observeCleaningIn(registry: Registry, input: MetricsInput): () => Promi
   return async () => {
     observeRetention();
     for (const [state, n] of Object.entries(await input.store.countResources())) resources.set({ state }, n);
-  };
-}
-
-/** Returns what shows how much is damaged. */
-function createDamageGauges(registers: Registry[]): (corruption: Corruption, open: number) => void {
-  const name = (word: string): string => `holdfast_corruption_${word}`;
-  const labelNames = ['kind'];
-  const checked = new Gauge({ name: name('checked'), help: 'Records checked by this start', labelNames, registers });
-  const corrupt = new Gauge({ name: name('corrupt'), help: 'Records found damaged by it', labelNames, registers });
-  const rate = new Gauge({ name: name('rate'), help: 'Share of damaged records', registers });
-  const alert = new Gauge({
-    name: name('alert'),
-    help: '1 where so much is damaged that a person must look',
-    registers,
-  });
-  const complete = new Gauge({ name: name('complete'), help: '1 once all history is checked', registers });
-  const items = new Gauge({ name: 'holdfast_quarantine_items', help: 'Things nobody has released', registers });
-  return (corruption, open) => {
-    for (const [kind, counts] of Object.entries(corruption.kinds ?? {})) {
-      checked.set({ kind }, counts.checked);
-      corrupt.set({ kind }, counts.corrupt);
-    }
-    rate.set(corruption.rate);
-    alert.set(isAlarming(corruption) ? 1 : 0);
-    complete.set(corruption.complete ? 1 : 0);
-    items.set(open);
   };
 }
 

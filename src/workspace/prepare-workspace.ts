@@ -44,10 +44,11 @@ const KEEP = '.keep';
 const MANY_REFS = 100;
 
 /**
- * Makes the workspace of a job: a complete repository of its own, with its own objects (never alternates or hard links:
- * a workspace that shares a file with the mirror can damage it), its own branch checked out at `baseCommit`, no hooks,
- * no submodules. A workspace that has its name is complete and kept; it is built beside it and renamed. The caller holds
- * the repository lock and has verified that nothing of an earlier try lives. Throws `workspace-unsafe`, `git-failed`,
+ * Makes the copy of one repository for a job, which is the workspace of a job of one, and lies in that of a job of
+ * several (side-by-side.ts): a complete repository of its own, with its own objects (never alternates or hard links: a
+ * copy that shares a file with the mirror can damage it), its own branch checked out at `baseCommit`, no hooks, no
+ * submodules. A copy that has its name is complete and kept; it is built under the name `unfinishedBeside` begins, and
+ * renamed. The caller holds the repository lock and has verified that nothing of an earlier try lives. Throws `workspace-unsafe`, `git-failed`,
  * `git-timeout`, `storage-full`, and for uploads what `copyStagedFiles` throws.
  */
 export async function prepareWorkspace(

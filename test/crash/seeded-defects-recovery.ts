@@ -111,18 +111,6 @@ export const RECOVERY_DEFECTS: readonly SeededDefect[] = [
     test: 'a lock of an earlier start',
   },
   {
-    what: 'files a retry would need are removed as left over',
-    edits: [
-      {
-        file: 'src/recovery/orphans/find-in-jobs.ts',
-        find: "action: retriable ? 'none' : 'remove',",
-        replace: "action: 'remove',",
-      },
-    ],
-    file: 'src/recovery/orphans/planted.test.ts',
-    test: 'staged files',
-  },
-  {
     what: 'a repository directory nobody removed counts as ours',
     edits: [
       {

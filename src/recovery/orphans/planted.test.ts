@@ -1,7 +1,7 @@
 /** The rarer kinds of orphans, each planted beside a look-alike, with a real store, real files and real processes. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { AttemptContext } from '../../attempts/context.ts';
@@ -10,29 +10,27 @@ import { RUN_FILES, encodeRecord } from '../../keeper/protocol.ts';
 import { newId } from '../../kernel/ids.ts';
 import { homeLayout } from '../../lifecycle/home.ts';
 import type { Orphan } from '../../lifecycle/orphan.ts';
-import { accept, claimNext, newBoot, newRepository } from '../../store/conformance/fixtures.ts';
+import { accept, newBoot, newRepository } from '../../store/conformance/fixtures.ts';
 import { makeScratch, startStore } from '../../store/sqlite/harness.fixture.ts';
 import type { Store } from '../../store/store.ts';
 import { createResourceKeeper, type ResourceKeeper } from '../resource-keeper.ts';
 import { repairOrphan } from './repair.ts';
 import { scanOrphans } from './scan.ts';
 
-const DAY_MS = 24 * 3_600_000;
-
 interface Bench {
   ctx: AttemptContext;
   store: Store;
   resources: ResourceKeeper;
-  look(): Promise<Orphan[]>;
+  look: () => Promise<Orphan[]>;
   /** Repairs what is named like this; returns how it went. */
-  repair(name: string): Promise<string>;
+  repair: (name: string) => Promise<string>;
 }
 
 function nameOf({ kind, path, identity }: Orphan): string {
   return `${kind} ${identity ?? path ?? ''}`;
 }
 
-/** Opens a home of its own with the repository `app`; `removable` says whether its resources can be removed. */
+/** Opens a home of its own with the repository `app`. */
 async function withHome(body: (bench: Bench) => Promise<void>): Promise<void> {
   using scratch = makeScratch();
   const home = homeLayout(scratch.directory);
@@ -91,28 +89,6 @@ test('a lock of an earlier start: released when nothing of its holder lives, kep
     } finally {
       child.kill('SIGKILL');
     }
-  }));
-
-test('staged files: removed where the workspace has them, kept where a retry would need them or they are young', () =>
-  withHome(async ({ ctx, store, look, repair }) => {
-    const [ready, ended, young] = [await accept(store), await accept(store), await accept(store)];
-    const claimed = await claimNext(store);
-    assert.equal(claimed.id, ready.id);
-    const set = { workspaceState: 'ready' as const };
-    await store.noteJob({ id: ready.id, fence: claimed.fence, set, actor: 'owner' });
-    for (const job of [ended, young]) await store.requestCancel(job.id, 'local');
-    mkdirSync(ctx.home.workspace(ready.id), { recursive: true });
-    const longAgo = (Date.now() - 2 * DAY_MS) / 1000;
-    for (const job of [ready, ended, young]) {
-      const staging = ctx.home.staging(job.id);
-      mkdirSync(staging, { recursive: true });
-      writeFileSync(join(staging, 'a'.repeat(64)), 'sent');
-      if (job !== young) utimesSync(staging, longAgo, longAgo);
-    }
-    const [has, needs] = [ctx.home.staging(ready.id), ctx.home.staging(ended.id)];
-    assert.deepEqual(actionsOf(await look()), { [`staging ${has}`]: 'remove', [`staging ${needs}`]: 'none' });
-    assert.equal(await repair(`staging ${has}`), 'done');
-    assert.deepEqual([existsSync(has), existsSync(needs), readdirSync(ctx.home.removals)], [false, true, []]);
   }));
 
 test('a resource whose removal failed is tried again by name only', () =>

@@ -183,6 +183,31 @@ export function testWaiting(open: OpenHarness): void {
         await rejectsWith('bad-request', store.acquireLock({ ...lock, key }));
     }));
 
+  it('has one slot for the tests of each repository, which goes to the next who asks once it is free', () =>
+    withStore(open, async ({ store }) => {
+      await store.addRepository(newRepository({ name: 'lib' }));
+      const lock = { boot: 'boot_a', holder: { pid: 1, start: '1' }, jobId: null };
+      const take = (operation: string, key: string) => store.acquireLock({ ...lock, operation, key });
+      const asked = await Promise.all(['a', 'b', 'c'].map((operation) => take(operation, 'tests:app')));
+      const [winner] = asked.filter((one) => one !== null);
+      assert.equal(asked.filter((one) => one !== null).length, 1, 'one slot, however many ask at once');
+      assert.ok(winner !== undefined && (await take('d', 'tests:lib')) !== null, 'another repository has its own');
+      await rejectsWith('repository-not-found', take('e', 'tests:none'));
+      await store.releaseLock('tests:app', winner.fence);
+      const next = await take('f', 'tests:app');
+      assert.ok(next !== null && next.fence > winner.fence);
+      await store.releaseLock('tests:app', winner.fence);
+      assert.deepEqual(
+        (await store.listLocks()).map(({ key, operation }) => [key, operation]),
+        [
+          ['tests:app', 'f'],
+          ['tests:lib', 'd'],
+        ],
+        'who had it before takes nothing from who has it now',
+      );
+      assert.deepEqual((await store.checkDeep()).corrupt, []);
+    }));
+
   it('takes a lock away when it is told to, and says who did', () =>
     withStore(open, async ({ store }) => {
       const job = await accept(store);
