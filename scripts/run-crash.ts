@@ -25,7 +25,7 @@ async function main(words: readonly string[]): Promise<boolean> {
   const began = performance.now();
   const rest = words.filter((word) => word !== '--all');
   const steps = [
-    () => runStep('scripts/run-tests.ts', ['crash']),
+    () => runStep('scripts/run-tests.ts', ['crash-beside-lab']),
     () => runStep('test/crash/lab/main.ts', rest),
     () => runStep('scripts/seed-defects.ts', []),
   ];

@@ -42,6 +42,8 @@ const LONG = [
   'test/crash/uploads.test.ts',
 ];
 
+const LAB = 'test/crash/lab.test.ts';
+
 export const SUITES = {
   /** Unit and conformance tests: `npm test`. */
   fast: { globs: [UNIT, HOUSE], except: [], fileTimeoutMs: 120_000, crash: 'none' },
@@ -49,5 +51,7 @@ export const SUITES = {
   check: { globs: [UNIT, HOUSE, E2E, CRASH], except: LONG, fileTimeoutMs: 240_000, crash: 'sample' },
   /** Every crash point: `npm run test:crash`. */
   crash: { globs: [CRASH, KEEPER], except: [], fileTimeoutMs: 3_600_000, crash: 'all' },
+  /** The same beside a full run of the lab, which needs no sample of itself. */
+  'crash-beside-lab': { globs: [CRASH, KEEPER], except: [LAB], fileTimeoutMs: 3_600_000, crash: 'all' },
 } as const satisfies Record<string, TestSuite>;
 export type SuiteName = keyof typeof SUITES;

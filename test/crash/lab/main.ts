@@ -17,15 +17,15 @@ import { whyNoShim } from './shim.ts';
 const LEAST = { kills: 2000, states: 3000, crashes: 1000, flips: 500 };
 
 const FULL: LabSize = {
-  storePoints: 1300,
-  serverPoints: 90,
-  twice: 10,
-  failures: 40,
+  storePoints: 1750,
+  serverPoints: 40,
+  twice: 5,
+  failures: 20,
   cuts: { stride: 2, seeds: 2 },
-  recoveries: 6,
+  recoveries: 4,
   crashes: LEAST.crashes,
   flips: 600,
-  homeFlips: 120,
+  homeFlips: 96,
 };
 
 /** Servers mostly wait for agents that sleep: more lanes than cores. */

@@ -8,6 +8,8 @@ import { listPromises, readLog, type Operation } from './operation-log.ts';
 import { makeScratch } from './power-cut.ts';
 import { shimEnvironment, type Fault } from './shim.ts';
 
+/** Kept between plays: compiling is most of what a short one does. */
+const COMPILE_CACHE = join(import.meta.dirname, '../../../node_modules/.cache/holdfast');
 const PLAY = join(import.meta.dirname, 'store-play.fixture.ts');
 
 /** A played store: its directory, and what was written down of it. */
@@ -41,7 +43,7 @@ async function playAgain(what: {
 }): Promise<{ signal: string | null; code: number | null; stderr: string }> {
   const { root, log } = what;
   const child = spawn(process.execPath, [PLAY, join(root, 'holdfast.db'), log], {
-    env: { ...process.env, ...shimEnvironment({ ...what, role: 'store' }) },
+    env: { NODE_COMPILE_CACHE: COMPILE_CACHE, ...process.env, ...shimEnvironment({ ...what, role: 'store' }) },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   let stderr = '';
