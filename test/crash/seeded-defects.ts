@@ -5,6 +5,7 @@ import { CALLBACK_DEFECTS } from './seeded-defects-callbacks.ts';
 import { DURABILITY_DEFECTS } from './seeded-defects-durability.ts';
 import { KEEPER_DEFECTS } from './seeded-defects-keeper.ts';
 import { RECOVERY_DEFECTS } from './seeded-defects-recovery.ts';
+import { RETENTION_DEFECTS } from './seeded-defects-retention.ts';
 import { SERVER_DEFECTS } from './seeded-defects-server.ts';
 import { STATISTICS_DEFECTS } from './seeded-defects-statistics.ts';
 
@@ -16,6 +17,7 @@ export const SEEDED_DEFECTS: readonly SeededDefect[] = [
   ...WAITING_DEFECTS,
   ...CALLBACK_DEFECTS,
   ...DURABILITY_DEFECTS,
+  ...RETENTION_DEFECTS,
   ...STATISTICS_DEFECTS,
   ...RECOVERY_DEFECTS,
 ];
