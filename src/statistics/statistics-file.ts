@@ -21,15 +21,19 @@ type Reading =
   | { kind: 'foreign' }
   | { kind: 'damaged'; why: string };
 
+function sumOf(version: unknown, body: string): string {
+  return sha256(`${JSON.stringify(version)} ${body}`);
+}
+
 /** Returns the text of the file. */
-export function encodeStatistics(state: TallyState): string {
+export function encodeStatistics(state: TallyState, version = VERSION): string {
   const body = {
     ...state,
     groups: state.groups.map(encodeGroup),
     other: encodeGroup(state.other),
   };
   const text = JSON.stringify(body);
-  return `{"v":${VERSION},"sum":"${sha256(text)}","body":${text}}\n`;
+  return `{"v":${version},"sum":"${sumOf(version, text)}","body":${text}}\n`;
 }
 
 function encodeGroup(group: Group): object {
@@ -41,10 +45,10 @@ function encodeGroup(group: Group): object {
 export function decodeStatistics(text: string): Reading {
   try {
     const file = asRecord(JSON.parse(text));
-    if (typeof file['v'] === 'number' && file['v'] !== VERSION) return { kind: 'foreign' };
-    if (file['v'] !== VERSION) return { kind: 'damaged', why: 'it has no version' };
     // Parsed and written again, so that the sum covers what is used and not how it was laid out.
-    if (file['sum'] !== sha256(JSON.stringify(file['body']))) return { kind: 'damaged', why: 'its sum is wrong' };
+    const sum = sumOf(file['v'], JSON.stringify(file['body']));
+    if (file['sum'] !== sum) return { kind: 'damaged', why: 'its sum is wrong' };
+    if (file['v'] !== VERSION) return { kind: 'foreign' };
     return { kind: 'ok', state: decodeState(asRecord(file['body'])) };
   } catch (error) {
     return { kind: 'damaged', why: messageOf(error) };

@@ -31,7 +31,7 @@ export const STATISTICS_DEFECTS: readonly SeededDefect[] = [
     edits: [
       {
         file: 'src/statistics/statistics-file.ts',
-        find: "if (file['sum'] !== sha256(JSON.stringify(file['body'])))",
+        find: "if (file['sum'] !== sum)",
         replace: "if (typeof file['sum'] !== 'string')",
       },
     ],
