@@ -9,7 +9,7 @@ import type { AttemptLimits, Job } from '../lifecycle/job.ts';
 import type { JobFile } from '../lifecycle/job-file.ts';
 import type { NextSafeAction, RecoveryReport } from '../lifecycle/report.ts';
 import type { KeptUntil } from '../lifecycle/retention.ts';
-import type { Repository } from '../lifecycle/repository.ts';
+import type { CreationRequest, Repository } from '../lifecycle/repository.ts';
 import type { DiskState } from '../queue/disk-level.ts';
 import type { Resource, ResourceKind } from '../lifecycle/resource.ts';
 import type { OrphanList } from '../recovery/orphan-keeper.ts';
@@ -27,6 +27,7 @@ export interface RegisterRepository {
   trusted?: boolean;
   concurrency?: number;
   command?: string[] | null;
+  request?: CreationRequest | null;
 }
 
 export interface RegisterResource {
@@ -104,7 +105,7 @@ export interface Services {
     sessionMs: number;
   };
   /** Checks the source with git, registers it, and starts the first clone in the background. */
-  registerRepository(input: RegisterRepository): Promise<Repository>;
+  registerRepository(input: RegisterRepository): Promise<{ repository: Repository; replayed: boolean }>;
   removeRepository(name: string): Promise<void>;
   /** Throws `unknown-agent`, `agent-missing`, `bad-prompt` or `bad-request` for a job the agent cannot take. */
   validateJob(job: { agent: string; prompt: string; command: string[] | null }): Promise<void>;

@@ -23,9 +23,18 @@ export interface Repository {
   unavailable: string | null;
   /** While its source does not answer: nothing of it that needs a fetch is claimed before `retryAt`. */
   trouble: SourceTrouble | null;
+  /** The request that registered it, so that a repetition of it finds this one; null for one without a key. */
+  request: CreationRequest | null;
   createdAt: number;
   updatedAt: number;
   version: number;
+}
+
+/** A creating request that may be repeated: the key is its principal's own. */
+export interface CreationRequest {
+  principal: string;
+  key: string;
+  sha256: string;
 }
 
 /** A source that did not answer, as far as it is worth trying again by itself. */

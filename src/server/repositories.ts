@@ -4,13 +4,14 @@ import type { RepositoryLocks } from '../attempts/repository-lock.ts';
 import { fail } from '../kernel/errors.ts';
 import type { Log } from '../kernel/log.ts';
 import { messageOf } from '../kernel/result.ts';
-import { DEFAULT_REPOSITORY_CONCURRENCY, type Repository } from '../lifecycle/repository.ts';
+import { DEFAULT_REPOSITORY_CONCURRENCY, type CreationRequest, type Repository } from '../lifecycle/repository.ts';
+import type { Store } from '../store/store.ts';
 import { inspectSource } from '../workspace/source.ts';
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
 export interface RepositoryKeeper {
-  register(input: RegisterRepository): Promise<Repository>;
+  register(input: RegisterRepository): Promise<{ repository: Repository; replayed: boolean }>;
   /** Makes mirrors that an earlier server registered but did not finish, in the background. */
   resumeClones(): Promise<void>;
 }
@@ -43,10 +44,13 @@ export function createRepositoryKeeper(options: {
 
   return {
     async register(input) {
+      // A repetition finds what the first one made, also when the source does not answer any more.
+      const first = await findRegistered(store, input.request ?? null);
+      if (first !== null) return { repository: first, replayed: true };
       const source = await inspectSource(input.source, input.base === undefined ? {} : { base: input.base });
       const name = input.name ?? source.name;
       if (!NAME.test(name)) throw fail('bad-name', `"${name}" cannot name a repository`);
-      const repository = await store.addRepository({
+      const added = await store.addRepository({
         name,
         source: source.source,
         sourceKind: source.kind,
@@ -56,9 +60,10 @@ export function createRepositoryKeeper(options: {
         trusted: input.trusted ?? false,
         concurrency: input.concurrency ?? DEFAULT_REPOSITORY_CONCURRENCY,
         command: input.command ?? null,
+        request: input.request ?? null,
       });
-      void clone(repository);
-      return repository;
+      if (!added.replayed) void clone(added.repository);
+      return added;
     },
     async resumeClones() {
       for (const repository of await store.listRepositories()) {
@@ -66,4 +71,12 @@ export function createRepositoryKeeper(options: {
       }
     },
   };
+}
+
+async function findRegistered(store: Store, request: CreationRequest | null): Promise<Repository | null> {
+  if (request === null) return null;
+  const { principal, key, sha256 } = request;
+  const isSame = (other: CreationRequest | null): boolean =>
+    other?.principal === principal && other.key === key && other.sha256 === sha256;
+  return (await store.listRepositories()).find((one) => isSame(one.request)) ?? null;
 }

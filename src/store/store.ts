@@ -17,7 +17,7 @@ import type { RecoveryReport, PreviousStop } from '../lifecycle/report.ts';
 import type { RetentionStore } from './retention-store.ts';
 import type { OrphanStore } from './orphan-store.ts';
 import type { ResourceStore } from './resource-store.ts';
-import type { Repository } from '../lifecycle/repository.ts';
+import type { CreationRequest, Repository } from '../lifecycle/repository.ts';
 import type { AttemptTransition, JobState, JobTransition } from '../lifecycle/transitions.ts';
 import type { WaitingStore } from './waiting-store.ts';
 
@@ -33,6 +33,8 @@ export interface NewRepository {
   trusted: boolean;
   concurrency: number;
   command: string[] | null;
+  /** Same key and principal with the same hash gives the first one; another hash is `idempotency-conflict`. */
+  request?: CreationRequest | null;
 }
 
 export type RepositoryPatch = Partial<
@@ -247,7 +249,7 @@ export interface DeliveryQuery {
 export interface Store
   extends Service, WaitingStore, QuarantineStore, ResourceStore, OrphanStore, FilesStore, RetentionStore {
   // repositories
-  addRepository(input: NewRepository): Promise<Repository>;
+  addRepository(input: NewRepository): Promise<{ repository: Repository; replayed: boolean }>;
   getRepository(name: string): Promise<Repository | null>;
   listRepositories(): Promise<Repository[]>;
   updateRepository(name: string, patch: RepositoryPatch, actor: string): Promise<Repository>;

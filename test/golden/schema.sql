@@ -285,7 +285,7 @@ CREATE TABLE repositories (
   updated_at INTEGER NOT NULL,
   version INTEGER NOT NULL,
   head TEXT NOT NULL
-, trouble TEXT CHECK (json_type(trouble) = 'object')) STRICT, WITHOUT ROWID;
+, trouble TEXT CHECK (json_type(trouble) = 'object'), request TEXT CHECK (request IS NULL OR json_type(request) = 'object')) STRICT, WITHOUT ROWID;
 
 CREATE TABLE resources (
   id TEXT PRIMARY KEY,
@@ -390,6 +390,8 @@ CREATE INDEX quarantine_open ON quarantine (id) WHERE released_at IS NULL;
 CREATE UNIQUE INDEX quarantine_thing ON quarantine (kind, item, why);
 
 CREATE UNIQUE INDEX repairs_open ON repairs (orphan_id) WHERE ended_at IS NULL;
+
+CREATE UNIQUE INDEX repositories_request ON repositories (request ->> 'principal', request ->> 'key') WHERE request IS NOT NULL;
 
 CREATE UNIQUE INDEX resources_identity ON resources (kind, identity) WHERE removed_at IS NULL;
 

@@ -2,7 +2,8 @@ import { fail } from '../../kernel/errors.ts';
 import { acceptJob } from '../accept-job.ts';
 import { callerOf, jobOf, type Api, type RouteContext } from '../api.ts';
 import { jobParamsSchema, noBodySchema, noQuerySchema, showTime } from '../contract/common.ts';
-import { creatingHeadersSchema, type NewJobBody } from '../contract/job.ts';
+import { creatingHeadersSchema } from '../contract/common.ts';
+import type { NewJobBody } from '../contract/job.ts';
 import {
   BATCH_TAGS,
   batchJobQuerySchema,

@@ -20,7 +20,7 @@ export function addBatchRepositoryRoutes(app: Api, { services }: RouteContext): 
     },
     async (request, reply) => {
       const { name, gitUrl } = request.body;
-      const repository = await services.registerRepository({ name, source: gitUrl });
+      const { repository } = await services.registerRepository({ name, source: gitUrl });
       failpoint('api.after-settings');
       const ignored = listIgnored(request.body, ['name', 'gitUrl']);
       return reply.code(201).send({ ...presentBatchRepository(repository), ignored });

@@ -67,3 +67,12 @@ export const problemSchema = z
   })
   .meta({ id: 'Problem' });
 export type Problem = z.infer<typeof problemSchema>;
+
+/** Headers of a creating POST. Other headers pass untouched. */
+export const creatingHeadersSchema = z.looseObject({
+  'idempotency-key': z
+    .string()
+    .regex(/^[\x21-\x7e]{1,255}$/, 'must be 1 to 255 visible ASCII characters')
+    .optional()
+    .meta({ description: 'The same key with the same body gives the first answer again; with another body 409.' }),
+});

@@ -81,15 +81,6 @@ export const newJobSchema = z
   .meta({ id: 'NewJob' });
 export type NewJobBody = z.infer<typeof newJobSchema>;
 
-/** Headers of a creating POST. Other headers pass untouched. */
-export const creatingHeadersSchema = z.looseObject({
-  'idempotency-key': z
-    .string()
-    .regex(/^[\x21-\x7e]{1,255}$/, 'must be 1 to 255 visible ASCII characters')
-    .optional()
-    .meta({ description: 'The same key with the same body gives the first answer again; with another body 409.' }),
-});
-
 export const jobQuerySchema = z.strictObject({
   state: z.enum(JOB_STATES).optional(),
   repository: z.string().min(1).max(64).optional(),

@@ -1,8 +1,14 @@
 import type { JobQuery } from '../../store/store.ts';
 import { acceptJob } from '../accept-job.ts';
 import { callerOf, jobOf, type Api, type RouteContext } from '../api.ts';
-import { DEFAULT_PAGE, jobParamsSchema, noBodySchema, noQuerySchema } from '../contract/common.ts';
-import { creatingHeadersSchema, jobPageSchema, jobQuerySchema, jobSchema, newJobSchema } from '../contract/job.ts';
+import {
+  creatingHeadersSchema,
+  DEFAULT_PAGE,
+  jobParamsSchema,
+  noBodySchema,
+  noQuerySchema,
+} from '../contract/common.ts';
+import { jobPageSchema, jobQuerySchema, jobSchema, newJobSchema } from '../contract/job.ts';
 import { decodeCursor, encodeCursor } from '../cursor.ts';
 import { nothing, textOf } from '../openapi.ts';
 import { listJobViews, viewJob } from '../view-job.ts';

@@ -31,6 +31,20 @@ test('a repository is registered, shown, changed and removed', async () => {
   asProblem(await running.call('GET', '/v1/repositories/web'), 404, 'repository-not-found');
 });
 
+test('the same registration twice makes one repository, another under its key is refused', async () => {
+  await using running = await makeServer();
+  const body = { name: 'web', source: running.home.root };
+  const register = (more: object = {}): ReturnType<typeof running.call> =>
+    running.call('POST', '/v1/repositories', { body: { ...body, ...more }, headers: { 'idempotency-key': 'k1' } });
+  const first = await register();
+  const again = await register();
+  assert.deepEqual([first.status, again.status], [201, 201]);
+  assert.equal(again.json<RepositoryView>().id, first.json<RepositoryView>().id);
+  assert.equal(again.headers.get('idempotency-replayed'), 'true');
+  assert.equal(first.headers.get('idempotency-replayed'), null);
+  asProblem(await register({ base: 'other' }), 409, 'idempotency-conflict');
+});
+
 test('what is wrong with a registration is named', async () => {
   await using running = await makeServer();
   const source = running.home.root;

@@ -1,8 +1,9 @@
 import { fail } from '../../kernel/errors.ts';
+import { canonicalJson, sha256 } from '../../kernel/hash.ts';
 import { failpoint } from '../../kernel/failpoints.ts';
 import type { RepositoryPatch } from '../../store/store.ts';
 import { callerOf, type Api, type RouteContext } from '../api.ts';
-import { noBodySchema, noQuerySchema } from '../contract/common.ts';
+import { creatingHeadersSchema, noBodySchema, noQuerySchema } from '../contract/common.ts';
 import {
   newRepositorySchema,
   repositoryPageSchema,
@@ -29,17 +30,22 @@ function addRegistration(app: Api, { services }: RouteContext): void {
       schema: {
         tags,
         summary: 'Register a repository',
+        headers: creatingHeadersSchema,
         querystring: noQuerySchema,
         body: newRepositorySchema,
         response: { 201: repositorySchema },
       },
     },
-    async (request, reply) => {
-      const { limits, ...body } = request.body;
+    async (incoming, reply) => {
+      const { limits, ...body } = incoming.body;
       const concurrency = limits?.concurrency;
       const input = withoutUndefined({ ...body, concurrency });
-      const repository = await services.registerRepository({ ...input, source: body.source });
+      const key = incoming.headers['idempotency-key'];
+      const { principal } = callerOf(incoming);
+      const request = key === undefined ? null : { principal, key, sha256: sha256(canonicalJson(incoming.body)) };
+      const { repository, replayed } = await services.registerRepository({ ...input, request, source: body.source });
       failpoint('api.after-settings');
+      if (replayed) reply.header('idempotency-replayed', 'true');
       return reply.code(201).send(presentRepository(repository));
     },
   );

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { PageView, RepositoryView } from '../../api/contract.ts';
@@ -85,7 +86,8 @@ async function addRepository(call: Call<RepoOptions>): Promise<void> {
     ...settingsOf(options),
   };
   await ensureServer(call);
-  const repository = await call.client.post<RepositoryView>('/v1/repositories', body);
+  const post = { method: 'POST', path: '/v1/repositories', body, idempotencyKey: randomUUID() } as const;
+  const repository = await call.client.call<RepositoryView>(post);
   if (terminal.json) return terminal.document(repository);
   await terminal.data(`${repository.name}\n`);
   terminal.message(

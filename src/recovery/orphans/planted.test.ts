@@ -111,7 +111,7 @@ test('a resource whose removal failed is tried again by name only', () =>
 
 test('the directory of a repository that was removed; one that never was is only reported', () =>
   withHome(async ({ ctx, store, look, repair }) => {
-    const { id } = await store.addRepository(newRepository({ name: 'gone' }));
+    const { id } = (await store.addRepository(newRepository({ name: 'gone' }))).repository;
     await store.removeRepository('gone', 'local');
     mkdirSync(join(ctx.home.repos, id));
     assert.deepEqual(await look(), [], 'its removal is under way');

@@ -17,7 +17,7 @@ export function testRecords(open: OpenHarness): void {
         verify: [['make', 'test'], ['true']],
         merge: true,
       });
-      const added = await store.addRepository(input);
+      const { repository: added } = await store.addRepository(input);
       assert.deepEqual([added.command, added.verify, added.merge], [input.command, input.verify, true]);
       assert.deepEqual([added.cloneState, added.unavailable, added.version], ['registered', null, 1]);
       await rejectsWith('already-exists', store.addRepository(input));
@@ -37,8 +37,23 @@ export function testRecords(open: OpenHarness): void {
       await store.finishRemoval(added.id);
       assert.deepEqual(await store.listRemovals(), []);
       await rejectsWith('not-found', store.finishRemoval('repo_none'));
-      const again = await store.addRepository(input);
+      const { repository: again } = await store.addRepository(input);
       assert.notEqual(again.id, added.id);
+    }));
+
+  it('answers the same registration with the first repository, another under its key with a conflict', () =>
+    withStore(open, async ({ store }) => {
+      const request = { principal: 'local', key: 'k', sha256: 'a'.repeat(64) };
+      const input = newRepository({ name: 'lib', request });
+      const replies = await Promise.all([store.addRepository(input), store.addRepository(input)]);
+      assert.deepEqual(
+        replies.map(({ repository, replayed }) => [repository.id, replayed]),
+        [false, true].map((replayed) => [replies[0]?.repository.id, replayed]),
+      );
+      const other = { ...request, sha256: 'b'.repeat(64) };
+      await rejectsWith('idempotency-conflict', store.addRepository(newRepository({ name: 'x', request: other })));
+      const stranger = { ...other, principal: 'somebody' };
+      assert.equal((await store.addRepository(newRepository({ name: 'x', request: stranger }))).replayed, false);
     }));
 
   it('keeps a repository while something of it is unfinished', () =>

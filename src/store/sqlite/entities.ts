@@ -192,6 +192,7 @@ export const REPOSITORIES = define<Repository>({
     cloneState: 'text',
     unavailable: 'text',
     trouble: 'json',
+    request: 'json',
     createdAt: 'int',
     updatedAt: 'int',
     version: 'int',

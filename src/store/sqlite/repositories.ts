@@ -32,8 +32,25 @@ export function readRepository(reader: Reader, name: string): Chained<Repository
   return toChained(REPOSITORIES, row);
 }
 
-/** Registers a repository; throws `already-exists`. */
-export function addRepository(session: Session, input: NewRepository): Repository {
+function findReplay(session: Session, input: NewRepository): Repository | null {
+  const { request = null } = input;
+  if (request === null) return null;
+  const row = session.sql.get(
+    `SELECT ${REPOSITORIES.select} FROM repositories
+     WHERE request IS NOT NULL AND request ->> 'principal' = $1 AND request ->> 'key' = $2`,
+    request.principal,
+    request.key,
+  );
+  if (row === null) return null;
+  const first = toRecord(REPOSITORIES, row);
+  if (first.request?.sha256 === request.sha256) return first;
+  throw fail('idempotency-conflict', `the key already belongs to repository "${first.name}", made by another request`);
+}
+
+/** Registers a repository, or returns the one an earlier request with the same key made; throws `already-exists`. */
+export function addRepository(session: Session, input: NewRepository): { repository: Repository; replayed: boolean } {
+  const first = findReplay(session, input);
+  if (first !== null) return { repository: first, replayed: true };
   if (getRepository(session, input.name) !== null) {
     throw fail('already-exists', `there is a repository "${input.name}" already`);
   }
@@ -51,6 +68,7 @@ export function addRepository(session: Session, input: NewRepository): Repositor
     cloneState: 'registered',
     unavailable: null,
     trouble: null,
+    request: input.request ?? null,
     createdAt: session.at,
     updatedAt: session.at,
     version: 1,
@@ -58,7 +76,7 @@ export function addRepository(session: Session, input: NewRepository): Repositor
   const event = { actor: OPERATOR, kind: 'repository.add', ...subjectOf(repository), data: withoutNulls(repository) };
   const head = appendEvent(session, event, GENESIS);
   insertRecord(session.sql, REPOSITORIES, { record: repository, head });
-  return repository;
+  return { repository, replayed: false };
 }
 
 function subjectOf(repository: Repository): { subject: string; jobId: null; attemptId: null } {

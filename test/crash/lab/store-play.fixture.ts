@@ -58,7 +58,7 @@ async function play(round: number): Promise<void> {
   if (lock !== null) await told(store.releaseLock(lock.key, lock.fence));
   const token = await told(store.addToken({ name: `token ${round}`, sha256: sha256(String(round)) }));
   await told(store.revokeToken(token.id));
-  const spare = await told(store.addRepository(newRepository({ name: `spare-${round}` })));
+  const { repository: spare } = await told(store.addRepository(newRepository({ name: `spare-${round}` })));
   await told(store.removeRepository(`spare-${round}`, 'operator'));
   await told(store.finishRemoval(spare.id));
   await told(store.updateBoot(boot, { readyAt: 1_700_000_000_100 + round }));
