@@ -147,12 +147,12 @@ export const RECOVERY_DEFECTS: readonly SeededDefect[] = [
     test: 'a resource whose removal failed',
   },
   {
-    what: 'what a registered process started outlives it',
+    what: 'a registered process is killed unasked',
     edits: [
       {
         file: 'src/keeper/registered-process.ts',
-        find: 'for (const one of listFamily(scan, what)) family.set',
-        replace: 'for (const one of listFamily(scan, what).slice(0, 1)) family.set',
+        find: "signalProcess(what, 'SIGTERM');",
+        replace: "signalProcess(what, 'SIGKILL');",
       },
     ],
     file: 'src/keeper/registered-process.test.ts',
