@@ -45,7 +45,8 @@ for (const plan of listPlans(size)) {
     if (plan.occasion === 'orphan') await checkTemp(world, known);
     await submitMissing(world, known);
     for (const job of known) await checkCompleted(world, job, plan);
-    if (plan.occasion !== 'remove-job') await checkCounted(world);
+    // Where a job was retried or removed, more was counted than is there.
+    if (plan.occasion !== 'remove-job' && plan.occasion !== 'retention') await checkCounted(world);
     await awaitTold(world);
     await checkInvariants(world);
     const redelivered = sink.received.slice(0, 1).map(({ id }) => id);
