@@ -18,6 +18,9 @@ import { findScenario } from './scenarios.ts';
 const STATE_FILE =
   /^(holdfast\.(db|db-wal|witness)|jobs\/[^/]+\/attempts\/\d+\/(spec\.json|claim|agent\.json|exit\.json))$/;
 
+/** Of all flips: most bits of a database are in nobody's row, so it needs many. */
+const DATABASE_SHARE = 0.5;
+
 /** Damages a home as often as asked for, one bit of one file each time. */
 export function runFlips(what: { template: Template; flips: number; seed: number }): Promise<PartResult> {
   const { template, flips, seed } = what;
@@ -32,21 +35,31 @@ export function runFlips(what: { template: Template; flips: number; seed: number
     const files = readdirSync(world.home.root, { recursive: true, encoding: 'utf8' }).filter((path) =>
       STATE_FILE.test(path),
     );
-    const before = await readAll(world.home.root, files);
-    if ((await flip({ root: world.home.root, files, before }, null)) !== 'harmless')
-      throw new Error('it is damaged as it is');
+    const killed = { root: world.home.root, files, before: await readAll(world.home.root, files) };
+    if ((await flip(killed, null)) !== 'harmless') throw new Error('it is damaged as it is');
+    // After a stop: its log is in the database, where no sum of the log covers a row any more.
+    using scratch = disposableScratch();
+    await copyState(killed.root, scratch.path);
+    if (checkHome(scratch.path, []).length > 0) throw new Error('it is damaged as it was stopped');
+    const stopped = { root: scratch.path, files, before: await readAll(scratch.path, files) };
     Object.assign(result.counts, { noticed: 0, harmless: 0, silent: 0 });
     const random = createRandom(seed);
     for (result.tried = 0; result.tried < flips; result.tried++) {
-      const path = pickOne(random, files);
-      const bit = Math.floor(random() * statSync(join(world.home.root, path)).size * 8);
-      const outcome = await flip({ root: world.home.root, files, before }, { path, bit });
+      const home = random() < DATABASE_SHARE ? stopped : killed;
+      const path = home === stopped ? 'holdfast.db' : pickOne(random, files);
+      const bit = Math.floor(random() * statSync(join(home.root, path)).size * 8);
+      const outcome = await flip(home, { path, bit });
       result.counts[outcome] = (result.counts[outcome] ?? 0) + 1;
       if (outcome !== 'silent') continue;
       const replay = `npm run test:crash -- --lab flips --seed ${seed} --flips ${flips}`;
       result.violations.push({ what: path, why: `bit ${bit} was flipped, and nobody noticed`, replay });
     }
   });
+}
+
+function disposableScratch(): Disposable & { path: string } {
+  const path = makeScratch();
+  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
 }
 
 type Outcome = 'noticed' | 'harmless' | 'silent';
