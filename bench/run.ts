@@ -1,12 +1,13 @@
 /**
- * `node bench/run.ts [store|submit|start|tail|restart|callbacks]…`: measures on this machine and prints tables, each figure beside
- * a bare equivalent measured in the same run. Nothing here passes or fails.
+ * `node bench/run.ts [NAME]…` (store, submit, start, tail, restart, callbacks, waiting, streams): measures on this machine and
+ * prints tables, each figure beside a bare equivalent measured in the same run. Nothing here passes or fails.
  */
 import { availableParallelism, cpus } from 'node:os';
 import { benchCallbacks } from './callbacks.ts';
 import { benchRestart } from './restart.ts';
 import { benchStart } from './start.ts';
 import { benchStore } from './store.ts';
+import { benchStreams } from './streams.ts';
 import { benchSubmit } from './submit.ts';
 import { figure, printTable } from './table.ts';
 import { benchTail } from './tail.ts';
@@ -34,6 +35,7 @@ const BENCHES: Record<string, () => Promise<void>> = {
   restart: benchRestart,
   callbacks: benchCallbacks,
   waiting: benchWaiting,
+  streams: benchStreams,
 };
 
 const asked = process.argv.slice(2);

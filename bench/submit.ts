@@ -12,13 +12,15 @@ const SEQUENTIAL = 400;
 const CLIENTS = 16;
 const PER_CLIENT = 125;
 const RUNS = 5;
+/** Made by one measurement. */
+export const SUBMISSIONS = SEQUENTIAL + CLIENTS * PER_CLIENT;
 
-interface Target {
+export interface Target {
   url: string;
   token: string;
 }
 
-interface Figures {
+export interface Figures {
   p50: number;
   p99: number;
   perSecond: number;
@@ -47,7 +49,8 @@ function post(target: Target, agent: Agent): Promise<void> {
   });
 }
 
-async function measure(target: Target): Promise<Figures> {
+/** Returns how fast `target` takes submissions: one after the other, then from sixteen clients at once. */
+export async function measure(target: Target): Promise<Figures> {
   const agent = new Agent({ keepAlive: true, maxSockets: CLIENTS });
   const times: number[] = [];
   for (let i = 0; i < SEQUENTIAL; i++) {

@@ -29,7 +29,7 @@ import { cleaningServices } from './cleaning.fixture.ts';
 import type { JobView, Problem } from './contract.ts';
 import { isBatchPath } from './batch/routes.ts';
 import { callbackServices } from './callbacks.fixture.ts';
-import { createHttpServer } from './server.ts';
+import { createHttpServer, type HttpServerOptions } from './server.ts';
 import { numberServices, type Numbers } from './numbers.fixture.ts';
 import type { AttemptRef, Heartbeat, Services } from './services.ts';
 import { hashToken } from './token.ts';
@@ -48,7 +48,7 @@ export interface World extends AsyncDisposable {
 export interface StartOptions {
   hosts?: string[];
   log?: Log;
-  maxStreams?: number;
+  streams?: HttpServerOptions['streams'];
   clock?: Clock;
   readiness?: { ready: boolean; phase: string; degraded: string[] };
   disk?: () => DiskState | null;
@@ -135,7 +135,7 @@ async function start(home: Home, options: StartOptions): Promise<Running> {
     services,
     hosts: options.hosts ?? [],
     ...(options.log === undefined ? {} : { log: options.log }),
-    ...(options.maxStreams === undefined ? {} : { maxStreams: options.maxStreams }),
+    streams: options.streams ?? {},
   });
   const url = await app.listen({ port: 0, host: '127.0.0.1' });
   let closing: Promise<void> | null = null;

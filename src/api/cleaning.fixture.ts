@@ -1,15 +1,20 @@
-/** Resources and orphans in their smallest real form: resources are rows, nothing is ever an orphan. */
+/** Resources, orphans and counts in their smallest real form: resources are rows, nothing is ever an orphan. */
 import { ORPHAN_KINDS, type OrphanKind } from '../lifecycle/orphan.ts';
 import { DEFAULT_RETENTION, keptUntil } from '../lifecycle/retention.ts';
 import type { Store } from '../store/store.ts';
 import type { Services } from './services.ts';
+import { createStreamStats } from './stream-stats.ts';
 
-type Cleaning = Pick<Services, 'listOrphans' | 'repairOrphans' | 'registerResource' | 'removeResource' | 'keptUntil'>;
+type Cleaning = Pick<
+  Services,
+  'listOrphans' | 'repairOrphans' | 'registerResource' | 'removeResource' | 'keptUntil' | 'streamStats'
+>;
 
 /** Returns what the tests of this room need of the clean-up. */
 export function cleaningServices(store: Store): Cleaning {
   return {
     keptUntil: (job) => keptUntil(job, DEFAULT_RETENTION, 0),
+    streamStats: createStreamStats(),
     listOrphans: async () => ({
       items: [],
       counts: Object.fromEntries(ORPHAN_KINDS.map((kind) => [kind, 0])) as Record<OrphanKind, number>,

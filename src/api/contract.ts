@@ -18,7 +18,7 @@ export type { RepositoryView } from './contract/repository.ts';
 export type { OrphanListView, OrphanView, RepairView } from './contract/orphan.ts';
 export type { ResourceView } from './contract/resource.ts';
 export type { DoctorView, VersionView } from './contract/server.ts';
-export type { BootFrame, EndFrame, OutputFrame, StateFrame } from './contract/stream.ts';
+export type { BootFrame, ByeFrame, EndFrame, OutputFrame, StateFrame } from './contract/stream.ts';
 export type { CreatedTokenView, TokenView } from './contract/token.ts';
 export type { StatisticView, StatisticsPageView } from './contract/statistics.ts';
 export type { StreamPosition } from './contract/stream-position.ts';

@@ -1,34 +1,53 @@
-import { presentEvent } from './present.ts';
+import { formatEvent } from './event-feed.ts';
+import { formatBye, formatFrame } from './frame.ts';
 import type { Services } from './services.ts';
-import { formatFrame, Heart, Wakeup } from './sse.ts';
+import type { StreamTools } from './sse.ts';
+import type { Store } from '../store/store.ts';
+import type { BacklogPage } from './event-backlog.ts';
 
 /** Events read at once. */
 const EVENTS = 100;
 
-/** Yields every journal row after `start` as a frame, for ever. Reads the store again after each commit, keeps nothing. */
+/**
+ * Yields every journal row after `start` as a frame, until the stream is over. Live it is served from the feed, which
+ * all streams share; a reader that is not there yet, or was too slow, reads the store from its own position, which is all
+ * that is kept of it. After each page it waits for its next turn among all streams.
+ */
 export async function* streamEvents(
-  services: Services,
-  start: number,
-  signal: AbortSignal,
-): AsyncGenerator<string, void> {
-  const wakeup = new Wakeup();
-  const heart = new Heart(services.clock);
-  const stopListening = services.store.onCommit(() => wakeup.notify());
+  { store, bootId, streamStats }: Pick<Services, 'store' | 'bootId' | 'streamStats'>,
+  { start, tools }: { start: number; tools: StreamTools },
+): AsyncGenerator<string | Buffer, void> {
+  const { stream, feed, pacer } = tools;
+  const leave = feed.followAll(stream);
+  let seq = start;
+  let isLive = false;
   try {
-    let seq = start;
-    yield formatFrame({ id: String(seq), event: 'boot', data: { bootId: services.bootId } });
-    while (!signal.aborted) {
-      const events = await services.store.listEvents({ after: seq, limit: EVENTS });
-      for (const event of events) {
-        seq = event.seq;
-        heart.beat();
-        yield formatFrame({ id: String(seq), event: 'event', data: presentEvent(event) });
+    yield formatFrame({ id: String(seq), event: 'boot', data: { bootId } });
+    while (!stream.isOver) {
+      const page = feed.read(seq);
+      if (page === 'behind' && isLive) streamStats.fellBehind++;
+      isLive = page !== 'behind';
+      const next = page === 'behind' ? await readStore(store, seq, feed.floor) : page;
+      if (next !== null) {
+        seq = next.seq;
+        stream.beat();
+        if (next.bytes.length > 0) yield next.bytes;
+        if (feed.read(seq) !== null) pacer.add(stream);
       }
-      if (events.length > 0) continue;
-      const ping = await heart.rest(wakeup, signal);
+      const ping = await stream.rest();
       if (ping !== null) yield ping;
     }
+    if (stream.farewell !== null) yield formatBye(String(seq), stream.farewell);
   } finally {
-    stopListening();
+    leave();
   }
+}
+
+/** `floor` is that of before the look: whatever is committed after the look is above it, and so in the feed. */
+async function readStore(store: Store, after: number, floor: number | null): Promise<BacklogPage | null> {
+  const events = await store.listEvents({ after, limit: EVENTS });
+  const last = events.at(-1);
+  if (last !== undefined) return { bytes: Buffer.from(events.map(formatEvent).join('')), seq: last.seq };
+  // Nothing is left up to the floor: what was there was removed.
+  return floor === null ? null : { bytes: Buffer.alloc(0), seq: Math.max(after, floor) };
 }

@@ -12,9 +12,11 @@ import type { StreamName } from './contract/attempt.ts';
 import { showTime } from './contract/common.ts';
 import { formatStreamId, type StreamPosition } from './contract/stream-position.ts';
 import type { BootFrame, EndFrame, OutputFrame, StateFrame } from './contract/stream.ts';
+import { formatBye, formatFrame } from './frame.ts';
 import { openOutput } from './open-output.ts';
+import type { OpenStream } from './open-stream.ts';
 import type { Services } from './services.ts';
-import { formatFrame, Heart, Wakeup } from './sse.ts';
+import type { StreamTools } from './sse.ts';
 
 /** Bytes of output in one frame. */
 const CHUNK_BYTES = 48 * 1024;
@@ -38,10 +40,9 @@ export class JobStream {
   readonly #services: Services;
   readonly #jobId: string;
   readonly #stream: StreamName;
-  readonly #signal: AbortSignal;
   readonly #position: StreamPosition;
-  readonly #wakeup = new Wakeup();
-  readonly #heart: Heart;
+  readonly #tools: StreamTools;
+  readonly #open: OpenStream;
   #handle: FileHandle | null = null;
   #unwatch: (() => void) | null = null;
   #isDirty = true;
@@ -51,26 +52,25 @@ export class JobStream {
     jobId: string;
     stream: StreamName;
     position: StreamPosition;
-    signal: AbortSignal;
+    tools: StreamTools;
   }) {
     this.#services = options.services;
     this.#jobId = options.jobId;
     this.#stream = options.stream;
     this.#position = { ...options.position };
-    this.#signal = options.signal;
-    this.#heart = new Heart(options.services.clock);
+    this.#tools = options.tools;
+    this.#open = options.tools.stream;
   }
 
   /** Yields the frames from the position on, until the job has ended and all of it was sent. */
   async *frames(): AsyncGenerator<string, void> {
-    const stopListening = this.#services.store.onCommit((events) => {
-      if (!events.some((event) => event.jobId === this.#jobId)) return;
+    const stopListening = this.#tools.feed.followJob(this.#jobId, () => {
       this.#isDirty = true;
-      this.#wakeup.notify();
+      this.#wake();
     });
     try {
       yield this.#format({ event: 'boot', data: { bootId: this.#services.bootId } });
-      for (let look: Look | null = null; !this.#signal.aborted;) {
+      for (let look: Look | null = null; !this.#open.isOver;) {
         if (this.#isDirty) look = await this.#look();
         if (look === null) return;
         yield* this.#sendOutput(look.attempt);
@@ -81,13 +81,19 @@ export class JobStream {
           return;
         }
         if (this.#isDirty) continue;
-        const ping = await this.#heart.rest(this.#wakeup, this.#signal);
+        const ping = await this.#open.rest();
         if (ping !== null) yield ping;
       }
+      const { farewell } = this.#open;
+      if (farewell !== null) yield formatBye(formatStreamId(this.#position), farewell);
     } finally {
       stopListening();
       await this.#leaveAttempt();
     }
+  }
+
+  #wake(): void {
+    this.#tools.pacer.add(this.#open);
   }
 
   /** Null when the job is gone. The attempt is read before its output is: ended here means its file grows no more. */
@@ -101,7 +107,7 @@ export class JobStream {
     if (job === null) return null;
     const attempt = number <= job.attempts ? await store.getAttempt(this.#jobId, number) : null;
     if (attempt !== null && attempt.endedAt === null) {
-      this.#unwatch ??= this.#services.watchOutput(attempt, this.#stream, () => this.#wakeup.notify());
+      this.#unwatch ??= this.#services.watchOutput(attempt, this.#stream, () => this.#wake());
     }
     return { events, job, attempt };
   }
@@ -111,7 +117,7 @@ export class JobStream {
     this.#handle ??= await openOutput(this.#services.outputPath(attempt, this.#stream), this.#services.home.jobs);
     if (this.#handle === null) return;
     const { size } = await this.#handle.stat();
-    while (this.#position.offset < size && !this.#signal.aborted) {
+    while (this.#position.offset < size && !this.#open.isOver) {
       const { offset } = this.#position;
       const wanted = Math.min(CHUNK_BYTES, size - offset);
       const { bytesRead, buffer } = await this.#handle.read(Buffer.allocUnsafe(wanted), 0, wanted, offset);
@@ -159,7 +165,7 @@ export class JobStream {
   }
 
   #format(frame: Frame): string {
-    this.#heart.beat();
+    this.#open.beat();
     return formatFrame({ id: formatStreamId(this.#position), ...frame });
   }
 }

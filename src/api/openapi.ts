@@ -8,7 +8,7 @@ import type { Api } from './api.ts';
 export const nothing = z.undefined().meta({ description: 'Done; no content.' });
 
 /** Schemas only prose refers to: the form of errors, and the frames of streams. */
-const BY_NAME = ['Problem', 'BootFrame', 'OutputFrame', 'StateFrame', 'EndFrame'];
+const BY_NAME = ['Problem', 'BootFrame', 'OutputFrame', 'StateFrame', 'EndFrame', 'ByeFrame'];
 
 /** The parts of the document we change. */
 interface Document {

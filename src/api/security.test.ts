@@ -148,12 +148,12 @@ test('failed attempts are limited, calls with a token are not', async () => {
 });
 
 test('S11: one stream too many is refused, and a closed one makes room', async () => {
-  await using running = await makeServer({ maxStreams: 2 });
+  await using running = await makeServer({ streams: { total: 2 } });
   const { id } = await submit(running, { start: false });
   const first = await openStream(running, '/v1/events');
   const second = await openStream(running, `/v1/jobs/${id}/stream`);
   const refused = await running.call('GET', '/v1/events');
-  asProblem(refused, 429, 'rate-limited');
+  asProblem(refused, 503, 'streams-full');
   assert.ok(Number(refused.headers.get('retry-after')) > 0);
   first.close();
   const third = await until('room', async () => {

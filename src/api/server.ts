@@ -41,8 +41,10 @@ import { addTranscriptRoute } from './routes/transcript.ts';
 import { addTokenRoutes } from './routes/tokens.ts';
 import type { Services } from './services.ts';
 import { Streams } from './sse.ts';
+import { DEFAULT_STREAM_LIMITS, type StreamLimits } from './stream-limits.ts';
 
-const MAX_STREAMS = 512;
+/** The kernel asks a silent connection after this whether anybody is there, and ends one nobody answers for. */
+const KEEP_ALIVE_MS = 30_000;
 /** Time an answer under way has to reach its client when the server stops. */
 const STOP_GRACE_MS = 1000;
 
@@ -53,8 +55,8 @@ export interface HttpServerOptions {
   log?: Log;
   /** PEM certificate and key: the port speaks https then. */
   tls?: { cert: string; key: string };
-  /** Event streams open at once; the next one gets 429. Default 512. */
-  maxStreams?: number;
+  /** Default: those of stream-limits.ts. */
+  streams?: Partial<StreamLimits>;
 }
 
 const silent: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
@@ -77,7 +79,7 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Fast
       sendProblem(reply, error, { path: pathOf(request), log });
     },
   };
-  const limits = { headersTimeout: REQUEST_TIMEOUT_MS };
+  const limits = { headersTimeout: REQUEST_TIMEOUT_MS, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS };
   // Plain and TLS servers differ in their type only, and nothing here looks at it.
   const listener = options.tls === undefined ? { http: limits } : { https: { ...options.tls, ...limits } };
   const app: Api = Fastify({ ...server, ...(listener as object) }).withTypeProvider<ZodTypeProvider>();
@@ -97,7 +99,7 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Fast
   addJobLoading(app, services);
   addRequestLog(app, log);
   await collectRoutes(app, services.version);
-  addRoutes(app, context, new Streams(context, options.maxStreams ?? MAX_STREAMS));
+  addRoutes(app, context, new Streams(context, { ...DEFAULT_STREAM_LIMITS, ...options.streams }));
   return app;
 }
 

@@ -16,6 +16,7 @@ import type { OrphanList } from '../recovery/orphan-keeper.ts';
 import type { RepairOutcome } from '../recovery/orphans/repair.ts';
 import type { Statistics } from '../statistics/statistics.ts';
 import type { Store } from '../store/store.ts';
+import type { StreamStats } from './stream-stats.ts';
 import type { MetricView } from './batch/admin-contract.ts';
 
 export interface RegisterRepository {
@@ -92,6 +93,8 @@ export interface Services {
   home: Home;
   version: string;
   bootId: string;
+  /** Counts of the event streams, kept by whoever serves them. */
+  streamStats: StreamStats;
   /** Principal of a bearer token, or null. `job:<id>` for an agent's own-job token. */
   authenticate(token: string): Promise<{ principal: string; jobId: string | null } | null>;
   /** `degraded` names the resources this start could not make available, and `disk` while new work waits for space. */

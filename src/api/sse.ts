@@ -1,108 +1,132 @@
 /**
  * Server-sent events, written by hand: the reader pulls, so a client that does not read makes the generator wait and
- * nothing is kept for it; a client that goes, or a server that stops, ends the generator at its next wait.
+ * nothing is kept for it; a client that goes, or a server that stops, ends the generator at its next wait. One timer and
+ * one listener of the store serve all streams.
  */
+import type { ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import type { FastifyReply } from 'fastify';
 import { fail } from '../kernel/errors.ts';
-import type { Clock } from '../kernel/clock.ts';
 import { messageOf } from '../kernel/result.ts';
-import type { RouteContext } from './api.ts';
+import type { Caller, RouteContext } from './api.ts';
+import { EventFeed } from './event-feed.ts';
+import { OpenStream } from './open-stream.ts';
+import { Pacer } from './pacer.ts';
+import { MAX_STREAMS_PER_JOB, type StreamLimits } from './stream-limits.ts';
+import type { StreamKind, StreamLimit } from './stream-stats.ts';
 
-/** A silent stream says this often that it lives. */
-const PING_MS = 15_000;
-/** Fallback for a change that nobody told us about. */
-const RECHECK_MS = 1000;
+/** How often the streams are looked over for pings. */
+const PULSE_MS = 1000;
 /** Bytes made ahead of a client's reading. */
 const HIGH_WATER_BYTES = 64 * 1024;
-
-/** Returns one frame. `id` is where a client resumes that saw this frame last. */
-export function formatFrame(frame: { id: string; event: string; data: unknown }): string {
-  return `id: ${frame.id}\nevent: ${frame.event}\ndata: ${JSON.stringify(frame.data)}\n\n`;
+/** When a refused client may ask again, seconds. */
+const RETRY_AFTER = 5;
+/** What the frames of one stream are made with. */
+export interface StreamTools {
+  stream: OpenStream;
+  feed: EventFeed;
+  pacer: Pacer;
 }
 
-/** Remembers that something changed until somebody waits for it, so that no change between two looks is missed. */
-export class Wakeup {
-  #isPending = false;
-  #wake: (() => void) | null = null;
-
-  notify(): void {
-    this.#isPending = true;
-    this.#wake?.();
-  }
-
-  /** Resolves when notified (also since the last wait), when aborted, or after `ms`. */
-  async wait(ms: number, signal: AbortSignal): Promise<void> {
-    if (!this.#isPending && !signal.aborted) {
-      await new Promise<void>((resolve) => {
-        const wake = (): void => {
-          clearTimeout(timer);
-          signal.removeEventListener('abort', wake);
-          resolve();
-        };
-        const timer = setTimeout(wake, ms);
-        signal.addEventListener('abort', wake, { once: true });
-        this.#wake = wake;
-      });
-    }
-    this.#wake = null;
-    this.#isPending = false;
-  }
+export interface StreamRequest {
+  kind: StreamKind;
+  caller: Caller;
+  /** Yields the frames until they end or the stream is over. */
+  make(tools: StreamTools): AsyncIterable<string | Buffer>;
 }
 
-/** Waits for a change and yields a comment when the stream has been silent for too long. */
-export class Heart {
-  readonly #clock: Clock;
-  #lastAt: number;
-
-  constructor(clock: Clock) {
-    this.#clock = clock;
-    this.#lastAt = clock.monotonic();
-  }
-
-  /** Tells that a frame was just sent. */
-  beat(): void {
-    this.#lastAt = this.#clock.monotonic();
-  }
-
-  /** Waits for a change, a little while at most; returns a ping when one is due, else null. */
-  async rest(wakeup: Wakeup, signal: AbortSignal): Promise<string | null> {
-    const untilPing = this.#lastAt + PING_MS - this.#clock.monotonic();
-    await wakeup.wait(Math.max(0, Math.min(RECHECK_MS, untilPing)), signal);
-    if (this.#clock.monotonic() - this.#lastAt < PING_MS) return null;
-    this.beat();
-    return ': ping\n\n';
-  }
-}
-
-/** Opens and counts the event streams of one server. */
+/** Opens, limits, counts and looks after the event streams of one server. */
 export class Streams {
   readonly #context: RouteContext;
-  /** Most streams at once; each costs a watch and up to one buffered chunk. */
-  readonly #limit: number;
-  #open = 0;
+  readonly #limits: StreamLimits;
+  readonly #pacer = new Pacer();
+  readonly #feed: EventFeed;
+  readonly #open = new Set<OpenStream>();
+  readonly #byPrincipal = new Map<string, number>();
+  #ordinal = 0;
+  #pulse: NodeJS.Timeout | null = null;
 
-  constructor(context: RouteContext, limit: number) {
+  constructor(context: RouteContext, limits: StreamLimits) {
     this.#context = context;
-    this.#limit = limit;
+    this.#limits = limits;
+    this.#feed = new EventFeed({ store: context.services.store, pacer: this.#pacer });
+    context.stopping.addEventListener('abort', () => {
+      for (const stream of this.#open) stream.end('stopping');
+    });
   }
 
-  /** Answers with the frames of `make` until they end, the client goes or the server stops. */
-  send(reply: FastifyReply, make: (signal: AbortSignal) => AsyncIterable<string>): FastifyReply {
-    if (this.#open >= this.#limit) {
-      reply.header('retry-after', 5);
-      throw fail('rate-limited', `${this.#limit} event streams are open already`);
-    }
-    this.#open++;
-    const gone = new AbortController();
-    reply.raw.once('close', () => {
-      this.#open--;
-      gone.abort();
-    });
-    const frames = make(AbortSignal.any([gone.signal, this.#context.stopping]));
+  /** Answers with the frames until they end, the client goes or falls silent, or the server stops. */
+  send(reply: FastifyReply, request: StreamRequest): FastifyReply {
+    const { principal } = request.caller;
+    this.#refuseOneTooMany(reply, request.caller);
+    const { clock } = this.#context.services;
+    const stream = new OpenStream({ clock, limits: this.#limits, ordinal: this.#ordinal++ });
+    this.#add(stream, request.kind, principal);
+    reply.raw.once('close', () => this.#remove(stream, request.kind, principal));
+    if (this.#context.stopping.aborted) stream.end('stopping');
+    reply.raw.setTimeout(this.#limits.silentMs, () => this.#judgeSilence(reply.raw, principal));
+    const frames = request.make({ stream, feed: this.#feed, pacer: this.#pacer });
     const body = Readable.from(frames, { objectMode: false, highWaterMark: HIGH_WATER_BYTES });
     body.once('error', (error) => this.#context.log.error('event stream failed', { error: messageOf(error) }));
     reply.header('x-accel-buffering', 'no');
+    // A stream that has ended leaves no connection behind for a client that may never read its end.
+    reply.header('connection', 'close');
     return reply.type('text/event-stream; charset=utf-8').send(body);
+  }
+
+  #refuseOneTooMany(reply: FastifyReply, { principal, jobId }: Caller): void {
+    const { total, perPrincipal } = this.#limits;
+    const most = jobId === null ? perPrincipal : Math.min(perPrincipal, MAX_STREAMS_PER_JOB);
+    const refuse = (limit: StreamLimit): void => {
+      this.#context.services.streamStats.refused[limit]++;
+      reply.header('retry-after', RETRY_AFTER);
+    };
+    if ((this.#byPrincipal.get(principal) ?? 0) >= most) {
+      refuse('principal');
+      throw fail('too-many-streams', `${principal} has ${most} event streams open already`);
+    }
+    if (this.#open.size >= total) {
+      refuse('total');
+      throw fail('streams-full', `${total} event streams are open already`);
+    }
+  }
+
+  #add(stream: OpenStream, kind: StreamKind, principal: string): void {
+    this.#open.add(stream);
+    this.#byPrincipal.set(principal, (this.#byPrincipal.get(principal) ?? 0) + 1);
+    this.#context.services.streamStats.open[kind]++;
+    this.#pulse ??= setInterval(() => this.#wakeDue(), PULSE_MS);
+  }
+
+  #remove(stream: OpenStream, kind: StreamKind, principal: string): void {
+    stream.leave();
+    this.#open.delete(stream);
+    this.#pacer.remove(stream);
+    const left = (this.#byPrincipal.get(principal) ?? 1) - 1;
+    if (left === 0) this.#byPrincipal.delete(principal);
+    else this.#byPrincipal.set(principal, left);
+    this.#context.services.streamStats.open[kind]--;
+    if (this.#open.size > 0 || this.#pulse === null) return;
+    clearInterval(this.#pulse);
+    this.#pulse = null;
+  }
+
+  #wakeDue(): void {
+    for (const stream of this.#open) if (stream.isDue()) this.#pacer.add(stream);
+  }
+
+  /** Nothing moved for a while. A client that took all there was is only one that nothing happened for. */
+  #judgeSilence(response: ServerResponse, principal: string): void {
+    const { socket } = response;
+    if (response.writableLength === 0) {
+      socket?.setTimeout(this.#limits.silentMs);
+      return;
+    }
+    this.#context.services.streamStats.closedSilent++;
+    this.#context.log.info('a client of an event stream took nothing for too long and was closed', {
+      principal,
+      silentMs: this.#limits.silentMs,
+    });
+    socket?.destroy();
   }
 }

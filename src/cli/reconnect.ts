@@ -1,5 +1,5 @@
 import type { EventSourceMessage } from 'eventsource-parser';
-import type { BootFrame } from '../api/contract.ts';
+import type { BootFrame, ByeFrame } from '../api/contract.ts';
 import { backoffMs, delay } from '../kernel/backoff.ts';
 import { isError } from '../kernel/errors.ts';
 import { messageOf } from '../kernel/result.ts';
@@ -18,7 +18,7 @@ export interface Following {
   /** Where to go on, as the id of the last frame; null for the beginning. Asked anew for every connection. */
   lastEventId(): string | null;
   signal: AbortSignal;
-  /** Called for every frame, one after the other; true ends the following. */
+  /** Called for every frame but `bye`, one after the other; true ends the following. */
   onMessage(message: EventSourceMessage): Promise<boolean>;
   /** Called once when the server goes away, and `onBack` once when it answers again. */
   onAway(reason: string): void;
@@ -42,6 +42,7 @@ export async function followStream(following: Following): Promise<void> {
     else following.onAway(reason);
   };
   for (;;) {
+    let bye: ByeFrame['reason'] | null = null;
     try {
       for await (const message of await openStream(following)) {
         if (message.event === 'boot') {
@@ -49,19 +50,25 @@ export async function followStream(following: Following): Promise<void> {
           failures = 0;
           setAway(null);
         }
-        if (await following.onMessage(message)) return;
+        if (message.event === 'bye') bye = (JSON.parse(message.data) as ByeFrame).reason;
+        else if (await following.onMessage(message)) return;
       }
       if (signal.aborted) throw signal.reason;
-      setAway('it closed the connection');
+      if (bye !== 'renew') setAway(bye === 'stopping' ? 'it is stopping' : 'it closed the connection');
     } catch (error) {
       if (signal.aborted) throw signal.reason;
-      const lost = isError(error, 'server-unreachable') || isError(error, 'not-ready');
+      const lost = isError(error, 'server-unreachable') || isError(error, 'not-ready') || isFull(error, lastBoot);
       if (!lost && !(isError(error) && failures < REFUSALS && (await isStale(following.client, lastBoot)))) throw error;
       setAway(isError(error) ? error.detail : messageOf(error));
     }
     failures += 1;
     await delay(backoffMs(failures, FIRST_WAIT_MS, MAX_WAIT_MS), signal);
   }
+}
+
+/** Whether the server has no place just now for a stream it had before: everybody comes back at once after a restart. */
+function isFull(error: unknown, lastBoot: string | null): boolean {
+  return lastBoot !== null && (isError(error, 'streams-full') || isError(error, 'too-many-streams'));
 }
 
 async function openStream(following: Following): Promise<AsyncGenerator<EventSourceMessage>> {

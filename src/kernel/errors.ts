@@ -131,6 +131,18 @@ export const ERRORS = {
   'payload-too-large': row('The body is too large', 413, 2, 'Send less; prompts are limited to 1 MiB.'),
   'unsupported-media-type': row('Only JSON is accepted', 415, 2, 'Send Content-Type: application/json.'),
   'rate-limited': row('Too many requests', 429, 1, 'Wait for the time in Retry-After.'),
+  'too-many-streams': row(
+    'One caller has too many event streams open',
+    429,
+    1,
+    'Close streams nobody reads; `limits.streamsPerPrincipal` in holdfast.config.json allows more.',
+  ),
+  'streams-full': row(
+    'No more event streams can be opened',
+    503,
+    1,
+    'Wait for the time in Retry-After; `limits.streams` in holdfast.config.json allows more.',
+  ),
   'home-held': row(
     'The home is held by another server',
     409,

@@ -2,6 +2,7 @@ import { createCallbacks, type Callbacks } from '../callbacks/callbacks.ts';
 import { openSecrets } from '../callbacks/secrets.ts';
 import { createAgents } from '../agents/registry.ts';
 import type { Services } from '../api/services.ts';
+import { createStreamStats, type StreamStats } from '../api/stream-stats.ts';
 import type { AttemptContext } from '../attempts/context.ts';
 import { createRepositoryLocks } from '../attempts/repository-lock.ts';
 import type { Preparation } from '../attempts/ready-workspace.ts';
@@ -152,7 +153,7 @@ function createNumbers(
     fetches: { fetched: number; shared: number };
     retention: () => RetentionState;
   },
-): Pick<Parts, 'metrics' | 'statistics'> {
+): Pick<Parts, 'metrics' | 'statistics'> & { streamStats: StreamStats } {
   const { state, supervisor, admission, fetches } = input;
   const path = home.statisticsFile;
   const onDamage = (damage: string): void =>
@@ -160,8 +161,13 @@ function createNumbers(
   const statistics = createStatistics({ store, clock, log, path, onDamage });
   const countRuns = (): number => supervisor.countRuns();
   const corruption = (): Corruption => state.report.corruption;
-  const sources = { store, clock, statistics, countRuns, fetches, admission, corruption };
-  return { statistics, metrics: createMetrics({ ...sources, retention: input.retention, version: VERSION }) };
+  const streamStats = createStreamStats();
+  const sources = { store, clock, statistics, streamStats, countRuns, fetches, admission, corruption };
+  return {
+    statistics,
+    streamStats,
+    metrics: createMetrics({ ...sources, retention: input.retention, version: VERSION }),
+  };
 }
 
 function createRetention(

@@ -57,3 +57,10 @@ test('retention: a span, "never" or null; keys nobody knows and jobs that go bef
   await refuses({ retention: { jobs: 0 } }, /retention\.jobs: /);
   await refuses({ retention: { workspaces: false } }, /retention\.workspaces: must be milliseconds, a text like 7d/);
 });
+
+test('the places for event streams are whole numbers from one on', async () => {
+  const { limits } = await read({ limits: { streams: 2000 } });
+  assert.deepEqual([limits.streams, limits.streamsPerPrincipal], [2000, 1000]);
+  await refuses({ limits: { streams: 0 } }, /limits\.streams: /);
+  await refuses({ limits: { streamsPerPrincipal: '9' } }, /limits\.streamsPerPrincipal: /);
+});

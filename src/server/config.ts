@@ -2,6 +2,7 @@ import { isAbsolute } from 'node:path';
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import type { AgentSettings } from '../agents/adapter.ts';
+import { DEFAULT_STREAM_LIMITS } from '../api/stream-limits.ts';
 import { createAgents } from '../agents/registry.ts';
 import { readIfExists } from '../kernel/durable.ts';
 import { parseDuration } from '../kernel/duration.ts';
@@ -63,6 +64,8 @@ const schema = z.strictObject({
       attempt: z
         .strictObject({ wallMs: span.optional(), idleMs: span.optional(), outputBytes: z.int().positive().optional() })
         .optional(),
+      streams: z.int().min(1).max(100_000).optional(),
+      streamsPerPrincipal: z.int().min(1).max(100_000).optional(),
       uploadBytes: z.int().positive().optional(),
       uploadBytesPerJob: z.int().positive().optional(),
     })
@@ -86,6 +89,9 @@ export interface Config {
     disk: DiskLimits;
     fetch: FetchLimits;
     attempt: { wallMs: number; idleMs: number; outputBytes: number };
+    /** Event streams open at once, in all and of one principal. */
+    streams: number;
+    streamsPerPrincipal: number;
     /** Of one file that is sent for a job, and of all files of one job. */
     uploadBytes: number;
     uploadBytesPerJob: number;
@@ -161,6 +167,8 @@ function fillConfig(given: z.infer<typeof schema>): Config {
         idleMs: attempt?.idleMs ?? DEFAULT_LIMITS.idleMs,
         outputBytes: attempt?.outputBytes ?? DEFAULT_LIMITS.outputBytes,
       },
+      streams: given.limits?.streams ?? DEFAULT_STREAM_LIMITS.total,
+      streamsPerPrincipal: given.limits?.streamsPerPrincipal ?? DEFAULT_STREAM_LIMITS.perPrincipal,
       uploadBytes: given.limits?.uploadBytes ?? DEFAULT_UPLOAD_LIMITS.perFile,
       uploadBytesPerJob: given.limits?.uploadBytesPerJob ?? DEFAULT_UPLOAD_LIMITS.perJob,
     },

@@ -24,11 +24,13 @@ export interface ListenAddress {
  */
 export async function listen(parts: Parts, address: ListenAddress): Promise<void> {
   const { ctx, state, self } = parts;
+  const { limits } = parts.config;
   const { promise: published, resolve: publish } = Promise.withResolvers<void>();
   const http = await createHttpServer({
     services: parts.services,
     hosts: parts.config.http.allowedHosts,
     log: ctx.log,
+    streams: { total: limits.streams, perPrincipal: limits.streamsPerPrincipal },
     ...(address.tls === null ? {} : { tls: address.tls }),
   });
   http.addHook('onRequest', () => published);

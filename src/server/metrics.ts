@@ -12,6 +12,8 @@ import type { Statistics } from '../statistics/statistics.ts';
 import type { Store } from '../store/store.ts';
 import { observeStatisticsIn } from './statistics-metrics.ts';
 import { listMetrics } from './list-metrics.ts';
+import { addStreamMetrics } from './stream-metrics.ts';
+import type { StreamStats } from '../api/stream-stats.ts';
 
 export interface Metrics {
   /** Prometheus text. */
@@ -28,6 +30,7 @@ interface MetricsInput {
   clock: Clock;
   countRuns: () => number;
   fetches: { fetched: number; shared: number };
+  streamStats: StreamStats;
   version: string;
   admission: Admission;
   corruption: () => Corruption;
@@ -50,6 +53,7 @@ export function createMetrics(input: MetricsInput): Metrics {
   const observeWaiting = observeWaitingIn(registry, input);
   const observeCleaning = observeCleaningIn(registry, input);
   const observeStatistics = observeStatisticsIn(registry, input.statistics);
+  addStreamMetrics(registry, input.streamStats);
   const recovery = new Histogram({
     name: 'holdfast_recovery_ms',
     help: 'Time from start to accepting work, milliseconds',

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { AttemptRef, Services } from '../api/services.ts';
+import type { StreamStats } from '../api/stream-stats.ts';
 import type { AttemptContext } from '../attempts/context.ts';
 import type { Callbacks } from '../callbacks/callbacks.ts';
 import type { SecretKeeper } from '../callbacks/secrets.ts';
@@ -34,7 +35,7 @@ import type { ServerState } from './state.ts';
 import type { Tokens } from './tokens.ts';
 import { createUploads } from './uploads.ts';
 import { VERSION } from './version.ts';
-import { watchRunDirectory } from './watch-output.ts';
+import { createOutputWatch } from './watch-output.ts';
 
 interface ServicesInput {
   ctx: AttemptContext;
@@ -49,6 +50,7 @@ interface ServicesInput {
   admission: Admission;
   resources: ResourceKeeper;
   orphans: OrphanKeeper;
+  streamStats: StreamStats;
   retention: RetentionKeeper;
 }
 
@@ -86,7 +88,7 @@ export function createServices(input: ServicesInput): Services {
     sentinelPath: (attempt) => join(runDirectory(attempt), RUN_FILES.sentinel),
     readHeartbeat: (attempt) => readHeartbeat(ctx, attempt),
     isStalled: (attempt) => isStalled(ctx, attempt),
-    watchOutput: (attempt, _stream, onGrowth) => watchRunDirectory(runDirectory(attempt), onGrowth),
+    ...createLive(input.streamStats, runDirectory),
     currentReport: () => state.report,
     statistics: input.statistics,
     hostLimit: config.limits.agentsPerHost,
@@ -105,6 +107,18 @@ export function createServices(input: ServicesInput): Services {
 function countMismatch({ log }: AttemptContext, metrics: Metrics, job: Job): void {
   log.error(`the transcript of job ${job.number} is not the one that was recorded`, { job: job.id });
   metrics.countTranscriptMismatch();
+}
+
+/** What the event streams need. */
+function createLive(
+  streamStats: StreamStats,
+  runDirectory: (attempt: AttemptRef) => string,
+): Pick<Services, 'streamStats' | 'watchOutput'> {
+  const output = createOutputWatch();
+  return {
+    streamStats,
+    watchOutput: (attempt, _stream, onGrowth) => output.watch(runDirectory(attempt), onGrowth),
+  };
 }
 
 async function* renderNow(ctx: AttemptContext, job: Job): AsyncGenerator<string> {

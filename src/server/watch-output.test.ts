@@ -3,7 +3,7 @@ import { appendFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { watchRunDirectory } from './watch-output.ts';
+import { createOutputWatch } from './watch-output.ts';
 
 /** Returns a job directory that exists, and what resolves with the next event; the timer of the fallback never fires. */
 function watchFrom(context: TestContext): { runDir: string; next: () => Promise<void> } {
@@ -11,7 +11,7 @@ function watchFrom(context: TestContext): { runDir: string; next: () => Promise<
   const folder = mkdtempSync(join(tmpdir(), 'hf-watch-'));
   const runDir = join(folder, 'attempts', '1');
   let seen = Promise.withResolvers<void>();
-  const stop = watchRunDirectory(runDir, () => seen.resolve());
+  const stop = createOutputWatch().watch(runDir, () => seen.resolve());
   context.after(() => {
     stop();
     rmSync(folder, { recursive: true });
@@ -53,7 +53,7 @@ test('a directory made in two steps is followed down', { timeout: 20_000 }, asyn
 test('nothing above it exists either: the timer looks again', (t) => {
   t.mock.timers.enable({ apis: ['setInterval'] });
   let calls = 0;
-  const stop = watchRunDirectory(join(tmpdir(), 'hf-none', 'a', 'b', 'c'), () => calls++);
+  const stop = createOutputWatch().watch(join(tmpdir(), 'hf-none', 'a', 'b', 'c'), () => calls++);
   t.mock.timers.tick(2000);
   stop();
   t.mock.timers.tick(2000);

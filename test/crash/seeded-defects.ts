@@ -6,6 +6,7 @@ import { DURABILITY_DEFECTS } from './seeded-defects-durability.ts';
 import { KEEPER_DEFECTS } from './seeded-defects-keeper.ts';
 import { RECOVERY_DEFECTS } from './seeded-defects-recovery.ts';
 import { RETENTION_DEFECTS } from './seeded-defects-retention.ts';
+import { LIVE_DEFECTS } from './seeded-defects-live.ts';
 import { SERVER_DEFECTS } from './seeded-defects-server.ts';
 import { STATISTICS_DEFECTS } from './seeded-defects-statistics.ts';
 
@@ -14,6 +15,7 @@ export const SEEDED_DEFECTS: readonly SeededDefect[] = [
   ...ATTEMPT_DEFECTS,
   ...KEEPER_DEFECTS,
   ...SERVER_DEFECTS,
+  ...LIVE_DEFECTS,
   ...WAITING_DEFECTS,
   ...CALLBACK_DEFECTS,
   ...DURABILITY_DEFECTS,

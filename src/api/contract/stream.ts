@@ -47,6 +47,10 @@ const endFrameSchema = z
   })
   .meta({ id: 'EndFrame' });
 
+/** Last frame of a stream that is to be opened again, from its id: the server stops, or the stream had its time. */
+const byeFrameSchema = z.strictObject({ reason: z.enum(['stopping', 'renew']) }).meta({ id: 'ByeFrame' });
+
+export type ByeFrame = z.infer<typeof byeFrameSchema>;
 export type BootFrame = z.infer<typeof bootFrameSchema>;
 export type OutputFrame = z.infer<typeof outputFrameSchema>;
 export type StateFrame = z.infer<typeof stateFrameSchema>;

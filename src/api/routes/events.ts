@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import { fail } from '../../kernel/errors.ts';
-import type { Api, RouteContext } from '../api.ts';
+import { callerOf, type Api, type RouteContext } from '../api.ts';
 import { DEFAULT_PAGE } from '../contract/common.ts';
 import { eventPageSchema, eventQuerySchema } from '../contract/event.ts';
 import { decodeCursor, encodeCursor } from '../cursor.ts';
@@ -22,7 +22,7 @@ export function addEventRoute(app: Api, { services }: RouteContext, streams: Str
         querystring: eventQuerySchema,
         response: {
           200: {
-            description: 'Frames BootFrame and Event, or a page of Event.',
+            description: 'Frames BootFrame, Event and ByeFrame, or a page of Event.',
             content: {
               ...textOf('text/event-stream', '')[200].content,
               'application/json': { schema: eventPageSchema },
@@ -42,7 +42,11 @@ export function addEventRoute(app: Api, { services }: RouteContext, streams: Str
         return reply.type('application/json; charset=utf-8').send({ items, nextCursor });
       }
       const start = readLastSeq(request) ?? after ?? (await store.getLastSeq());
-      return streams.send(reply, (signal) => streamEvents(services, start, signal));
+      return streams.send(reply, {
+        kind: 'events',
+        caller: callerOf(request),
+        make: (tools) => streamEvents(services, { start, tools }),
+      });
     },
   );
 }

@@ -1,6 +1,6 @@
 import { fail } from '../../kernel/errors.ts';
 import type { Job } from '../../lifecycle/job.ts';
-import { jobOf, type Api, type RouteContext } from '../api.ts';
+import { callerOf, jobOf, type Api, type RouteContext } from '../api.ts';
 import { jobParamsSchema } from '../contract/common.ts';
 import { parseStreamId, type StreamPosition } from '../contract/stream-position.ts';
 import { streamQuerySchema } from '../contract/stream.ts';
@@ -16,19 +16,22 @@ export function addStreamRoute(app: Api, { services }: RouteContext, streams: St
       exposeHeadRoute: false,
       schema: {
         tags: ['output'],
-        summary: 'Follow a job: frames boot, output, state, end; Last-Event-ID resumes without a gap or a repeat',
+        summary:
+          'Follow a job: frames boot, output, state, end, and bye when the server ends a stream that is to be opened again; Last-Event-ID resumes without a gap or a repeat',
         params: jobParamsSchema,
         querystring: streamQuerySchema,
-        response: textOf('text/event-stream', 'Frames BootFrame, OutputFrame, StateFrame and EndFrame.'),
+        response: textOf('text/event-stream', 'Frames BootFrame, OutputFrame, StateFrame, EndFrame and ByeFrame.'),
       },
     },
     async (request, reply) => {
       const job = jobOf(request);
       const position = readPosition(request.headers['last-event-id'], job);
       const stream = request.query.stream ?? 'stdout';
-      return streams.send(reply, (signal) =>
-        new JobStream({ services, jobId: job.id, stream, position, signal }).frames(),
-      );
+      return streams.send(reply, {
+        kind: 'job',
+        caller: callerOf(request),
+        make: (tools) => new JobStream({ services, jobId: job.id, stream, position, tools }).frames(),
+      });
     },
   );
 }

@@ -11,6 +11,7 @@ interface EventsOptions {
   follow?: boolean;
   after?: number;
   lines?: number;
+  limit?: number;
 }
 
 /** Adds `events`: the journal of the server, one line per event. */
@@ -23,6 +24,7 @@ export function registerEvents(program: Command, runtime: Runtime): void {
     )
     .option('-f, --follow', 'go on with new events, across restarts of the server')
     .option('--after <seq>', 'only events after this sequence number', wholeNumber(0, Number.MAX_SAFE_INTEGER))
+    .option('--limit <n>', 'at most this many, from the oldest on (not with -f or -n)', wholeNumber(1, 1_000_000))
     .option('-n, --lines <n>', 'only the last ones (default with -f: none)', wholeNumber(0, 1_000_000));
   runtime.handle<EventsOptions>(command, events);
 }
@@ -30,26 +32,34 @@ export function registerEvents(program: Command, runtime: Runtime): void {
 async function events(call: Call<EventsOptions>): Promise<void> {
   const { options } = call;
   const follows = options.follow === true;
+  if (options.limit !== undefined && (follows || options.lines !== undefined)) {
+    throw fail('bad-usage', '--limit counts from the oldest event: it does not go with -f or -n');
+  }
   const wantsPast = !follows || options.after !== undefined || options.lines !== undefined;
   const last = wantsPast ? await printPast(call) : null;
   if (follows) await printNew(call, last);
 }
 
-/** Prints what is there and returns the sequence of the newest event. */
+/** Events asked for at once: the most a page holds. */
+const PAGE = 200;
+
+/** Prints what is there, page by page, and returns the sequence of the newest event printed. */
 async function printPast(call: Call<EventsOptions>): Promise<number> {
   const { client, options } = call;
   const kept: EventView[] = [];
   let after = options.after ?? 0;
-  for (;;) {
-    const page = await client.get<PageView<EventView>>('/v1/events', { after, limit: 200 });
+  for (let left = options.limit ?? Infinity; left > 0;) {
+    const page = await client.get<PageView<EventView>>('/v1/events', { after, limit: Math.min(PAGE, left) });
     const newest = page.items.at(-1);
     if (newest !== undefined) after = newest.seq;
+    left -= page.items.length;
     if (options.lines === undefined) for (const event of page.items) await print(call, event);
     else {
       kept.push(...page.items);
       kept.splice(0, Math.max(0, kept.length - options.lines));
     }
     if (newest === undefined || page.nextCursor === null) break;
+    if (left <= 0) call.terminal.message(`more follow: holdfast events --after ${after} --limit ${options.limit}`);
   }
   for (const event of kept) await print(call, event);
   return after;
