@@ -1,4 +1,4 @@
-/** Resources, orphans and counts in their smallest real form: resources are rows, nothing is ever an orphan. */
+/** Resources, orphans and backups in their smallest real form: all are rows, nothing is ever an orphan or copied. */
 import { ORPHAN_KINDS, type OrphanKind } from '../lifecycle/orphan.ts';
 import { DEFAULT_RETENTION, keptUntil } from '../lifecycle/retention.ts';
 import type { Store } from '../store/store.ts';
@@ -8,7 +8,8 @@ import { createStreamStats } from './stream-stats.ts';
 type Cleaning = Pick<
   Services,
   'listOrphans' | 'repairOrphans' | 'registerResource' | 'removeResource' | 'keptUntil' | 'streamStats'
->;
+> &
+  Pick<Services, 'beginBackup' | 'awaitBackup' | 'progressOfBackup'>;
 
 /** Returns what the tests of this room need of the clean-up. */
 export function cleaningServices(store: Store): Cleaning {
@@ -23,6 +24,9 @@ export function cleaningServices(store: Store): Cleaning {
     }),
     repairOrphans: async ({ ids }) =>
       ids.map((id) => ({ id, orphan: null, outcome: 'gone' as const, detail: 'nothing of this id' })),
+    beginBackup: (backup) => store.intendBackup(backup),
+    awaitBackup: () => Promise.resolve(null),
+    progressOfBackup: () => null,
     registerResource: ({ job, kind, target, principal }) =>
       store.addResource({ jobId: job.id, kind, target, facts: { engineId: target }, identity: target, principal }),
     async removeResource({ id }, actor) {

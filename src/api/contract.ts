@@ -16,6 +16,7 @@ export type { BootView } from './contract/recovery.ts';
 export type { QuarantineItemView } from './contract/quarantine.ts';
 export type { RepositoryView } from './contract/repository.ts';
 export type { OrphanListView, OrphanView, RepairView } from './contract/orphan.ts';
+export type { BackupView } from './contract/backup.ts';
 export type { ResourceView } from './contract/resource.ts';
 export type { DoctorView, VersionView } from './contract/server.ts';
 export type { BootFrame, ByeFrame, EndFrame, OutputFrame, StateFrame } from './contract/stream.ts';

@@ -18,6 +18,7 @@ import { addJsonBody, MAX_BODY_BYTES } from './json-body.ts';
 import { collectRoutes } from './openapi.ts';
 import { classify, PROBLEM_TYPE, toProblem } from './problem.ts';
 import { addReadyGate } from './ready-gate.ts';
+import { addBackupRoutes } from './routes/backups.ts';
 import { addBatchRoutes, isBatchPath } from './batch/routes.ts';
 import { addAccountRoutes } from './routes/accounts.ts';
 import { addAttemptRoutes } from './routes/attempts.ts';
@@ -124,6 +125,7 @@ function addRoutes(app: Api, context: RouteContext, streams: Streams): void {
   addDeliveryRoutes(app, context);
   addOrphanRoutes(app, context);
   addStatisticsRoute(app, context);
+  addBackupRoutes(app, context);
 }
 
 /**

@@ -2,6 +2,8 @@
  * What the routes need from the rest of the server, as a port: the composition root fills it. Routes never reach into
  * the keeper, a workspace or an agent themselves.
  */
+import type { Backup } from '../lifecycle/backup.ts';
+import type { BackupProgress } from '../recovery/backup/collect.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { Attempt } from '../lifecycle/attempt.ts';
 import type { Home } from '../lifecycle/home.ts';
@@ -167,6 +169,11 @@ export interface Services {
   listOrphans(limit: number): Promise<OrphanList>;
   /** Acts on these and nothing else, or says what it would do. */
   repairOrphans(request: { ids: readonly string[]; dryRun: boolean; actor: string }): Promise<RepairOutcome[]>;
+  /** Records the wish for a backup at an absolute path and begins it. Throws `bad-request`, `already-exists`, `state-conflict`. */
+  beginBackup(request: { path: string; actor: string }): Promise<Backup>;
+  /** Waits for the end of a backup of this server, at most so many milliseconds; the error it failed with, or null. */
+  awaitBackup(id: string, ms: number): Promise<Error | null>;
+  progressOfBackup(id: string): BackupProgress | null;
   /** Identifies something outside as it is now and registers it. Throws `resource-refused`, `already-exists`. */
   registerResource(input: RegisterResource): Promise<Resource>;
   /** Removes a resource now; returns it as it then is, `failed` when that did not work. */

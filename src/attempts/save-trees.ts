@@ -21,7 +21,7 @@ export function retireOperation(jobId: string): string {
 }
 
 /** Returns the parts of a job's workspace. Throws `repository-not-found` when one is not registered any more. */
-export async function findParts(ctx: AttemptContext, job: Job): Promise<Part[]> {
+export async function findParts(ctx: Pick<AttemptContext, 'store' | 'home'>, job: Job): Promise<Part[]> {
   const parts: Part[] = [];
   for (const part of workspaceParts(ctx.home, job)) {
     const registered = await ctx.store.getRepository(part.repository);
@@ -42,7 +42,7 @@ export function findLastRun(attempts: readonly Attempt[]): Attempt | null {
  * not be saved as it lies there; `git-failed`, `storage-full`.
  */
 export async function saveTrees(
-  ctx: AttemptContext,
+  ctx: Pick<AttemptContext, 'store' | 'home'>,
   what: { job: Job; parts: readonly Part[]; attempts: readonly Attempt[]; op: string; whole: boolean },
 ): Promise<'saved' | 'unneeded'> {
   const { job, parts, attempts, op, whole } = what;
@@ -67,7 +67,11 @@ export async function saveTrees(
   return 'saved';
 }
 
-async function whyUnsafe(ctx: AttemptContext, job: Job, parts: readonly Part[]): Promise<string | null> {
+async function whyUnsafe(
+  ctx: Pick<AttemptContext, 'store' | 'home'>,
+  job: Job,
+  parts: readonly Part[],
+): Promise<string | null> {
   if (job.others !== null) {
     const unsafe = await checkWorkspaceRoot(ctx.home.workspace(job.id));
     if (unsafe !== null) return unsafe;

@@ -100,6 +100,7 @@ async function buildSpec(ctx: AttemptContext, what: { job: Job; attempt: Attempt
     env: buildAgentEnvironment({
       job: job.id,
       attempt: attempt.id,
+      host: ctx.host,
       url: ctx.url(),
       token: ctx.jobToken(job.id),
       caFile: ctx.url().startsWith('https:') ? ctx.home.certificateFile : null,

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { VERSION } from '../server/version.ts';
 import type { Runtime } from './command.ts';
+import { registerBackup } from './commands/backup.ts';
 import { registerCallbacks } from './commands/callbacks.ts';
 import { registerDemo } from './commands/demo.ts';
 import { registerDiff } from './commands/diff.ts';
@@ -14,6 +15,7 @@ import { registerQueue } from './commands/queue.ts';
 import { registerRecovery } from './commands/recovery.ts';
 import { registerRepo } from './commands/repo.ts';
 import { registerResource } from './commands/resource.ts';
+import { registerRestore } from './commands/restore.ts';
 import { registerRun } from './commands/run.ts';
 import { registerServe } from './commands/serve.ts';
 import { registerServer } from './commands/server.ts';
@@ -78,5 +80,7 @@ export function buildProgram(runtime: Runtime): Command {
   registerDemo(program, runtime);
   registerToken(program, runtime);
   registerResource(program, runtime);
+  registerBackup(program, runtime);
+  registerRestore(program, runtime);
   return program;
 }

@@ -69,11 +69,15 @@ function header(boot: BootView & { report: ReportView }, view: View): string {
   const down = report.downSeconds === null ? 'unknown' : formatDuration(report.downSeconds * 1000);
   const stop = report.previousStop === 'clean' ? colours.green('clean') : colours.yellow(report.previousStop);
   const first = report.previousBootId === null;
+  const { restored } = report;
   return [
     `${colours.bold('Recovery of start')} ${report.bootId}  ${relativeTime(boot.startedAt, view.now)}`,
     first
       ? 'first start of this home'
       : `previous stop: ${stop} · down ${down} · previous start ${report.previousBootId}`,
+    ...(restored === undefined
+      ? []
+      : [colours.yellow(`home made from backup ${restored.backupId}: ${cleanLine(restored.note)}`)]),
     `recovered in ${colours.bold(formatDuration(report.recoveryMs))}`,
     '',
   ].join('\n');

@@ -2,7 +2,7 @@
  * The environment an agent is given: an allowlist of the server's own, the variables of its job, and what the operator
  * declared. The only place in the server that reads process.env for somebody else.
  */
-import { ATTEMPT_VARIABLE } from './protocol.ts';
+import { ATTEMPT_VARIABLE, HOST_VARIABLE } from './protocol.ts';
 
 /**
  * Passed on when set. Locale, time zone and account name, because tools misbehave without them; TMPDIR, because it may
@@ -34,6 +34,8 @@ export function buildAgentEnvironment(what: {
   attempt: string;
   url: string;
   token: string;
+  /** Random id of the home. */
+  host?: string;
   /** Certificate of the server at `url`; null when that is plain HTTP. */
   caFile?: string | null;
   home: string;
@@ -50,6 +52,7 @@ export function buildAgentEnvironment(what: {
     [ATTEMPT_VARIABLE]: what.attempt,
     HOLDFAST_URL: what.url,
     HOLDFAST_TOKEN: what.token,
+    ...(what.host === undefined ? {} : { [HOST_VARIABLE]: what.host }),
     ...(typeof what.caFile === 'string' ? { HOLDFAST_CA_FILE: what.caFile } : {}),
   };
 }

@@ -9,7 +9,7 @@ import { systemClock } from '../kernel/clock.ts';
 import { errnoOf } from '../kernel/result.ts';
 import { isAlive, readProcess, type ProcessIdentity, type ProcessStat } from './host-identity.ts';
 import { readEnvironment, readVariable } from './process-environment.ts';
-import { ATTEMPT_VARIABLE, OPERATION_VARIABLE } from './protocol.ts';
+import { ATTEMPT_VARIABLE, HOST_VARIABLE, OPERATION_VARIABLE } from './protocol.ts';
 
 /** A living process as one scan saw it. */
 export interface ScannedProcess extends ProcessStat {
@@ -54,6 +54,23 @@ const EXEC_PAUSE_MS = 2;
 const FIRST_PAUSE_MS = 0.2;
 const PAUSE = new Int32Array(new SharedArrayBuffer(4));
 const DEFAULT_DEADLINE_MS = 10_000;
+
+let ownHost: string | null = null;
+
+/**
+ * Says which home this process serves: what names another one in its environment belongs to nobody here, whatever
+ * attempt or operation it names. A home and the one its backup was restored to share those names.
+ */
+export function serveHost(host: string): void {
+  ownHost = host;
+}
+
+/** The name by which a process is found: of another home, one that nobody here asks for. */
+function qualify(name: string | null, environ: string): string | null {
+  if (name === null || ownHost === null) return name;
+  const host = readVariable(environ, HOST_VARIABLE);
+  return host === null || host === ownHost ? name : `${host}/${name}`;
+}
 
 /** Looks at every process once. Zombies and kernel threads are left out. */
 export function scanProcesses(): ProcessScan {
@@ -111,8 +128,8 @@ function scanProcess(pid: number): ScannedProcess | null {
   if (text === null) return { ...stat, attempt: null, operation: null, environment: 'unreadable' };
   return {
     ...stat,
-    attempt: readVariable(text, ATTEMPT_VARIABLE),
-    operation: readVariable(text, OPERATION_VARIABLE),
+    attempt: qualify(readVariable(text, ATTEMPT_VARIABLE), text),
+    operation: qualify(readVariable(text, OPERATION_VARIABLE), text),
     environment: text === '' ? 'empty' : text.includes('=') ? 'read' : 'overwritten',
   };
 }

@@ -34,6 +34,9 @@ export const ATTEMPT_VARIABLE = 'HOLDFAST_ATTEMPT';
 /** Variable carried by the server's own children (git, copies): the id of the operation they belong to. */
 export const OPERATION_VARIABLE = 'HOLDFAST_OP';
 
+/** Variable that says of which home such a process is: one made from a backup has the same attempts and jobs. */
+export const HOST_VARIABLE = 'HOLDFAST_HOST';
+
 /** A client of the control socket that leaves more than this unread is dropped. */
 export const UNREAD_LIMIT_BYTES = 64 * 1024;
 

@@ -207,13 +207,14 @@ export async function writeDurable(path: string, data: string | Uint8Array, mode
 
 /**
  * Writes a stream to the new file `path` and flushes its bytes (not its name: the caller renames it, or flushes the tree it
- * lies in). `check` is given the size so far and throws to end it. What could not be written whole is removed again.
+ * lies in; with `flush` false its bytes as well). `check` is given the size so far and throws to end it. What could not be
+ * written whole is removed again.
  * Returns size and sha256 of what was written.
  */
 export async function writeStream(
   path: string,
   source: AsyncIterable<Uint8Array>,
-  options: { check: (size: number) => void; mode?: number },
+  options: { check: (size: number) => void; mode?: number; flush?: boolean },
 ): Promise<{ size: number; sha256: string }> {
   const handle = await open(path, 'wx', options.mode ?? FILE_MODE);
   try {
@@ -227,7 +228,7 @@ export async function writeStream(
         done += (await handle.write(bytes, done, bytes.length - done)).bytesWritten;
       }
     }
-    await handle.sync();
+    if (options.flush !== false) await handle.sync();
     await handle.close();
     return { size, sha256: hash.digest('hex') };
   } catch (error) {

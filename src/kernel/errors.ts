@@ -180,6 +180,24 @@ export const ERRORS = {
     1,
     'Keep the files, restore a copy beside them, and start again; nothing was overwritten.',
   ),
+  'backup-damaged': row(
+    'The backup is not whole',
+    422,
+    1,
+    'Use another backup; this one is not restored, not even in part.',
+  ),
+  'backup-too-new': row(
+    'The backup was made by a newer Holdfast',
+    422,
+    1,
+    'Restore it with the version that made it, or a newer one.',
+  ),
+  'home-not-empty': row(
+    'There is something in the way of the home',
+    409,
+    5,
+    'Name a directory that is empty or not there yet with --home; a home in use is never overwritten.',
+  ),
   'store-too-new': row(
     'The database belongs to a newer Holdfast',
     503,

@@ -79,6 +79,18 @@ export const FAILPOINTS = [
   'orphan.after-intent',
   'orphan.after-act',
   'orphan.after-record',
+  // backup and restore
+  'backup.after-intent',
+  'backup.after-database',
+  'backup.after-files',
+  'backup.before-rename',
+  'backup.after-rename',
+  'backup.after-record',
+  'restore.after-files',
+  'restore.after-host',
+  'restore.after-database',
+  'restore.before-rename',
+  'restore.after-rename',
   // recovery and the API
   'recovery.after-guard',
   'recovery.after-boot-row',

@@ -19,7 +19,8 @@ export type IdPrefix =
   | 'dlv'
   | 'tgt'
   | 'res'
-  | 'rep';
+  | 'rep'
+  | 'bak';
 
 /** Returns `<prefix>_` + 10 characters of time + 14 random ones (70 bits): sortable by creation, never guessed. */
 export function newId(prefix: IdPrefix, now: number, random: (size: number) => Uint8Array = randomBytes): string {

@@ -24,7 +24,8 @@ export type Reason =
   | 'source_unreachable'
   | 'needs_human'
   | 'record_corrupt'
-  | 'workspace_unsafe';
+  | 'workspace_unsafe'
+  | 'restored';
 
 /** What every job has, whatever its state. Times are milliseconds since 1970, spans milliseconds. */
 export interface JobCore {

@@ -128,6 +128,14 @@ export interface RecoveryReport {
   corruption: Corruption;
   /** `<resource>: why` for each resource that is not available, like `lock:repo-b` or `phase:callbacks`. */
   degraded: string[];
+  /** The backup this home was made from; only in the reports of its starts until one was ready. */
+  restored?: {
+    backupId: string;
+    /** When the backup was made, by the clock of the home it was made of; milliseconds since 1970. */
+    madeAt: number;
+    restoredAt: number;
+    note: string;
+  };
   /** Starts between the last ready one and this. Absent in reports of versions that did not look. */
   abortedStarts?: AbortedStart[];
   warnings: string[];

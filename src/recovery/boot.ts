@@ -1,5 +1,6 @@
 import type { Clock } from '../kernel/clock.ts';
 import type { Log } from '../kernel/log.ts';
+import type { Backup } from '../lifecycle/backup.ts';
 import type { PhaseReport, PreviousStop, RecoveryReport } from '../lifecycle/report.ts';
 import type { Boot, Store, StoreCheck } from '../store/store.ts';
 
@@ -54,7 +55,9 @@ export async function beginBoot(input: BeginBoot): Promise<{
   const { store, log } = input;
   const boots = await store.listBoots();
   const previous = boots.find((boot) => boot.id !== input.bootId) ?? null;
-  const previousStop = classifyPreviousStop(previous, input.identity.boot);
+  // Starts before it were of another home.
+  const restore = await store.findFreshRestore(input.bootId);
+  const previousStop = restore === null ? classifyPreviousStop(previous, input.identity.boot) : 'unknown';
   const now = input.clock.now();
   if (!boots.some((boot) => boot.id === input.bootId)) {
     await store.recordBoot({
@@ -69,7 +72,7 @@ export async function beginBoot(input: BeginBoot): Promise<{
   }
   const check = await store.checkLive();
   const warnings: string[] = [];
-  if (previous !== null && previous.readyAt === null && previous.stoppedAt === null) {
+  if (restore === null && previous !== null && previous.readyAt === null && previous.stoppedAt === null) {
     const aborted = input.report.abortedStarts?.find((one) => one.bootId === previous.id);
     const where = aborted === undefined ? '' : `: it ended in phase ${aborted.phase}`;
     warnings.push(`the previous start ${previous.id} did not finish its recovery${where}`);
@@ -77,9 +80,12 @@ export async function beginBoot(input: BeginBoot): Promise<{
   if (check.witness !== null) warnings.push(check.witness);
   for (const one of check.corrupt) warnings.push(`${one.kind} ${one.id}: ${one.why}`);
   for (const warning of warnings) log.warn(warning);
-  const lastSignAt = previous?.stoppedAt ?? input.lastSignAt;
+  const restored = restore === null ? {} : { restored: describeRestore(restore) };
+  if (restore !== null) log.warn(`this home was made from backup ${restore.id}: ${restore.note ?? ''}`);
+  const lastSignAt = restore === null ? (previous?.stoppedAt ?? input.lastSignAt) : null;
   const report = {
     ...input.report,
+    ...restored,
     previousBootId: previous?.id ?? null,
     previousStop,
     downSeconds: lastSignAt === null ? null : Math.max(0, Math.round((now - lastSignAt) / 1000)),
@@ -95,6 +101,11 @@ export async function beginBoot(input: BeginBoot): Promise<{
     warnings,
   };
   return { report, corrupt: check.corrupt, witness: check.witness };
+}
+
+function describeRestore(backup: Backup): NonNullable<RecoveryReport['restored']> {
+  const { id, intendedAt, endedAt, note } = backup;
+  return { backupId: id, madeAt: intendedAt, restoredAt: endedAt ?? 0, note: note ?? '' };
 }
 
 /** Closes the report of this start and keeps it. */

@@ -5,17 +5,17 @@ import type { Parts } from './compose.ts';
 const NAMED = 100;
 
 /**
- * The part of phase 7 that is about what jobs left outside: what is due is removed in the background, because that may
- * take long and nobody waits for it.
+ * The part of phase 7 that is about what jobs left outside, which is removed in the background, because that may take
+ * long and nobody waits for it; and about the backup a crash cut off.
  */
-export async function cleanLeftovers({ ctx, resources, retention }: Parts): Promise<Record<string, number>> {
+export async function cleanLeftovers({ ctx, resources, retention, backups }: Parts): Promise<Record<string, number>> {
   // First, so that a job which ends now is heard of, or already among those that are due.
   await resources.start();
   const due = await ctx.store.listDueResources();
   resources.sweep().catch((error: unknown) => ctx.log.warn(`resources cannot be swept: ${messageOf(error)}`));
   // Before work is accepted: what ends now must not seem old by a clock nobody compared.
   await retention.witness();
-  return { resources: due.length };
+  return { resources: due.length, backups: await backups.settle() };
 }
 
 /**

@@ -20,6 +20,7 @@ import type { Home } from '../lifecycle/home.ts';
 import type { Admission } from '../queue/admission.ts';
 import { createDispatcher } from '../queue/dispatcher.ts';
 import { emptyReport } from '../recovery/boot.ts';
+import { createBackupKeeper, type BackupKeeper } from '../recovery/backup/backup-keeper.ts';
 import { createOrphanKeeper, type OrphanKeeper } from '../recovery/orphan-keeper.ts';
 import { createResourceKeeper, type ResourceKeeper } from '../recovery/resource-keeper.ts';
 import {
@@ -62,6 +63,7 @@ export interface Parts {
   /** What is counted of ended jobs. */
   statistics: Statistics;
   retention: RetentionKeeper;
+  backups: BackupKeeper;
   /** The check of history after a start. */
   scrub: Service;
   /** This process, as locks and server.json name it. */
@@ -142,9 +144,10 @@ function createCleaners(
   ctx: AttemptContext,
   config: Config,
   signal: AbortSignal,
-): Pick<Parts, 'resources' | 'orphans'> {
+): Pick<Parts, 'resources' | 'orphans' | 'backups'> {
   const resources = createResourceKeeper(ctx, createResourceKinds(ctx, findEngine(config)));
-  return { resources, orphans: createOrphanKeeper(ctx, resources, signal) };
+  const backups = createBackupKeeper(ctx, VERSION);
+  return { resources, orphans: createOrphanKeeper(ctx, resources, signal), backups };
 }
 
 function createNumbers(

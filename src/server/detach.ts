@@ -45,6 +45,7 @@ const PASSED_ON = /^--(?:disable-warning=|no-warnings$|enable-source-maps$|exper
 const LEFT_OUT = [
   'HOLDFAST_ATTEMPT',
   'HOLDFAST_OP',
+  'HOLDFAST_HOST',
   'HOLDFAST_JOB',
   'HOLDFAST_URL',
   'HOLDFAST_TOKEN',

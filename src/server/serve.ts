@@ -178,6 +178,7 @@ function closer(parts: Parts, lock: HomeLock): (how: { clean: boolean }) => Prom
     await parts.callbacks.outbox.stop();
     await parts.supervisor.stop();
     await parts.resources.stop();
+    await parts.backups.stop();
     if (clean) {
       await ctx.store.updateBoot(ctx.boot, { stoppedAt: ctx.clock.now() });
       await removeServerFile(serverFile);

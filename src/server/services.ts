@@ -15,6 +15,7 @@ import { fail } from '../kernel/errors.ts';
 import { baseOf, type Job } from '../lifecycle/job.ts';
 import { workspaceParts, type WorkspacePart } from '../lifecycle/job-workspace.ts';
 import type { Admission } from '../queue/admission.ts';
+import type { BackupKeeper } from '../recovery/backup/backup-keeper.ts';
 import type { OrphanKeeper } from '../recovery/orphan-keeper.ts';
 import { keptUntil } from '../lifecycle/retention.ts';
 import type { RetentionKeeper } from '../recovery/retention/retention-keeper.ts';
@@ -52,6 +53,7 @@ interface ServicesInput {
   orphans: OrphanKeeper;
   streamStats: StreamStats;
   retention: RetentionKeeper;
+  backups: BackupKeeper;
 }
 
 /** Fills the port of the API with the parts of this server. */
@@ -97,8 +99,7 @@ export function createServices(input: ServicesInput): Services {
     keptUntil: (job) => keptUntil(job, config.retention, input.retention.state().witness.aheadMs),
     metrics: () => input.metrics.render(),
     metricValues: () => input.metrics.list(),
-    listOrphans: (limit) => input.orphans.list(limit),
-    repairOrphans: (request) => input.orphans.repair(request),
+    ...keptServices(input),
     registerResource: (resource) => input.resources.register(resource),
     removeResource: (resource, actor) => input.resources.remove(resource, actor),
   };
@@ -118,6 +119,23 @@ function createLive(
   return {
     streamStats,
     watchOutput: (attempt, _stream, onGrowth) => output.watch(runDirectory(attempt), onGrowth),
+  };
+}
+
+/** What looks after the home as a whole. */
+function keptServices({
+  backups,
+  orphans,
+}: {
+  backups: BackupKeeper;
+  orphans: OrphanKeeper;
+}): Pick<Services, 'beginBackup' | 'awaitBackup' | 'progressOfBackup' | 'listOrphans' | 'repairOrphans'> {
+  return {
+    beginBackup: (request) => backups.begin(request),
+    awaitBackup: (id, ms) => backups.wait(id, ms),
+    progressOfBackup: (id) => backups.progressOf(id),
+    listOrphans: (limit) => orphans.list(limit),
+    repairOrphans: (request) => orphans.repair(request),
   };
 }
 

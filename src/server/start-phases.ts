@@ -1,4 +1,5 @@
 import type { AttemptContext } from '../attempts/context.ts';
+import { serveHost } from '../keeper/processes.ts';
 import { failpoint } from '../kernel/failpoints.ts';
 import { messageOf } from '../kernel/result.ts';
 import { beginBoot } from '../recovery/boot.ts';
@@ -11,6 +12,7 @@ import { describeRecord } from '../recovery/scrub-kinds.ts';
 import { recoverQueue } from '../recovery/recover-queue.ts';
 import type { StoreCheck } from '../store/store.ts';
 import { sweepRemovals } from '../workspace/discard-workspace.ts';
+import { markChildren } from '../workspace/run-child.ts';
 import { cleanLeftovers } from './clean-leftovers.ts';
 import type { Parts } from './compose.ts';
 import { describeFiles } from './damaged-files.ts';
@@ -31,6 +33,13 @@ async function sweep(ctx: AttemptContext, due: readonly string[]): Promise<void>
   } catch (error) {
     log.warn(`${removals} cannot be swept: ${messageOf(error)}`);
   }
+}
+
+/** From here on this process knows its own: what is of another home is nobody's here, whatever it is called. */
+function beOf(ctx: AttemptContext, host: string): void {
+  ctx.host = host;
+  serveHost(host);
+  markChildren(host);
 }
 
 /** Who waits for what: sources that did not answer are due again. Jobs keep their places by themselves. */
@@ -75,7 +84,7 @@ export function startPhases(parts: Parts, options: ListenAddress & { lastSignAt:
     const temps = await removeOldTemps(ctx.home, clock.now());
     const lastKnown = (await store.listBoots()).find((boot) => boot.host !== null)?.host ?? null;
     const host = await settleHost(ctx.home.hostFile, { lastKnown, now: clock.now() });
-    ctx.host = host.id;
+    beOf(ctx, host.id);
     const begun = await beginBoot({
       store,
       clock,

@@ -1,6 +1,7 @@
 /** The conformance suite of the store contract: every implementation passes all of it. */
 import { describe } from 'node:test';
 import { testAttempts } from './conformance/attempts.ts';
+import { testBackups } from './conformance/backups.ts';
 import { testDeliveries } from './conformance/deliveries.ts';
 import type { OpenHarness } from './conformance/fixtures.ts';
 import { testJobFiles } from './conformance/job-files.ts';
@@ -29,5 +30,6 @@ export function runStoreSuite(name: string, open: OpenHarness): void {
   describe(`${name}: deliveries`, () => testDeliveries(open));
   describe(`${name}: quarantine`, () => testQuarantine(open));
   describe(`${name}: records`, () => testRecords(open));
+  describe(`${name}: backups`, () => testBackups(open));
   describe(`${name}: resources`, () => testResources(open));
 }

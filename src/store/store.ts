@@ -7,6 +7,7 @@
  * A full disk answers every request of the group with `storage-full`. An I/O error or a failed COMMIT has an unknown
  * outcome: the process exits without answering and recovery judges.
  */
+import type { BackupStore } from './backup-store.ts';
 import type { QuarantineStore } from './quarantine-store.ts';
 import type { Service } from '../kernel/service.ts';
 import type { Attempt, AttemptCore } from '../lifecycle/attempt.ts';
@@ -247,7 +248,7 @@ export interface DeliveryQuery {
 }
 
 export interface Store
-  extends Service, WaitingStore, QuarantineStore, ResourceStore, OrphanStore, FilesStore, RetentionStore {
+  extends Service, WaitingStore, QuarantineStore, ResourceStore, OrphanStore, FilesStore, RetentionStore, BackupStore {
   // repositories
   addRepository(input: NewRepository): Promise<{ repository: Repository; replayed: boolean }>;
   getRepository(name: string): Promise<Repository | null>;

@@ -41,6 +41,13 @@ const GRACE_MS = 2000;
 /** From the child's end to giving up on whoever inherited its pipes. */
 const DRAIN_MS = 2000;
 
+let ownHost: { HOLDFAST_HOST?: string } = {};
+
+/** Says which home children are of that carry an operation: another home may have operations of the same name. */
+export function markChildren(host: string): void {
+  ownHost = { HOLDFAST_HOST: host };
+}
+
 /**
  * Runs a program without a shell, in its own session and process group, and returns how it ended; a non-zero exit is
  * a result, not an error. Throws the signal's reason when aborted, and the spawn error when it cannot be started.
@@ -54,7 +61,7 @@ export async function runChild(request: ChildRequest): Promise<ChildResult> {
   try {
     const child = spawn(command, args, {
       cwd: request.cwd,
-      env: request.op === undefined ? { ...request.env } : { ...request.env, HOLDFAST_OP: request.op },
+      env: request.op === undefined ? { ...request.env } : { ...request.env, ...ownHost, HOLDFAST_OP: request.op },
       stdio: [file === null ? 'pipe' : file.fd, 'pipe', 'pipe'],
       detached: true,
       shell: false,

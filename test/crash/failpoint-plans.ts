@@ -14,6 +14,8 @@ import { FAILPOINTS, type FailpointName } from '../../src/kernel/failpoints.ts';
  * - `remove-job`: by the server, while it removes a job that was interrupted once and has ended;
  * - `stop`: by the server, while it is told to stop after its jobs have ended;
  * - `retention`: by the server, while the workspace of a failed job goes by age and comes back for its retry;
+ * - `backup`: by the server, while it makes a backup of jobs at work;
+ * - `restore`: by the command that makes another home from a backup;
  * - `keeper`: by a keeper, whose server died as it launched it.
  */
 export type Occasion =
@@ -29,7 +31,9 @@ export type Occasion =
   | 'keeper'
   | 'resource'
   | 'orphan'
-  | 'retention';
+  | 'retention'
+  | 'backup'
+  | 'restore';
 
 export interface Plan {
   point: FailpointName;
@@ -77,6 +81,8 @@ const SAMPLE: readonly FailpointName[] = [
   'resource.after-intent',
   'orphan.after-act',
   'retention.after-intent',
+  'backup.after-rename',
+  'restore.after-database',
   'keeper.after-agent-record',
   'keeper.after-exit-record',
   'recovery.after-verdict',
@@ -108,6 +114,8 @@ function occasionOf(point: FailpointName): Occasion {
   if (point.startsWith('retention.')) return 'retention';
   if (point.startsWith('resource.')) return 'resource';
   if (point.startsWith('orphan.')) return 'orphan';
+  if (point.startsWith('backup.')) return 'backup';
+  if (point.startsWith('restore.')) return 'restore';
   if (point.startsWith('keeper.')) return 'keeper';
   return point.startsWith('recovery.') ? 'start' : 'serve';
 }

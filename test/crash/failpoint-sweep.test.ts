@@ -4,6 +4,7 @@
  * acknowledged, which must work too. What agents did is witnessed outside the home.
  */
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { mkdir, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -17,6 +18,7 @@ import { checkCounted } from './check-statistics.ts';
 import { listPlans, type Plan } from './failpoint-plans.ts';
 import { ageUntilDeath, checkBack } from './retention-occasion.ts';
 import { checkInvariants } from './invariants.ts';
+import { assertNothingBeside, backUp, restoreThroughCrash } from './restored-home.ts';
 
 const JOBS = ['a', 'b', 'c'] as const;
 type JobName = (typeof JOBS)[number];
@@ -42,6 +44,7 @@ for (const plan of listPlans(size)) {
     if (plan.occasion === 'retention') await checkBack(world);
     if (plan.occasion === 'upload') await completeUploads(world, known);
     if (plan.occasion === 'resource') await checkScrap(world, known);
+    if (plan.occasion === 'backup') await checkBackup(world);
     if (plan.occasion === 'orphan') await checkTemp(world, known);
     await submitMissing(world, known);
     for (const job of known) await checkCompleted(world, job, plan);
@@ -133,6 +136,22 @@ async function crashAt(world: World, plan: Plan, known: Acknowledged): Promise<v
     case 'retention':
       await ageUntilDeath(world, { config: { callbacks: TELL_LOOPBACK }, failpoints: fatal });
       break;
+    case 'backup':
+      await world.start({ failpoints: fatal });
+      await submitAll(world, known);
+      await awaitOutput(world, known, 'a');
+      await world.api('POST', '/v1/backups', { path: join(world.root, 'saved') }).catch(() => null);
+      break;
+    case 'restore': {
+      await world.start();
+      await submitAll(world, known);
+      await awaitOutput(world, known, 'a');
+      const saved = join(world.root, 'saved');
+      assert.equal((await backUp(world, saved)).state, 'made');
+      await restoreThroughCrash(world, saved, { home: join(world.root, 'restored'), point: plan.point });
+      await world.kill();
+      return;
+    }
     case 'remove-job':
       await world.start();
       await submitAll(world, known);
@@ -321,6 +340,16 @@ async function repairTemp(world: World, known: Acknowledged): Promise<void> {
   const ids = found.items.filter(({ path }) => path === temp).map((one) => one.id);
   assert.equal(ids.length, 1);
   await world.api('POST', '/v1/orphans/repair', { ids, dryRun: false }).catch(() => null);
+}
+
+/** The one that was begun is whole or gone, and another can be made. */
+async function checkBackup(world: World): Promise<void> {
+  const { items } = (await world.api('GET', '/v1/backups')).body as { items: { state: string; path: string }[] };
+  const [begun] = items;
+  assert.ok(items.length === 1 && begun !== undefined);
+  assert.equal(begun.state, existsSync(begun.path) ? 'made' : 'failed');
+  await assertNothingBeside(begun.path);
+  assert.equal((await backUp(world, join(world.root, 'again'))).state, 'made');
 }
 
 async function checkTemp(world: World, known: Acknowledged): Promise<void> {

@@ -1,6 +1,7 @@
 import { WAITING_DEFECTS } from './seeded-defects-waiting.ts';
 import type { SeededDefect } from './seeded-defect.ts';
 import { ATTEMPT_DEFECTS } from './seeded-defects-attempts.ts';
+import { BACKUP_DEFECTS } from './seeded-defects-backup.ts';
 import { CALLBACK_DEFECTS } from './seeded-defects-callbacks.ts';
 import { DURABILITY_DEFECTS } from './seeded-defects-durability.ts';
 import { KEEPER_DEFECTS } from './seeded-defects-keeper.ts';
@@ -22,4 +23,5 @@ export const SEEDED_DEFECTS: readonly SeededDefect[] = [
   ...RETENTION_DEFECTS,
   ...STATISTICS_DEFECTS,
   ...RECOVERY_DEFECTS,
+  ...BACKUP_DEFECTS,
 ];

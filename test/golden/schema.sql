@@ -57,6 +57,28 @@ CREATE TABLE attempts (
   END)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE backups (
+  id TEXT PRIMARY KEY,
+  path TEXT NOT NULL,
+  state TEXT NOT NULL,
+  actor TEXT NOT NULL,
+  intended_at INTEGER NOT NULL,
+  ended_at INTEGER,
+  files INTEGER CHECK (files >= 0),
+  bytes INTEGER CHECK (bytes >= 0),
+  last_seq INTEGER CHECK (last_seq >= 0),
+  manifest_sha256 TEXT CHECK (length(manifest_sha256) = 64),
+  note TEXT,
+  head TEXT NOT NULL,
+  CHECK (CASE state
+    WHEN 'making' THEN ended_at IS NULL
+    WHEN 'made' THEN ended_at IS NOT NULL AND files IS NOT NULL AND bytes IS NOT NULL AND manifest_sha256 IS NOT NULL
+    WHEN 'failed' THEN ended_at IS NOT NULL AND note IS NOT NULL
+    WHEN 'restored' THEN ended_at IS NOT NULL AND note IS NOT NULL
+    ELSE 0
+  END)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE batches (
   id TEXT PRIMARY KEY,
   repository_id TEXT NOT NULL,
@@ -331,6 +353,10 @@ CREATE UNIQUE INDEX accounts_name ON accounts (name) WHERE revoked_at IS NULL;
 CREATE INDEX attempts_interrupted ON attempts (job_id, ended_at) WHERE state = 'interrupted';
 
 CREATE INDEX attempts_live ON attempts (id) WHERE state IN ('intended', 'running');
+
+CREATE UNIQUE INDEX backups_open ON backups (state) WHERE state = 'making';
+
+CREATE INDEX backups_restored ON backups (id) WHERE state = 'restored';
 
 CREATE INDEX batches_job ON batches (job_id) WHERE job_id IS NOT NULL;
 

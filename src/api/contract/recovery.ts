@@ -93,6 +93,10 @@ export const recoveryReportSchema = z
       items: z.array(corruptItemSchema).optional(),
     }),
     degraded: z.array(z.string()).meta({ description: '`<resource>: why` of each that is not available.' }),
+    restored: z
+      .strictObject({ backupId: z.string(), madeAt: z.int(), restoredAt: z.int(), note: z.string() })
+      .optional()
+      .meta({ description: 'The backup this home was made from, until a start of it was ready.' }),
     abortedStarts: z
       .array(z.strictObject({ bootId: z.string(), phase: z.string(), at: z.int(), error: z.string().nullable() }))
       .optional()

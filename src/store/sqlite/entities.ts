@@ -69,7 +69,8 @@ export function toColumn(field: string): string {
   return column;
 }
 
-function define<T extends object>(options: {
+/** Returns the noun with its columns worked out. */
+export function defineEntity<T extends object>(options: {
   noun: string;
   table: string;
   key: keyof T & string;
@@ -130,15 +131,15 @@ const JOB_FIELDS: { [K in keyof JobRecord]: FieldKind } = {
 const JOB_TABLE = { noun: 'job', table: 'jobs', key: 'id', chained: true } as const;
 
 /** Jobs as callers see them. */
-export const JOBS = define<JobRecord>({ ...JOB_TABLE, kinds: JOB_FIELDS });
+export const JOBS = defineEntity<JobRecord>({ ...JOB_TABLE, kinds: JOB_FIELDS });
 
 /** Jobs as they are stored. */
-export const STORED_JOBS = define<StoredJob>({
+export const STORED_JOBS = defineEntity<StoredJob>({
   ...JOB_TABLE,
   kinds: { ...JOB_FIELDS, idempotencyKey: 'text', requestSha256: 'text' },
 });
 
-export const ATTEMPTS = define<AttemptRecord>({
+export const ATTEMPTS = defineEntity<AttemptRecord>({
   noun: 'attempt',
   table: 'attempts',
   key: 'id',
@@ -173,7 +174,7 @@ export const ATTEMPTS = define<AttemptRecord>({
   },
 });
 
-export const REPOSITORIES = define<Repository>({
+export const REPOSITORIES = defineEntity<Repository>({
   noun: 'repository',
   table: 'repositories',
   key: 'id',
@@ -199,7 +200,7 @@ export const REPOSITORIES = define<Repository>({
   },
 });
 
-export const LOCKS = define<Lock>({
+export const LOCKS = defineEntity<Lock>({
   noun: 'lock',
   table: 'locks',
   key: 'key',
@@ -215,7 +216,7 @@ export const LOCKS = define<Lock>({
   },
 });
 
-export const BATCHES = define<Batch>({
+export const BATCHES = defineEntity<Batch>({
   noun: 'batch',
   table: 'batches',
   key: 'id',
@@ -223,7 +224,7 @@ export const BATCHES = define<Batch>({
   kinds: { id: 'text', repositoryId: 'text', jobId: 'text', through: 'int', fetchedAt: 'int' },
 });
 
-export const RESOURCES = define<Resource>({
+export const RESOURCES = defineEntity<Resource>({
   noun: 'resource',
   table: 'resources',
   key: 'id',
@@ -246,7 +247,7 @@ export const RESOURCES = define<Resource>({
   },
 });
 
-export const REPAIRS = define<Repair>({
+export const REPAIRS = defineEntity<Repair>({
   noun: 'repair',
   table: 'repairs',
   key: 'id',
@@ -281,12 +282,12 @@ const BOOT_FIELDS: { [K in keyof Boot]: FieldKind } = {
 const BOOT_TABLE = { noun: 'boot', table: 'boots', key: 'id', chained: true } as const;
 
 /** Starts as callers see them. */
-export const BOOTS = define<Boot>({ ...BOOT_TABLE, kinds: BOOT_FIELDS });
+export const BOOTS = defineEntity<Boot>({ ...BOOT_TABLE, kinds: BOOT_FIELDS });
 
 /** Starts as they are stored. */
-export const STORED_BOOTS = define<StoredBoot>({ ...BOOT_TABLE, kinds: { ...BOOT_FIELDS, number: 'int' } });
+export const STORED_BOOTS = defineEntity<StoredBoot>({ ...BOOT_TABLE, kinds: { ...BOOT_FIELDS, number: 'int' } });
 
-export const TOKENS = define<TokenRow>({
+export const TOKENS = defineEntity<TokenRow>({
   noun: 'token',
   table: 'tokens',
   key: 'id',
@@ -302,7 +303,7 @@ export const TOKENS = define<TokenRow>({
   },
 });
 
-export const ACCOUNTS = define<Account>({
+export const ACCOUNTS = defineEntity<Account>({
   noun: 'account',
   table: 'accounts',
   key: 'id',
@@ -310,7 +311,7 @@ export const ACCOUNTS = define<Account>({
   kinds: { id: 'text', name: 'text', secretSha256: 'text', createdAt: 'int', revokedAt: 'int' },
 });
 
-export const QUARANTINE = define<QuarantineItem>({
+export const QUARANTINE = defineEntity<QuarantineItem>({
   noun: 'quarantine',
   table: 'quarantine',
   key: 'id',
@@ -331,7 +332,7 @@ export const QUARANTINE = define<QuarantineItem>({
 });
 
 /** Deliveries; their chain is that of their job, else their own. */
-export const DELIVERIES = define<Delivery>({
+export const DELIVERIES = defineEntity<Delivery>({
   noun: 'delivery',
   table: 'deliveries',
   key: 'id',
@@ -357,7 +358,7 @@ export const DELIVERIES = define<Delivery>({
   },
 });
 
-export const TARGETS = define<CallbackTarget>({
+export const TARGETS = defineEntity<CallbackTarget>({
   noun: 'target',
   table: 'callback_targets',
   key: 'id',
@@ -365,7 +366,7 @@ export const TARGETS = define<CallbackTarget>({
   kinds: { id: 'text', url: 'text', disabledAt: 'int', deliveryId: 'text', version: 'int' },
 });
 
-export const JOB_FILES = define<JobFile>({
+export const JOB_FILES = defineEntity<JobFile>({
   noun: 'file',
   table: 'job_files',
   key: 'id',

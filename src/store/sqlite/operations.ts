@@ -11,6 +11,7 @@ import {
   moveAttempt,
   settleAttempt,
 } from './attempts.ts';
+import { findFreshRestore, getBackup, intendBackup, listBackups, moveBackup } from './backups.ts';
 import { listBoots, recordBoot, updateBoot } from './boots.ts';
 import { checkLive } from './check-live.ts';
 import { claimDeliveries, returnDeliveries } from './claim-deliveries.ts';
@@ -107,7 +108,9 @@ type WriteOperation =
   | 'endRepair'
   | 'moveResource'
   | 'beginRetirement'
-  | 'endRetirement';
+  | 'endRetirement'
+  | 'intendBackup'
+  | 'moveBackup';
 
 type ReadOperation = Exclude<Operation, WriteOperation>;
 
@@ -152,6 +155,8 @@ const writes: { [K in WriteOperation]: Carry<K, Session> } = {
   endRepair,
   beginRetirement,
   endRetirement,
+  intendBackup,
+  moveBackup,
 };
 
 /** What a read may look at: the database outside any transaction, and the timings of the commits. */
@@ -208,6 +213,9 @@ const reads: { [K in ReadOperation]: Carry<K, ReadContext> } = {
   listResources,
   listDueResources,
   countResources,
+  getBackup,
+  listBackups,
+  findFreshRestore,
 };
 
 type Loose<Context> = (context: Context, ...args: never[]) => unknown;

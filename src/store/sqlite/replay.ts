@@ -18,6 +18,7 @@ import {
   type DeliveryTransition,
 } from '../../lifecycle/delivery.ts';
 import { REPAIR_TRANSITIONS, canMoveRepair, type RepairState, type RepairTransition } from '../../lifecycle/orphan.ts';
+import { BACKUP_TRANSITIONS, canMoveBackup, type BackupState, type BackupTransition } from '../../lifecycle/backup.ts';
 import {
   RESOURCE_TRANSITIONS,
   canMoveResource,
@@ -41,6 +42,7 @@ import {
   TOKENS,
   type Entity,
 } from './entities.ts';
+import { BACKUPS } from './backup-entity.ts';
 import { encode } from './records.ts';
 import { GENESIS, hashEvent, type StoredEvent } from './journal.ts';
 import type { Row, Sql } from './sql.ts';
@@ -64,6 +66,7 @@ const ENTITIES = new Map<string, AnyEntity>(
     TARGETS,
     JOB_FILES,
     RESOURCES,
+    BACKUPS,
   ].map((entity) => [entity.noun, entity as unknown as AnyEntity]),
 );
 
@@ -111,6 +114,7 @@ const KINDS: Record<string, string> = {
   dlv: 'delivery',
   tgt: 'target',
   quar: 'quarantine',
+  bak: 'backup',
 };
 
 /** What a damaged chain is called: the noun of its subject, or `tombstone` once that is removed. */
@@ -189,6 +193,8 @@ function isAllowed(noun: string, verb: string, from: string): boolean {
   if (noun === 'attempt') return canMoveAttempt(from as AttemptState, verb as AttemptTransition);
   if (noun === 'repair')
     return verb in REPAIR_TRANSITIONS && canMoveRepair(from as RepairState, verb as RepairTransition);
+  if (noun === 'backup')
+    return verb in BACKUP_TRANSITIONS && canMoveBackup(from as BackupState, verb as BackupTransition);
   if (noun === 'resource') {
     return verb in RESOURCE_TRANSITIONS && canMoveResource(from as ResourceState, verb as ResourceTransition);
   }
@@ -205,6 +211,7 @@ const OWNERS = [
   QUARANTINE,
   DELIVERIES,
   TARGETS,
+  BACKUPS,
 ] as unknown as AnyEntity[];
 
 /** The nouns whose rows carry a chain of their own. */

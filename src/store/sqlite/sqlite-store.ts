@@ -7,9 +7,11 @@
 import { Worker } from 'node:worker_threads';
 import { systemClock, type Clock } from '../../kernel/clock.ts';
 import { fail } from '../../kernel/errors.ts';
+import type { CopiedDatabase } from '../backup-store.ts';
 import type { ScrubSlice } from '../quarantine-store.ts';
 import type { JournalEvent, Store, StoreCheck } from '../store.ts';
 import { WorkerClient, threadUrl } from './client.ts';
+import { copyInThread } from './copy-database.ts';
 import type { Operation } from './wire.ts';
 
 export interface SqliteStoreOptions {
@@ -136,6 +138,12 @@ export function openSqliteStore(options: SqliteStoreOptions): Store {
     listDueResources: call('listDueResources'),
     countResources: call('countResources'),
     moveResource: call('moveResource'),
+    intendBackup: call('intendBackup'),
+    moveBackup: call('moveBackup'),
+    getBackup: call('getBackup'),
+    listBackups: call('listBackups'),
+    findFreshRestore: call('findFreshRestore'),
+    copyDatabase: (path, signal) => link.copyDatabase(path, signal),
   };
 }
 
@@ -227,6 +235,12 @@ class Link {
     });
     if (signal.aborted) stop();
     return promise;
+  }
+
+  /** In a thread of its own as well: a large database takes seconds. */
+  copyDatabase(path: string, signal: AbortSignal): Promise<CopiedDatabase> {
+    if (this.#client === null) return Promise.reject(fail('storage-failed', 'the store is not started'));
+    return copyInThread({ from: this.#options.path, to: path }, signal);
   }
 
   #deliver(events: JournalEvent[]): void {

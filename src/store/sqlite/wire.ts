@@ -7,7 +7,7 @@ import { messageOf } from '../../kernel/result.ts';
 import type { JournalEvent, Store } from '../store.ts';
 
 /** Methods of the store that the worker carries out. */
-export type Operation = Exclude<keyof Store, 'start' | 'stop' | 'onCommit' | 'checkDeep' | 'scrub'>;
+export type Operation = Exclude<keyof Store, 'start' | 'stop' | 'onCommit' | 'checkDeep' | 'scrub' | 'copyDatabase'>;
 
 /** Id, method, time of the asking thread's clock, arguments. */
 export type Request = [id: number, operation: Operation, at: number, args: unknown[]];

@@ -1,5 +1,6 @@
 /** Every scenario of the lab. */
 import type { Scenario } from './scenario.ts';
+import { BACKUP } from './scenarios/backup.ts';
 import { CALLBACKS } from './scenarios/callbacks.ts';
 import { CANCEL_AND_RETRY } from './scenarios/cancel-and-retry.ts';
 import { FIRST_START } from './scenarios/first-start.ts';
@@ -18,6 +19,7 @@ export const SCENARIOS: readonly Scenario[] = [
   CANCEL_AND_RETRY,
   REMOVE_REPOSITORY,
   FIRST_START,
+  BACKUP,
 ];
 
 /** Returns the scenario of this name. Throws when there is none. */

@@ -1,0 +1,35 @@
+/** The part of the store contract that is about backups: their records, and the copy of the database they hold. */
+import type { Backup, BackupTransition } from '../lifecycle/backup.ts';
+
+/** What a copy of the database holds. */
+export interface CopiedDatabase {
+  /** Number of the newest migration. */
+  schema: number;
+  lastSeq: number;
+  /** Hash of the last event. */
+  lastHash: string;
+}
+
+export interface BackupMove {
+  id: string;
+  transition: BackupTransition;
+  actor: string;
+  set?: Partial<Pick<Backup, 'files' | 'bytes' | 'lastSeq' | 'manifestSha256' | 'note'>>;
+}
+
+export interface BackupStore {
+  /** Records what is about to be made. Throws `state-conflict` while another one is being made. */
+  intendBackup(backup: Pick<Backup, 'path' | 'actor'>): Promise<Backup>;
+  /** Throws `not-found`, `state-conflict`. */
+  moveBackup(move: BackupMove): Promise<Backup>;
+  getBackup(id: string): Promise<Backup | null>;
+  /** Newest first, at most 200. */
+  listBackups(): Promise<Backup[]>;
+  /** The backup this home was restored from, as long as no other start than `boot` has become ready since; else null. */
+  findFreshRestore(boot: string): Promise<Backup | null>;
+  /**
+   * Writes one consistent state of the database, as it is now, into the new file `path` (0600, not flushed), over a
+   * connection of its own: nobody waits for it. Throws `storage-full`, `storage-failed`, `store-corrupt`.
+   */
+  copyDatabase(path: string, signal: AbortSignal): Promise<CopiedDatabase>;
+}
