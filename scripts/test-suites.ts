@@ -31,6 +31,7 @@ const KEEPER: TestGlob = { pattern: 'src/keeper/program/main.test.ts', atLeast: 
  * `npm run test:crash`, so that a run of every change stays below five minutes.
  */
 const LONG = [
+  'test/crash/backup-full-disk.test.ts',
   'test/crash/backup.test.ts',
   'test/crash/callbacks.test.ts',
   'test/crash/installed.test.ts',

@@ -98,6 +98,9 @@ test('a backup under load has every job that was acknowledged before it, and sub
   await writeFile(join(world.witness, 'go'), '');
   await world.awaitState(working.id, 'completed');
   assert.equal(await world.readOutput(working.id), 'begun\nended\n');
+  // A person who knows better has it begin again, as another attempt.
+  await other.api('POST', `/v1/jobs/${working.id}/retry`);
+  assert.equal((await other.awaitState(working.id, 'completed')).attempts, 2);
   await checkInvariants(other);
   await checkInvariants(world);
 });

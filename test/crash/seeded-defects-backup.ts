@@ -70,6 +70,11 @@ export const BACKUP_DEFECTS: readonly SeededDefect[] = [
         find: '  if ((await what.ctx.store.getJob(job.id)) === null) throw new Outdated(file.to);\n',
         replace: '',
       },
+      {
+        file: 'src/recovery/backup/collect.ts',
+        find: '  if (!job.files.every(isThere)) throw new Outdated(file.to);\n',
+        replace: '  void isThere;\n',
+      },
     ],
     file: 'src/recovery/backup/make-backup.test.ts',
     test: 'a job removed while it is made is not in it',
