@@ -180,7 +180,9 @@ export function testRecords(open: OpenHarness): void {
       const hand = await store.addToken({ name: 'ci', sha256: 'a'.repeat(64) });
       await store.addLogin({ accountId, sha256: 'b'.repeat(64), expiresAt: 1 });
       const kept = await store.addLogin({ accountId, sha256: 'c'.repeat(64), expiresAt: FAR });
-      assert.deepEqual(await store.listTokens(), [hand, kept]);
+      // Both may be of the same millisecond: then nothing says which came first.
+      const byId = (a: { id: string }, b: { id: string }): number => (a.id < b.id ? -1 : 1);
+      assert.deepEqual(await store.listTokens(), [hand, kept].toSorted(byId));
       assert.deepEqual(await store.listRemovals(), [], 'nothing of them is due');
       assert.deepEqual((await store.checkDeep()).corrupt, []);
     }));

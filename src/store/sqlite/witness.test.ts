@@ -54,7 +54,11 @@ function flipBit(path: string, offset: number): void {
   closeSync(fd);
 }
 
-const REPORT = { bootId: 'boot_1', warnings: ['acknowledged writes are gone'] } as unknown as RecoveryReport;
+const REPORT = {
+  bootId: 'boot_1',
+  warnings: ['acknowledged writes are gone'],
+  corruption: { alert: false },
+} as unknown as RecoveryReport;
 
 describe('witness', () => {
   it('holds the last acknowledged event and its hash', async () => {
