@@ -64,7 +64,8 @@ test('a prompt that was changed in the store is never run', async () => {
   await world.kill();
   tamper(world, "UPDATE prompts SET body = 'something else'");
   await world.start();
-  // A waiting job is looked at behind the start, or when its turn comes.
+  // It is looked at when its turn comes.
+  assert.equal((await world.api('POST', `/v1/jobs/${job.id}/start`)).status, 200);
   await world.awaitState(job.id, 'quarantined');
   assert.deepEqual(await world.readWitness('ran'), []);
 });
