@@ -53,7 +53,13 @@ export async function checkRepositories({ store, home }: Inventory, looker: Look
     }
   }
   if (checks.some((check) => check.level === 'fail')) return checks;
-  return [...checks, ok('git objects', `${checked} mirrors and workspaces checked`)];
+  return [
+    ...checks,
+    ok(
+      'git objects',
+      `those of ${checked} ${checked === 1 ? 'directory' : 'directories'} (mirrors and live workspaces) checked`,
+    ),
+  ];
 }
 
 async function isThere(path: string): Promise<boolean> {

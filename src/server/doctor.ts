@@ -94,18 +94,19 @@ function checkUser(): DoctorCheck {
 
 async function checkStore(ctx: AttemptContext, deep: boolean): Promise<DoctorCheck[]> {
   const found = deep ? await ctx.store.checkDeep() : await ctx.store.checkLive();
-  return describeStoreCheck(found, { home: ctx.home, looker: 'server', what: deep ? 'all records' : 'live records' });
+  return describeStoreCheck(found, { home: ctx.home, looker: 'server', deep });
 }
 
 /** Returns what a check of the store found: a finding for each damaged record, or that all is well. */
 export function describeStoreCheck(
   found: StoreCheck,
-  { home, looker, what = 'all records' }: { home: Home; looker: Looker; what?: string },
+  { home, looker, deep = true }: { home: Home; looker: Looker; deep?: boolean },
 ): DoctorCheck[] {
   const path = home.database;
   const witness = found.witness === null ? [] : [{ kind: 'witness', item: 'holdfast.witness', why: found.witness }];
   const damaged = [...witness, ...found.corrupt.map(({ kind, id, why }) => ({ kind, item: id, why }))];
-  if (damaged.length === 0) return [ok('store', `${found.checked} ${what} checked`)];
+  if (damaged.length === 0)
+    return [ok('store', deep ? `all ${found.checked} records checked` : `${found.checked} live records checked`)];
   return damaged.map((one) => describeDamaged({ ...one, path }, looker));
 }
 
