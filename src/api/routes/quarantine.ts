@@ -1,3 +1,4 @@
+import { fail, isError } from '../../kernel/errors.ts';
 import type { Job } from '../../lifecycle/job.ts';
 import { adviseOn } from '../../recovery/quarantine-advice.ts';
 import type { QuarantineItem } from '../../store/quarantine-store.ts';
@@ -66,7 +67,11 @@ export function addQuarantineRoutes(app: Api, { services }: RouteContext): void 
       const { id } = request.params;
       const actor = callerOf(request).principal;
       if (id.startsWith('quar_')) return presentItem(await store.releaseQuarantine(id, actor));
-      const job = await services.releaseJob(id, actor);
+      const job = await services.releaseJob(id, actor).catch((error: unknown) => {
+        if (!isError(error, 'job-not-found')) throw error;
+        const hint = '`holdfast recovery quarantine` lists what there is.';
+        throw fail('not-found', `nothing that is quarantined is called "${id}"`, { hint });
+      });
       const view = presentQuarantinedJob(job, services.home.job(job.id));
       const over = { releasedAt: showTime(services.clock.now()), releasedBy: actor, resolution: 'requeued' as const };
       return {
