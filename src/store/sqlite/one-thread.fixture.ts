@@ -6,6 +6,7 @@ import { fromWire, type Answer, type Operation } from './wire.ts';
 import type { StoreHarness } from '../conformance/fixtures.ts';
 import type { JournalEvent, Store } from '../store.ts';
 import { checkDatabase } from './check-deep.ts';
+import { copyInThread } from './copy-database.ts';
 import { commitGroup } from './group-commit.ts';
 import { makeScratch } from './harness.fixture.ts';
 import { closeDatabase, openDatabase } from './open.ts';
@@ -95,6 +96,7 @@ function makeStore(context: ReadContext, noted: Map<string, AskedQuery>): Store 
       }
       return Promise.resolve();
     },
+    copyDatabase: (path, signal) => copyInThread({ from: context.path, to: path }, signal),
     checkDeep: () => Promise.resolve(checkDatabase(context.path, context.complaint)),
   };
   return new Proxy(own, {
