@@ -67,11 +67,7 @@ export function addQuarantineRoutes(app: Api, { services }: RouteContext): void 
       const { id } = request.params;
       const actor = callerOf(request).principal;
       if (id.startsWith('quar_')) return presentItem(await store.releaseQuarantine(id, actor));
-      const job = await services.releaseJob(id, actor).catch((error: unknown) => {
-        if (!isError(error, 'job-not-found')) throw error;
-        const hint = '`holdfast recovery quarantine` lists what there is.';
-        throw fail('not-found', `nothing that is quarantined is called "${id}"`, { hint });
-      });
+      const job = await services.releaseJob(id, actor).catch((error: unknown) => refuseUnknown(error, id));
       const view = presentQuarantinedJob(job, services.home.job(job.id));
       const over = { releasedAt: showTime(services.clock.now()), releasedBy: actor, resolution: 'requeued' as const };
       return {
@@ -109,4 +105,11 @@ function presentQuarantinedJob(job: Job, path: string): QuarantineItemView {
     advice:
       'Releasing ends whatever lives of it, restores its row from its journal and queues it again; cancel it to give it up.',
   };
+}
+
+/** Whoever names something to release may have meant an item as well as a job. */
+function refuseUnknown(error: unknown, id: string): never {
+  if (!isError(error, 'job-not-found')) throw error;
+  const hint = '`holdfast recovery quarantine` lists what there is.';
+  throw fail('not-found', `nothing that is quarantined is called "${id}"`, { hint });
 }
