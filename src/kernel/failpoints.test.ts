@@ -112,6 +112,8 @@ for (const where of ['main', 'worker'] as const) {
       const run = start('store.before-commit:stop@2', where);
       try {
         assert.ok(await isStopped(run.child.pid ?? 0), 'it did not stop');
+        // What it wrote before it stopped may still be on its way here.
+        for (let looks = 0; looks < 500 && run.out() !== lines(1, 2); looks++) await sleep(10);
         assert.equal(run.out(), lines(1, 2));
       } finally {
         run.child.kill('SIGCONT');
