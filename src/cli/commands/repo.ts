@@ -40,8 +40,6 @@ export function registerRepo(program: Command, runtime: Runtime): void {
   const remove = repo.command('remove').description('Forget a repository without unfinished jobs.').argument('<name>');
   runtime.handle(remove, async (call) => {
     const [name = ''] = call.args;
-    // Who named one that is not there is told so, not asked.
-    await call.client.get(repoPath(name));
     await confirm(call, `Forget the repository "${name}"?`);
     await call.client.call({ method: 'DELETE', path: repoPath(name) });
     if (call.terminal.json) return call.terminal.document({ removed: name });
