@@ -1,7 +1,7 @@
 /** `locks` and `leases` on the command line and the API, with holders that are real. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { LeaseView, LockView, PageView } from '../../src/api/contract.ts';
+import type { LeaseView, LockView, PageView, RepositoryView } from '../../src/api/contract.ts';
 import { awaitGit, hangSource } from '../support/hang.ts';
 import { until } from '../support/poll.ts';
 import { testifying } from '../support/testimony.ts';
@@ -21,7 +21,10 @@ test('locks and leases: who holds what, since when and for what, until it is giv
   await using world = await World.create();
   await world.start();
   await world.register();
-  await until('the mirror is made', async () => (await listed(world, 'locks')).length === 0);
+  await until('the mirror is made', async () => {
+    const { body } = await world.api('GET', '/v1/repositories/demo');
+    return (body as RepositoryView).cloneState === 'ready';
+  });
   for (const [what, nothing] of [
     ['locks', /nobody holds a lock/],
     ['leases', /no job is at work/],
@@ -55,10 +58,9 @@ test('locks and leases: who holds what, since when and for what, until it is giv
   assert.deepEqual(await listed(world, 'locks'), []);
 
   const job = await world.submitShell(testifying('say begun; sleep 600'));
-  const [lease] = await until('its agent works', async () => {
-    const items = await listed<LeaseView>(world, 'leases');
-    return items[0]?.holder === null || items[0] === undefined ? null : items;
-  });
+  // Only what does not change any more can be asked for twice and be the same.
+  await until('its agent works', async () => (await world.getJob(job.id)).outputBytes > 0);
+  const [lease] = await listed<LeaseView>(world, 'leases');
   assert.deepEqual([lease?.key, lease?.number, lease?.repositories], [`workspace:${job.id}`, 2, ['demo']]);
   const keepers = (await world.listKeepers()).map((keeper) => keeper.pid);
   const holder = lease?.holder?.pid ?? 0;
