@@ -14,10 +14,10 @@ const SAMPLE: Lab['size'] = {
   storePoints: 8,
   serverPoints: 2,
   twice: 1,
-  failures: 3,
-  cuts: { stride: 40, seeds: 1 },
+  failures: 2,
+  cuts: { stride: 60, seeds: 1 },
   recoveries: 1,
-  crashes: 4,
+  crashes: 3,
   flips: 30,
   homeFlips: 0,
 };
