@@ -16,6 +16,7 @@ import { awaitSurvivors, findChild } from './survivors.ts';
 import { SUITES, type SuiteName, type TestSuite } from './test-suites.ts';
 
 const root = resolve(import.meta.dirname, '..');
+const LONGEST = ['failpoint-sweep.test.ts', 'crash/lab.test.ts', 'e2e/cli.test.ts'];
 /** How long processes that are just ending may take to be gone. */
 const GRACE_MS = 10_000;
 
@@ -32,7 +33,9 @@ function listFiles(suite: TestSuite): string[] {
   for (const file of suite.except) {
     if (!files.delete(join(root, file))) throw new Error(`${file} is left out, but there is no such file`);
   }
-  return [...files].toSorted();
+  // The longest ones first, so that none of them is left running alone at the end.
+  const isLong = (file: string): boolean => LONGEST.some((name) => file.endsWith(name));
+  return [...files].toSorted((a, b) => Number(isLong(b)) - Number(isLong(a)) || (a < b ? -1 : 1));
 }
 
 interface Proof {
@@ -180,7 +183,8 @@ async function main(name: string, only: readonly string[]): Promise<void> {
     const tests = run({
       files,
       cwd: root,
-      concurrency: Math.max(2, availableParallelism()),
+      // Whole-server tests wait for agents that sleep: one lane more than cores keeps all of them at work.
+      concurrency: availableParallelism() + 1,
       timeout: suite.fileTimeoutMs,
     });
     const events = withProofs(tests, proofs, createFileWatch(suite.fileTimeoutMs));

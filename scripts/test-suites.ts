@@ -33,14 +33,22 @@ const KEEPER: TestGlob = { pattern: 'src/keeper/program/main.test.ts', atLeast: 
 const LONG = [
   'test/crash/backup-full-disk.test.ts',
   'test/crash/backup.test.ts',
+  'test/crash/batches.test.ts',
   'test/crash/callbacks.test.ts',
+  'test/crash/damaged-home.test.ts',
+  'test/crash/full-disk.test.ts',
   'test/crash/installed.test.ts',
+  'test/crash/low-disk.test.ts',
+  'test/crash/orphans.test.ts',
   'test/crash/read-only.test.ts',
   'test/crash/removal.test.ts',
   'test/crash/resources.test.ts',
   'test/crash/retention.test.ts',
+  'test/crash/several-repositories.test.ts',
   'test/crash/silent-source.test.ts',
   'test/crash/statistics.test.ts',
+  'test/crash/stranger-signals.test.ts',
+  'test/crash/transcript.test.ts',
   'test/crash/uploads.test.ts',
 ];
 

@@ -74,7 +74,8 @@ export async function describeFileSystem(dir: string): Promise<FileSystemInfo> {
 /** Whether a file in `dir` can be copied by sharing its blocks. Every refusal that is not about this is thrown. */
 export async function canReflink(dir: string): Promise<boolean> {
   const probe = tempBeside(join(dir, 'reflink'));
-  const copy = `${probe}-copy`;
+  // A name like any temp file's: what a crash leaves of it is swept by that.
+  const copy = tempBeside(join(dir, 'reflink-copy'));
   try {
     await writeDurable(probe, 'probe');
     await copyNewFile({ from: probe, to: copy, share: true });
