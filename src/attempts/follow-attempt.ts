@@ -1,5 +1,4 @@
 import { watch, type FSWatcher } from 'node:fs';
-import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connectKeeper, type KeeperConnection } from '../keeper/connect.ts';
 import { isAlive } from '../keeper/host-identity.ts';
@@ -7,6 +6,7 @@ import { RUN_FILES } from '../keeper/protocol.ts';
 import { delay } from '../kernel/backoff.ts';
 import { errnoOf } from '../kernel/result.ts';
 import type { ProcessIdentity } from '../lifecycle/attempt.ts';
+import { exists } from '../workspace/remove-tree.ts';
 
 /** Fallback where inotify is used up or an event was missed, milliseconds. */
 const FALLBACK_POLL_MS = 1000;
@@ -55,16 +55,6 @@ export async function awaitClaim(runDir: string, signal: AbortSignal): Promise<v
     } finally {
       change.close();
     }
-  }
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await access(path);
-    return true;
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return false;
-    throw error;
   }
 }
 

@@ -1,7 +1,6 @@
 /** The objects of every mirror and of the workspaces of jobs that have not ended, as `git fsck` finds them. */
-import { access } from 'node:fs/promises';
 import type { DoctorCheck } from '../api/services.ts';
-import { errnoOf, messageOf } from '../kernel/result.ts';
+import { messageOf } from '../kernel/result.ts';
 import type { Home } from '../lifecycle/home.ts';
 import { baseOf, type Job } from '../lifecycle/job.ts';
 import { workspaceParts } from '../lifecycle/job-workspace.ts';
@@ -10,6 +9,7 @@ import { JOB_STATES, isTerminal } from '../lifecycle/transitions.ts';
 import type { Store } from '../store/store.ts';
 import { checkMirrorObjects, checkWorkspaceObjects } from '../workspace/check-objects.ts';
 import { checkWorkspace } from '../workspace/check-workspace.ts';
+import { exists } from '../workspace/remove-tree.ts';
 import { describeDamaged, ok, warn, type Damaged, type Looker } from './doctor-check.ts';
 
 const PAGE = 200;
@@ -38,9 +38,9 @@ export async function checkRepositories({ store, home }: Inventory, looker: Look
   };
   for (const { id, name, cloneState } of repositories) {
     const path = home.mirror(id);
-    if (cloneState !== 'ready' && !(await isThere(path))) continue;
+    if (cloneState !== 'ready' && !(await exists(path))) continue;
     await note({ kind: 'mirror', item: name, path }, async () => {
-      return (await isThere(path)) ? checkMirrorObjects(path) : ['it is missing'];
+      return (await exists(path)) ? checkMirrorObjects(path) : ['it is missing'];
     });
   }
   for await (const job of listWithWorkspace(store)) {
@@ -60,16 +60,6 @@ export async function checkRepositories({ store, home }: Inventory, looker: Look
       `those of ${checked} ${checked === 1 ? 'directory' : 'directories'} (mirrors and live workspaces) checked`,
     ),
   ];
-}
-
-async function isThere(path: string): Promise<boolean> {
-  try {
-    await access(path);
-    return true;
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return false;
-    throw error;
-  }
 }
 
 /** Jobs that have not ended and whose workspace is recorded ready. */
