@@ -1,7 +1,8 @@
 import { dirname, join } from 'node:path';
-import { removeDurable } from '../kernel/durable.ts';
+import { removeDurable, syncDirectory } from '../kernel/durable.ts';
 import { fail } from '../kernel/errors.ts';
 import { failpoint } from '../kernel/failpoints.ts';
+import { exists } from './remove-tree.ts';
 import { renderDiff } from './render-diff.ts';
 import { safeGit, type GitProfile } from './safe-git.ts';
 import { makeScratch, removeScratch } from './scratch.ts';
@@ -92,7 +93,11 @@ export async function saveTree(request: SaveTreeRequest): Promise<string> {
       throw fail('workspace-unsafe', `it cannot be saved whole: ${snapshot.notes.join('; ')}`);
     }
     const old = await readSaved(mirror, ref);
-    if (old !== null && old.tree === snapshot.tree && old.parent === parent) return old.commit;
+    if (old !== null && old.tree === snapshot.tree && old.parent === parent) {
+      // Whoever saved it may have been killed before it could flush the name.
+      await flushRefName(mirrorDir, ref);
+      return old.commit;
+    }
     const commit = await importCommit(snapshot, scratch, request);
     failpoint('workspace.before-save-ref');
     if (request.takeover === true) await removeDurable(join(mirrorDir, `${ref}.lock`));
@@ -107,11 +112,22 @@ export async function saveTree(request: SaveTreeRequest): Promise<string> {
       old?.commit ?? '0'.repeat(commit.length),
     ];
     await safeGit({ profile: mirror, args, config: ['core.logAllRefUpdates=always', ...IDENTITY], op, signal });
+    await flushRefName(mirrorDir, ref);
     failpoint('workspace.after-save-ref');
     return commit;
   } finally {
     await removeScratch(scratch);
   }
+}
+
+/** Git flushes what is in a ref, and not the directories that name it: on the word of a saved ref work is removed. */
+async function flushRefName(mirrorDir: string, ref: string): Promise<void> {
+  for (let folder = dirname(ref); folder !== 'refs'; folder = dirname(folder)) {
+    const path = join(mirrorDir, folder);
+    // A ref that was packed has none.
+    if (await exists(path)) await syncDirectory(path);
+  }
+  await syncDirectory(join(mirrorDir, 'refs'));
 }
 
 async function readSaved(
@@ -149,5 +165,7 @@ async function importCommit(snapshot: Snapshot, scratch: string, request: SaveTr
     signal,
     timeoutMs: 600_000,
   });
+  // Its name too: git flushes the pack alone.
+  await syncDirectory(join(request.mirrorDir, 'objects', 'pack'));
   return commit;
 }
