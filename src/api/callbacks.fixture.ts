@@ -7,5 +7,5 @@ export const callbackServices: Pick<Services, 'acceptCallback' | 'callbackSecret
     if (new URL(url).hostname === 'localhost') throw fail('callback-refused', url);
   },
   callbackSecret: () => ({ current: 'whsec_dGVzdA==', previous: [] }),
-  rotateCallbackSecret: () => ({ current: 'whsec_bmV3', previous: [{ secret: 'whsec_dGVzdA==', until: 1 }] }),
+  rotateCallbackSecret: async () => ({ current: 'whsec_bmV3', previous: [{ secret: 'whsec_dGVzdA==', until: 1 }] }),
 };

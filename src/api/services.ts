@@ -119,7 +119,7 @@ export interface Services {
   /** What messages are signed with; times are milliseconds since 1970. */
   callbackSecret(): { current: string; previous: { secret: string; until: number }[] };
   /** Makes a new secret and returns what is valid from now on. */
-  rotateCallbackSecret(): { current: string; previous: { secret: string; until: number }[] };
+  rotateCallbackSecret(actor: string): Promise<{ current: string; previous: { secret: string; until: number }[] }>;
   agentNames(): string[];
   /** Takes a lock away for an operator. Throws `lock-held` while anything that may use it lives, `not-found`. */
   clearLock(key: string, actor: string): Promise<void>;

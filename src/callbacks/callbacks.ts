@@ -8,7 +8,8 @@ import { parseAllowlist } from './allowlist.ts';
 import { createGuard } from './guard.ts';
 import { createLookup } from './lookup.ts';
 import { createOutbox, type Outbox } from './outbox.ts';
-import type { SecretKeeper } from './secrets.ts';
+import { createSecretRotation } from './rotate-secret.ts';
+import type { CallbackSecrets, SecretKeeper } from './secrets.ts';
 import { createSender } from './send.ts';
 import { signMessage } from './sign.ts';
 
@@ -28,6 +29,8 @@ export interface Callbacks {
   outbox: Outbox;
   /** Throws `callback-refused` for a URL nothing may be sent to. */
   accept(url: string): Promise<void>;
+  /** Makes a new secret for an operator and returns what is valid from now on. */
+  rotateSecret(actor: string): Promise<CallbackSecrets>;
 }
 
 /** Returns the callbacks of one server, nothing started. */
@@ -74,6 +77,7 @@ export function createCallbacks(input: {
       }
     },
   });
+  const rotation = createSecretRotation({ store, secrets, log });
   const stop = async (): Promise<void> => {
     await outbox.stop();
     sender.close();
@@ -82,7 +86,12 @@ export function createCallbacks(input: {
     const counts = await outbox.recover();
     // A damaged secret is told at the start, not by the first message that waits.
     secrets.read();
+    await rotation.settle();
     return counts;
   };
-  return { outbox: { start: () => outbox.start(), recover, stop }, accept: (url) => guard.accept(url) };
+  return {
+    outbox: { start: () => outbox.start(), recover, stop },
+    accept: (url) => guard.accept(url),
+    rotateSecret: (actor) => rotation.rotate(actor),
+  };
 }

@@ -4,8 +4,9 @@
  * carries a sum: any damaged secret is a secret like any other, and every signature by it would be wrong.
  */
 import { randomBytes } from 'node:crypto';
+import { dirname } from 'node:path';
 import type { Clock } from '../kernel/clock.ts';
-import { createDurableSync, readIfExistsSync, writeDurableSync } from '../kernel/durable.ts';
+import { createDurableSync, readIfExistsSync, syncDirectorySync, writeDurableSync } from '../kernel/durable.ts';
 import { fail } from '../kernel/errors.ts';
 import { sha256 } from '../kernel/hash.ts';
 import { SECRET_PREFIX } from './sign.ts';
@@ -24,8 +25,12 @@ export interface CallbackSecrets {
 export interface SecretKeeper {
   /** Returns what is valid now, making the first secret. Throws `home-unusable` for a file that is damaged. */
   read(): CallbackSecrets;
-  /** Makes a new secret and returns what is valid from now on. */
-  rotate(): CallbackSecrets;
+  /** Like `read`, but of what the file holds now, which no power cut takes back after that. */
+  reload(): CallbackSecrets;
+  /** Returns a new secret, not in use yet. */
+  make(): string;
+  /** Puts a new secret to use; the one before still signs beside it. */
+  replace(secret: string): void;
 }
 
 function makeSecret(): string {
@@ -82,13 +87,20 @@ export function openSecrets(path: string, clock: Clock): SecretKeeper {
   };
   return {
     read,
-    rotate() {
+    reload() {
+      secrets = null;
+      const found = read();
+      // Whoever wrote it may have been killed before its name was flushed.
+      syncDirectorySync(dirname(path));
+      return found;
+    },
+    make: makeSecret,
+    replace(secret) {
       const before = read();
       const previous = [{ secret: before.current, until: clock.now() + ROTATION_MS }, ...before.previous];
-      const next = { current: makeSecret(), previous: previous.slice(0, MAX_PREVIOUS) };
+      const next = { current: secret, previous: previous.slice(0, MAX_PREVIOUS) };
       writeDurableSync(path, encode(next));
       secrets = next;
-      return next;
     },
   };
 }

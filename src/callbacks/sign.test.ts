@@ -57,7 +57,8 @@ describe('signatures, as the reference receiver sees them', () => {
     using file = scratch();
     const secrets = openSecrets(file.path, clockAt(0));
     const old = secrets.read().current;
-    const rotated = secrets.rotate();
+    secrets.replace(secrets.make());
+    const rotated = secrets.read();
     const headers = headersOf([rotated.current, ...rotated.previous.map(({ secret }) => secret)]);
     assert.notEqual(rotated.current, old);
     for (const secret of [old, rotated.current]) assert.deepEqual(verify(headers, BODY, secret), JSON.parse(BODY));
@@ -78,20 +79,20 @@ describe('the secrets', () => {
     const clock = clockAt(1000);
     const secrets = openSecrets(file.path, clock);
     const { current } = secrets.read();
-    secrets.rotate();
+    secrets.replace(secrets.make());
     clock.time += ROTATION_MS - 1;
     const next = openSecrets(file.path, clock);
     assert.deepEqual(next.read().previous, [{ secret: current, until: 1000 + ROTATION_MS }]);
     clock.time += 1;
     assert.deepEqual(next.read().previous, []);
-    for (let n = 0; n < 9; n++) next.rotate();
+    for (let n = 0; n < 9; n++) next.replace(next.make());
     assert.equal(next.read().previous.length, 4);
   });
 
   it('are never read wrong: one flipped bit of their file is noticed, wherever it is', () => {
     using file = scratch();
     const secrets = openSecrets(file.path, clockAt(0));
-    secrets.rotate();
+    secrets.replace(secrets.make());
     const known = secrets.read();
     const bytes = readFileSync(file.path);
     let noticed = 0;

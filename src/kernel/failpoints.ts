@@ -110,6 +110,9 @@ export const FAILPOINTS = [
   'callbacks.after-record',
   'recovery.after-callbacks',
   'api.after-redeliver',
+  'callbacks.after-rotation-intent',
+  'callbacks.after-rotation',
+  'callbacks.after-rotation-record',
 ] as const;
 
 export type FailpointName = (typeof FAILPOINTS)[number];

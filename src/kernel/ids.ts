@@ -20,7 +20,8 @@ export type IdPrefix =
   | 'tgt'
   | 'res'
   | 'rep'
-  | 'bak';
+  | 'bak'
+  | 'rot';
 
 /** Returns `<prefix>_` + 10 characters of time + 14 random ones (70 bits): sortable by creation, never guessed. */
 export function newId(prefix: IdPrefix, now: number, random: (size: number) => Uint8Array = randomBytes): string {

@@ -75,7 +75,7 @@ export function createServices(input: ServicesInput): Services {
     validateJob: async (job) => validateJob(ctx, job),
     acceptCallback: (url) => input.callbacks.accept(url),
     callbackSecret: () => input.secrets.read(),
-    rotateCallbackSecret: () => input.secrets.rotate(),
+    rotateCallbackSecret: (actor) => input.callbacks.rotateSecret(actor),
     agentNames: () => ctx.agents.names(),
     clearLock: (key, actor) => clearLock(ctx, key, actor),
     removeJob: (job, actor) => removeJob(ctx, job, actor),

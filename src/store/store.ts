@@ -16,6 +16,7 @@ import type { AttemptLimits, Job, JobCore, Outcome, Pipeline } from '../lifecycl
 import type { FilesStore } from './files-store.ts';
 import type { RecoveryReport, PreviousStop } from '../lifecycle/report.ts';
 import type { RetentionStore } from './retention-store.ts';
+import type { RotationStore } from './rotation-store.ts';
 import type { OrphanStore } from './orphan-store.ts';
 import type { ResourceStore } from './resource-store.ts';
 import type { CreationRequest, Repository } from '../lifecycle/repository.ts';
@@ -248,7 +249,16 @@ export interface DeliveryQuery {
 }
 
 export interface Store
-  extends Service, WaitingStore, QuarantineStore, ResourceStore, OrphanStore, FilesStore, RetentionStore, BackupStore {
+  extends
+    Service,
+    WaitingStore,
+    QuarantineStore,
+    ResourceStore,
+    OrphanStore,
+    FilesStore,
+    RetentionStore,
+    BackupStore,
+    RotationStore {
   // repositories
   addRepository(input: NewRepository): Promise<{ repository: Repository; replayed: boolean }>;
   getRepository(name: string): Promise<Repository | null>;

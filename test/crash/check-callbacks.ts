@@ -1,6 +1,8 @@
 /** C1 to C4, by what a receiver outside the home was sent, held against the journal of the home. */
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import type { Sink } from '../../src/callbacks/sink.fixture.ts';
+import { sha256 } from '../../src/kernel/hash.ts';
 import type { JobCallback } from '../../src/lifecycle/delivery.ts';
 import type { JournalEvent } from '../../src/store/store.ts';
 import { until } from '../support/poll.ts';
@@ -19,6 +21,25 @@ export async function awaitTold(world: World): Promise<void> {
     assert.equal(counts.length, 3);
     return counts.every(([, count]) => count === '0');
   });
+}
+
+/** One rotation was cut off: the journal says who wished for it and how it ended, and so says the file. No server lives. */
+export async function checkRotation(world: World, isDone: boolean): Promise<void> {
+  const file = JSON.parse(await readFile(world.home.callbackSecretFile, 'utf8')) as {
+    current: string;
+    previous: unknown[];
+  };
+  assert.equal(file.previous.length, isDone ? 1 : 0);
+  const { events } = await readStoppedHome(world.home);
+  const told = events.filter(({ kind }) => kind.startsWith('rotation.'));
+  assert.deepEqual(
+    told.map(({ kind, actor }) => [kind, actor]),
+    [
+      ['rotation.intend', 'local'],
+      [isDone ? 'rotation.finish' : 'rotation.fail', 'local'],
+    ],
+  );
+  assert.equal(told[0]?.data['secretSha256'] === sha256(file.current), isDone);
 }
 
 export interface ToldOptions {

@@ -8,7 +8,7 @@ import { FAILPOINTS, type FailpointName } from '../../src/kernel/failpoints.ts';
  * - `continue`: by the server, when an interrupted attempt is followed by the next;
  * - `upload`: by the server, while it takes files for held jobs and makes their workspaces;
  * - `remove`: by the server, while it removes a repository nothing works on any more;
- * - `redeliver`: by the server, while a message is wanted once more;
+ * - `redeliver`: by the server, while a message is wanted once more, or a new secret for all of them;
  * - `resource`: by the server, while a job registers something outside that is removed at its end;
  * - `orphan`: by the server, while it removes a directory that no job has;
  * - `remove-job`: by the server, while it removes a job that was interrupted once and has ended;
@@ -104,6 +104,11 @@ export function listPlans(size: 'sample' | 'all'): Plan[] {
   });
 }
 
+/** Whether a point is passed while a new secret is made. */
+export function isRotation(point: FailpointName): boolean {
+  return point.startsWith('callbacks.after-rotation');
+}
+
 function occasionOf(point: FailpointName): Occasion {
   const special = OCCASIONS[point];
   if (special !== undefined) return special;
@@ -112,6 +117,7 @@ function occasionOf(point: FailpointName): Occasion {
   if (point.startsWith('removal.')) return 'remove';
   if (point.startsWith('statistics.')) return 'stop';
   if (point.startsWith('retention.')) return 'retention';
+  if (isRotation(point)) return 'redeliver';
   if (point.startsWith('resource.')) return 'resource';
   if (point.startsWith('orphan.')) return 'orphan';
   if (point.startsWith('backup.')) return 'backup';

@@ -13,9 +13,9 @@ import { until, within } from '../support/poll.ts';
 import { git } from '../support/repository.ts';
 import { World, type JobView } from '../support/world.ts';
 import { openSink, type Sink } from '../../src/callbacks/sink.fixture.ts';
-import { awaitTold, checkTold, TELL_LOOPBACK } from './check-callbacks.ts';
+import { awaitTold, checkRotation, checkTold, TELL_LOOPBACK } from './check-callbacks.ts';
 import { checkCounted } from './check-statistics.ts';
-import { listPlans, type Plan } from './failpoint-plans.ts';
+import { isRotation, listPlans, type Plan } from './failpoint-plans.ts';
 import { ageUntilDeath, checkBack } from './retention-occasion.ts';
 import { checkInvariants } from './invariants.ts';
 import { assertNothingBeside, backUp, restoreThroughCrash } from './restored-home.ts';
@@ -54,6 +54,7 @@ for (const plan of listPlans(size)) {
     await checkInvariants(world);
     const redelivered = sink.received.slice(0, 1).map(({ id }) => id);
     await checkTold(world, sink, plan.occasion === 'redeliver' ? { redelivered } : {});
+    if (isRotation(plan.point)) await checkRotation(world, plan.point !== 'callbacks.after-rotation-intent');
   });
 }
 
@@ -119,7 +120,9 @@ async function crashAt(world: World, plan: Plan, known: Acknowledged): Promise<v
       for (const job of known.values()) await world.awaitState(job.id, 'completed');
       await awaitTold(world);
       const first = sinks.get(world)?.received[0];
-      await assert.rejects(world.api('POST', `/v1/deliveries/${first?.id ?? ''}/redeliver`));
+      const redelivery = `/v1/deliveries/${first?.id ?? ''}/redeliver`;
+      const path = isRotation(plan.point) ? '/v1/callbacks/secret/rotate' : redelivery;
+      await assert.rejects(world.api('POST', path));
       break;
     }
     case 'stop':

@@ -333,6 +333,17 @@ CREATE TABLE resources (
   END)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE rotations (
+  id TEXT PRIMARY KEY,
+  secret_sha256 TEXT NOT NULL CHECK (length(secret_sha256) = 64),
+  state TEXT NOT NULL CHECK (state IN ('intended', 'done', 'failed')),
+  actor TEXT NOT NULL,
+  intended_at INTEGER NOT NULL,
+  ended_at INTEGER,
+  head TEXT NOT NULL,
+  CHECK ((state = 'intended') = (ended_at IS NULL))
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE tokens (
   id TEXT PRIMARY KEY,
   name TEXT NOT NULL,
@@ -424,6 +435,8 @@ CREATE UNIQUE INDEX resources_identity ON resources (kind, identity) WHERE remov
 CREATE INDEX resources_job ON resources (job_id, id);
 
 CREATE INDEX resources_open ON resources (id) WHERE removed_at IS NULL;
+
+CREATE UNIQUE INDEX rotations_open ON rotations (state) WHERE state = 'intended';
 
 CREATE INDEX targets_disabled ON callback_targets (id) WHERE disabled_at IS NOT NULL;
 

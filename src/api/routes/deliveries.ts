@@ -87,7 +87,7 @@ function addDeliveryReads(app: Api, { services }: RouteContext): void {
   );
 }
 
-function addDeliveryCommands(app: Api, { services, log }: RouteContext): void {
+function addDeliveryCommands(app: Api, { services }: RouteContext): void {
   app.post(
     '/v1/deliveries/:id/redeliver',
     {
@@ -118,11 +118,7 @@ function addDeliveryCommands(app: Api, { services, log }: RouteContext): void {
         response: { 200: callbackSecretSchema },
       },
     },
-    async (request) => {
-      const secret = services.rotateCallbackSecret();
-      log.info('the secret of callbacks was rotated', { principal: callerOf(request).principal });
-      return presentSecret(secret);
-    },
+    async (request) => presentSecret(await services.rotateCallbackSecret(callerOf(request).principal)),
   );
 }
 

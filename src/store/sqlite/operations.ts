@@ -48,6 +48,7 @@ import {
   listResources,
   moveResource,
 } from './resources.ts';
+import { endRotation, findOpenRotation, intendRotation } from './rotations.ts';
 import type { Session } from './session.ts';
 import { addToken, findToken, listTokens, revokeToken } from './tokens.ts';
 import { findTombstone, finishRemoval, listRemovals } from './tombstones.ts';
@@ -110,7 +111,9 @@ type WriteOperation =
   | 'beginRetirement'
   | 'endRetirement'
   | 'intendBackup'
-  | 'moveBackup';
+  | 'moveBackup'
+  | 'intendRotation'
+  | 'endRotation';
 
 type ReadOperation = Exclude<Operation, WriteOperation>;
 
@@ -157,6 +160,8 @@ const writes: { [K in WriteOperation]: Carry<K, Session> } = {
   endRetirement,
   intendBackup,
   moveBackup,
+  intendRotation,
+  endRotation,
 };
 
 /** What a read may look at: the database outside any transaction, and the timings of the commits. */
@@ -216,6 +221,7 @@ const reads: { [K in ReadOperation]: Carry<K, ReadContext> } = {
   getBackup,
   listBackups,
   findFreshRestore,
+  findOpenRotation,
 };
 
 type Loose<Context> = (context: Context, ...args: never[]) => unknown;

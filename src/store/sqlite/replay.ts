@@ -20,6 +20,12 @@ import {
 import { REPAIR_TRANSITIONS, canMoveRepair, type RepairState, type RepairTransition } from '../../lifecycle/orphan.ts';
 import { BACKUP_TRANSITIONS, canMoveBackup, type BackupState, type BackupTransition } from '../../lifecycle/backup.ts';
 import {
+  ROTATION_TRANSITIONS,
+  canMoveRotation,
+  type RotationState,
+  type RotationTransition,
+} from '../../lifecycle/rotation.ts';
+import {
   RESOURCE_TRANSITIONS,
   canMoveResource,
   type ResourceState,
@@ -43,6 +49,7 @@ import {
   type Entity,
 } from './entities.ts';
 import { BACKUPS } from './backup-entity.ts';
+import { ROTATIONS } from './rotations.ts';
 import { encode } from './records.ts';
 import { GENESIS, hashEvent, type StoredEvent } from './journal.ts';
 import type { Row, Sql } from './sql.ts';
@@ -67,6 +74,7 @@ const ENTITIES = new Map<string, AnyEntity>(
     JOB_FILES,
     RESOURCES,
     BACKUPS,
+    ROTATIONS,
   ].map((entity) => [entity.noun, entity as unknown as AnyEntity]),
 );
 
@@ -115,6 +123,7 @@ const KINDS: Record<string, string> = {
   tgt: 'target',
   quar: 'quarantine',
   bak: 'backup',
+  rot: 'rotation',
 };
 
 /** What a damaged chain is called: the noun of its subject, or `tombstone` once that is removed. */
@@ -195,6 +204,8 @@ function isAllowed(noun: string, verb: string, from: string): boolean {
     return verb in REPAIR_TRANSITIONS && canMoveRepair(from as RepairState, verb as RepairTransition);
   if (noun === 'backup')
     return verb in BACKUP_TRANSITIONS && canMoveBackup(from as BackupState, verb as BackupTransition);
+  if (noun === 'rotation')
+    return verb in ROTATION_TRANSITIONS && canMoveRotation(from as RotationState, verb as RotationTransition);
   if (noun === 'resource') {
     return verb in RESOURCE_TRANSITIONS && canMoveResource(from as ResourceState, verb as ResourceTransition);
   }
@@ -212,6 +223,7 @@ const OWNERS = [
   DELIVERIES,
   TARGETS,
   BACKUPS,
+  ROTATIONS,
 ] as unknown as AnyEntity[];
 
 /** The nouns whose rows carry a chain of their own. */

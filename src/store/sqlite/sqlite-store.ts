@@ -143,6 +143,9 @@ export function openSqliteStore(options: SqliteStoreOptions): Store {
     getBackup: call('getBackup'),
     listBackups: call('listBackups'),
     findFreshRestore: call('findFreshRestore'),
+    intendRotation: call('intendRotation'),
+    endRotation: call('endRotation'),
+    findOpenRotation: call('findOpenRotation'),
     copyDatabase: (path, signal) => link.copyDatabase(path, signal),
   };
 }
