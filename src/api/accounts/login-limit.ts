@@ -24,7 +24,7 @@ export interface LoginLimit {
   succeed(name: string, address: string): void;
 }
 
-/** Returns a limit in memory, on the monotonic clock: a restart forgets it, a clock that is set does not. */
+/** Returns a limit in memory, on the monotonic clock: a restart forgets it (docs/adr/0028), a clock that is set does not. */
 export function createLoginLimit(clock: Clock): LoginLimit {
   const counts = new Map<string, Count>();
   // Names may be passwords typed into the wrong field: only their hash is kept.

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { asProblem, makeServer, type Running } from '../api.fixture.ts';
+import { asProblem, makeServer, makeWorld, type Running } from '../api.fixture.ts';
 import type { AccountView, PageView, TokenView } from '../contract.ts';
 
 const PASSWORD = 'a long password';
@@ -64,6 +64,21 @@ test('ten failures of a name are followed by 429 with the time to wait, whatever
   asProblem(refused, 429, 'rate-limited');
   assert.ok(Number(refused.headers.get('retry-after')) > 800);
   asProblem(await logIn(running, { username: 'nobody', password: 'x' }), 401, 'unauthorised');
+});
+
+test('who fails to log in makes the server write nothing, and a server that starts locks nobody out', async () => {
+  await using world = await makeWorld();
+  const first = await world.start();
+  await addAccount(first);
+  const before = await first.store.getLastSeq();
+  for (let n = 0; n < 10; n++) await logIn(first, { username: 'ann', password: 'x' });
+  asProblem(await logIn(first, { username: 'ann', password: PASSWORD }), 429, 'rate-limited');
+  assert.equal(await first.store.getLastSeq(), before);
+  await first.close();
+  await first.store.stop();
+  const next = await world.start();
+  const { status, text } = await logIn(next, { username: 'ann', password: PASSWORD });
+  assert.equal(status, 200, text);
 });
 
 test('what cannot be an account or a login is refused by the name of its field', async () => {
