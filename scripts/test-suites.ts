@@ -43,6 +43,7 @@ const LONG = [
   'test/crash/read-only.test.ts',
   'test/crash/removal.test.ts',
   'test/crash/resources.test.ts',
+  'test/crash/restore.test.ts',
   'test/crash/retention.test.ts',
   'test/crash/several-repositories.test.ts',
   'test/crash/silent-source.test.ts',

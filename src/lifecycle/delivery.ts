@@ -37,7 +37,11 @@ export const DELIVERY_TRANSITIONS = {
   deliver: { from: ['sending'], to: 'sent', cause: 'the receiver answered 2xx' },
   retry: { from: ['sending'], to: 'retrying', cause: 'the try failed, and another is due later' },
   fail: { from: ['sending'], to: 'failed', cause: 'the receiver refused it for good, or no try is left' },
-  refuse: { from: ['pending', 'retrying'], to: 'failed', cause: 'its target is disabled; nothing was sent' },
+  refuse: {
+    from: ['pending', 'retrying'],
+    to: 'failed',
+    cause: 'its target is disabled, or its home was restored; nothing was sent',
+  },
   return: { from: ['sending'], to: 'pending', cause: 'the server died during the try; the try is given back' },
   redeliver: { from: ['sent', 'failed'], to: 'pending', cause: 'an operator wants it sent again, with new tries' },
 } as const satisfies Record<string, { from: readonly DeliveryState[]; to: DeliveryState; cause: string }>;

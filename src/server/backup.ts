@@ -106,6 +106,7 @@ export interface RestoreOptions {
   /** Absolute path of the home that is to be. */
   home: string;
   keepQueue: boolean;
+  keepCallbacks: boolean;
   signal: AbortSignal;
   failpoints: string | undefined;
   onProgress: (phase: RestorePhase, done: number, total: number) => void;
@@ -130,6 +131,7 @@ export async function restoreHome(options: RestoreOptions): Promise<Restored> {
     from: options.from,
     home,
     keepQueue: options.keepQueue,
+    keepCallbacks: options.keepCallbacks,
     signal: options.signal,
     writeHost: (path) => writeFreshHost(path, systemClock.now()),
     progress: options.onProgress,

@@ -28,6 +28,11 @@ export interface BackupStore {
   /** The backup this home was restored from, as long as no other start than `boot` has become ready since; else null. */
   findFreshRestore(boot: string): Promise<Backup | null>;
   /**
+   * Gives up messages that were not sent, the newest first, for the reason `why`; an operator can redeliver each. Returns
+   * how many were; fewer than `limit` when none is left. Only for a home that was restored and has sent nothing.
+   */
+  keepBackDeliveries(input: { why: string; limit: number; actor: string }): Promise<number>;
+  /**
    * Writes one consistent state of the database, as it is now, into the new file `path` (0600, not flushed), over a
    * connection of its own: nobody waits for it. Throws `storage-full`, `storage-failed`, `store-corrupt`.
    */

@@ -79,4 +79,45 @@ export const BACKUP_DEFECTS: readonly SeededDefect[] = [
     file: 'src/recovery/backup/make-backup.test.ts',
     test: 'a job removed while it is made is not in it',
   },
+  {
+    what: 'a restored home sends what the home it was made of may have sent',
+    edits: [
+      {
+        file: 'src/recovery/backup/settle-restored.ts',
+        find: 'settled.callbacks = await settleCallbacks(settling);',
+        replace: 'settled.callbacks = await settleCallbacks({ ...settling, keepCallbacks: true });',
+      },
+    ],
+    file: 'test/crash/restore.test.ts',
+    test: 'callbacks that were not sent are kept back',
+  },
+  {
+    what: 'a restored home removes resources of the home it was made of',
+    edits: [
+      {
+        file: 'src/recovery/backup/settle-restored.ts',
+        find: 'const resources = await leaveResources(store);',
+        replace: 'const resources = 0;\n  void leaveResources;',
+      },
+    ],
+    file: 'test/crash/restore.test.ts',
+    test: 'a restored home cleans up nothing',
+  },
+  {
+    what: 'a restored job continues a session that was not backed up',
+    edits: [
+      {
+        file: 'src/recovery/backup/settle-restored.ts',
+        find: '...(isTerminal(job.state) ? {} : { sessionId: null }),',
+        replace: '',
+      },
+      {
+        file: 'src/recovery/backup/settle-restored.ts',
+        find: 'import { isActive, isTerminal } from',
+        replace: 'import { isActive } from',
+      },
+    ],
+    file: 'test/crash/restore.test.ts',
+    test: 'a restored job of several repositories',
+  },
 ];

@@ -3,7 +3,7 @@
  * networks are files named by their full id that hold their name. It notes every call.
  */
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 const PROGRAM = `#!/bin/sh
@@ -60,6 +60,11 @@ export class StandInEngine {
   /** `down`: it answers nothing; `stubborn`: it removes nothing; `slow`: a removal does not return. */
   async misbehave(how: 'down' | 'stubborn' | 'slow'): Promise<void> {
     await writeFile(join(this.root, how), '');
+  }
+
+  /** It works as it should again. */
+  async behave(): Promise<void> {
+    for (const how of ['down', 'stubborn', 'slow']) await rm(join(this.root, how), { force: true });
   }
 
   /** argv of every call so far. */

@@ -27,6 +27,7 @@ export interface Restoring {
   /** The home that is to be: empty, or not there. */
   home: Home;
   keepQueue: boolean;
+  keepCallbacks: boolean;
   signal: AbortSignal;
   /** Gives the new home an id of its own. */
   writeHost: (path: string) => Promise<string>;
@@ -141,7 +142,7 @@ async function copyFiles({ from, signal, progress }: Restoring, manifest: Manife
 
 /** Opens the copied database as that of the new home, settles what it says is alive, and checks all of it again. */
 async function settleDatabase(restoring: Restoring, manifest: Manifest, temporary: Home): Promise<Settled> {
-  const { signal, from, keepQueue } = restoring;
+  const { signal, from, keepQueue, keepCallbacks } = restoring;
   writeWitness(temporary.database);
   const copy = openCopy(temporary.database);
   // Read before the rows change.
@@ -151,7 +152,7 @@ async function settleDatabase(restoring: Restoring, manifest: Manifest, temporar
   await store.start();
   let settled: Settled;
   try {
-    settled = await settleRestored({ store, home: temporary, manifest, from, keepQueue }, jobs);
+    settled = await settleRestored({ store, home: temporary, manifest, from, keepQueue, keepCallbacks }, jobs);
   } finally {
     await store.stop();
   }

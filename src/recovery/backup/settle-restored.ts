@@ -26,6 +26,8 @@ export interface Settled {
   queued: number;
   /** External resources that are left to the home they were registered in. */
   resources: number;
+  /** Callbacks that were not sent: kept back, or due as before. */
+  callbacks: number;
 }
 
 export interface Settling {
@@ -36,6 +38,8 @@ export interface Settling {
   from: string;
   /** Jobs that waited stay in the queue: the operator says that they run nowhere else. */
   keepQueue: boolean;
+  /** Callbacks that were not sent are sent: the operator says that the other home sends nothing any more. */
+  keepCallbacks: boolean;
 }
 
 /** Settles all rows; `jobs` are those of the copy. The record of the restore comes last. */
@@ -43,7 +47,7 @@ export async function settleRestored(settling: Settling, jobs: Iterable<CopiedJo
   const { store, manifest, from } = settling;
   for (const { key, fence } of await store.listLocks()) await store.releaseLock(key, fence);
   const resources = await leaveResources(store);
-  const settled: Settled = { interrupted: 0, queued: 0, resources };
+  const settled: Settled = { interrupted: 0, queued: 0, resources, callbacks: 0 };
   const files = new Set(manifest.files.map(({ path }) => path));
   let work: Promise<void>[] = [];
   for (const job of jobs) {
@@ -53,7 +57,10 @@ export async function settleRestored(settling: Settling, jobs: Iterable<CopiedJo
     work = [];
   }
   await Promise.all(work);
-  const note = `restored from ${from}; jobs at work when it was made: ${settled.interrupted}, waiting: ${settled.queued}`;
+  // After the jobs: that they are blocked here is nobody's business either.
+  settled.callbacks = await settleCallbacks(settling);
+  const callbacks = `callbacks not sent: ${settled.callbacks}${settling.keepCallbacks ? '' : ', kept back'}`;
+  const note = `restored from ${from}; jobs at work when it was made: ${settled.interrupted}, waiting: ${settled.queued}; ${callbacks}`;
   await store.moveBackup({ id: manifest.id, transition: 'restore', actor: ACTOR, set: { note } });
   return settled;
 }
@@ -162,6 +169,21 @@ async function readPrinted(
     manifest.files.find(({ path }) => path === `${runDir.slice(home.root.length + 1)}/${name}`)?.bytes ?? 0;
   const bytes = { output: sizeOf(RUN_FILES.output), stderr: sizeOf(RUN_FILES.stderr) };
   return { outputBytes: bytes.output, ...(await hashRecordedOutput(runDir, bytes)) };
+}
+
+/** A receiver knows one home: what it is told of these jobs, that one tells. Each can be redelivered by its id. */
+async function settleCallbacks({ store, keepCallbacks }: Settling): Promise<number> {
+  if (keepCallbacks) {
+    const { pending, sending, retrying } = (await store.deliveryStats()).byState;
+    return pending + sending + retrying;
+  }
+  const reason = 'it was not sent when the backup was made: the home that was backed up may have sent it since';
+  let kept = 0;
+  for (;;) {
+    const more = await store.keepBackDeliveries({ why: reason, limit: AT_ONCE, actor: ACTOR });
+    kept += more;
+    if (more < AT_ONCE) return kept;
+  }
 }
 
 /** They exist once, and the home they were registered in cleans them up. */

@@ -219,6 +219,29 @@ export function testDeliveries(open: OpenHarness): void {
       await checkWhole(store);
     }));
 
+  it('keeps back what a restored home has not sent, each to be redelivered by its id', () =>
+    withStore(open, async ({ store }) => {
+      const job = await accept(store, { callbacks: [all(A), all(B)] });
+      await completeNext(store);
+      const [toA, toB] = await claim(store);
+      assert.ok(toA && toB);
+      await store.recordDelivery(outcome(toA, 'deliver'));
+      const keepBack = (limit: number): Promise<number> =>
+        store.keepBackDeliveries({ why: 'restored', limit, actor: 'restore' });
+      assert.deepEqual([await keepBack(2), await keepBack(4), await keepBack(4)], [2, 3, 0]);
+      assert.deepEqual(await claim(store), []);
+      const [sent, ...kept] = await listAll(store, job.id);
+      assert.deepEqual([sent?.id, sent?.state], [toA.id, 'sent']);
+      assert.deepEqual(
+        new Set(kept.map(({ state, lastError }) => `${state} ${lastError}`)),
+        new Set(['failed restored']),
+      );
+      await store.redeliver(toB.id, 'ann');
+      const [again] = await claim(store);
+      assert.deepEqual([again?.id, again?.body], [toB.id, toB.body]);
+      await checkWhole(store);
+    }));
+
   it('sends again only what is over, and journals who wanted it', () =>
     withStore(open, async ({ store }) => {
       const job = await accept(store, { callbacks: [all(A)] });

@@ -82,3 +82,23 @@ export function returnDeliveries(session: Session, actor: string): Awaited<Retur
   const { pending, retrying } = session.counters.deliveriesByState();
   return { returned: sending.length, pending: pending - sending.length, retrying };
 }
+
+/** Gives up what was not sent, newest first: no lane ever begins with one that has no time. Returns how many. */
+export function keepBackDeliveries(
+  session: Session,
+  { why, limit, actor }: Parameters<Store['keepBackDeliveries']>[0],
+): number {
+  const open = session.sql.all(
+    `SELECT id, number FROM deliveries WHERE finished_at IS NULL ORDER BY number DESC LIMIT ${Math.floor(limit)}`,
+  );
+  for (const row of open) {
+    let delivery = readDelivery(session, String(row['id']));
+    if (delivery.record.state === 'sending') {
+      // The home it was copied from was sending it.
+      delivery = writeDelivery(session, delivery, { verb: 'return', actor, set: { nextAt: session.at } });
+    }
+    const set = { nextAt: null, finishedAt: session.at, lastError: why };
+    writeDelivery(session, delivery, { verb: 'refuse', actor, set });
+  }
+  return open.length;
+}

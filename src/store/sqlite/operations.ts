@@ -14,7 +14,7 @@ import {
 import { findFreshRestore, getBackup, intendBackup, listBackups, moveBackup } from './backups.ts';
 import { listBoots, recordBoot, updateBoot } from './boots.ts';
 import { checkLive } from './check-live.ts';
-import { claimDeliveries, returnDeliveries } from './claim-deliveries.ts';
+import { claimDeliveries, keepBackDeliveries, returnDeliveries } from './claim-deliveries.ts';
 import { claimJobs } from './claim.ts';
 import { recordDelivery, redeliver } from './deliveries.ts';
 import { moveJob, noteJob, requestCancel } from './job-moves.ts';
@@ -113,7 +113,8 @@ type WriteOperation =
   | 'intendBackup'
   | 'moveBackup'
   | 'intendRotation'
-  | 'endRotation';
+  | 'endRotation'
+  | 'keepBackDeliveries';
 
 type ReadOperation = Exclude<Operation, WriteOperation>;
 
@@ -162,6 +163,7 @@ const writes: { [K in WriteOperation]: Carry<K, Session> } = {
   moveBackup,
   intendRotation,
   endRotation,
+  keepBackDeliveries,
 };
 
 /** What a read may look at: the database outside any transaction, and the timings of the commits. */

@@ -140,6 +140,7 @@ export function openSqliteStore(options: SqliteStoreOptions): Store {
     moveResource: call('moveResource'),
     intendBackup: call('intendBackup'),
     moveBackup: call('moveBackup'),
+    keepBackDeliveries: call('keepBackDeliveries'),
     getBackup: call('getBackup'),
     listBackups: call('listBackups'),
     findFreshRestore: call('findFreshRestore'),
