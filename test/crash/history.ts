@@ -18,8 +18,10 @@ import {
 } from '../../src/lifecycle/delivery.ts';
 import type { JournalEvent } from '../../src/store/store.ts';
 
+/** Its workspace goes by age. */
+const RETIRING = ['job.retire', 'job.retired'];
 /** Events of a job that are no transition. */
-const STILL = new Set(['job.overtake', 'job.warn', 'job.note', 'job.cancel_request']);
+const STILL = new Set(['job.overtake', 'job.warn', 'job.note', 'job.cancel_request', ...RETIRING]);
 
 /**
  * Walks through the journal as it is and asserts that jobs and attempts only ever made steps of the tables (S1), and
@@ -65,6 +67,7 @@ function stepJob(jobs: Map<string, JobState>, event: JournalEvent): void {
     assert.equal(before, undefined, `events of job ${id} are older than its removal`);
     return;
   } else if (STILL.has(event.kind)) {
+    if (RETIRING.includes(event.kind)) assert.ok(before !== undefined && isTerminal(before), `${id} had not ended`);
     assert.ok(after === undefined || after === before, `${event.kind} moved job ${id} to ${String(after)}`);
     return;
   } else {

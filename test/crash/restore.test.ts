@@ -14,6 +14,7 @@ import { Stranger } from '../support/stranger.ts';
 import { World, type JobView } from '../support/world.ts';
 import { awaitTold, checkTold, TELL_LOOPBACK } from './check-callbacks.ts';
 import { checkInvariants } from './invariants.ts';
+import { assertLetters, hasLetters, letters } from './letters.ts';
 import { backUp, restore } from './restored-home.ts';
 
 const options = { timeout: 240_000 };
@@ -198,32 +199,6 @@ test('a restored home cleans up nothing that the home it was made of still uses'
 });
 const LEFT = 'removed: left to the home this one was restored from';
 
-const SEVERAL = { repository: undefined, repositories: ['demo', 'lib'], agent: 'scripted' };
-
-/** Adds a letter to a file of each repository in every attempt that begins, and ends like this. */
-function letters(...ending: object[]): string {
-  const append = (path: string): object => ({ append: { path, content: 'x' } });
-  return JSON.stringify({
-    steps: [append('demo/letters.txt'), append('lib/letters.txt'), { print: 'did' }, ...ending],
-  });
-}
-
-async function readDiff(world: World, { id }: JobView): Promise<string> {
-  return String((await world.api('GET', `/v1/jobs/${id}/diff`)).body);
-}
-
-/** Whether two attempts left their letter in the same tree of each repository. */
-function hasLetters(diff: string): boolean {
-  return ['demo', 'lib'].every((name) =>
-    new RegExp(`\\+\\+\\+ b/${name}/letters\\.txt\n[^\n]*\n\\+xx$`, 'm').test(diff),
-  );
-}
-
-async function assertLetters(world: World, job: JobView): Promise<void> {
-  const diff = await readDiff(world, job);
-  assert.ok(hasLetters(diff), diff);
-}
-
 test(
   'a restored job of several repositories goes on in its saved trees, its session begins anew',
   options,
@@ -234,12 +209,12 @@ test(
     await world.start();
     await world.register();
     await world.registerAnother('lib');
-    const failed = await world.submit({ ...SEVERAL, prompt: letters({ exit: 1 }) });
+    const failed = await world.submit(letters({ exit: 1 }));
     await world.awaitState(failed.id, 'failed');
     // Interrupted, and passed by a more urgent one: it waits with a session that could be continued.
-    const waiting = await world.submit({ ...SEVERAL, prompt: letters({ sleepMs: 4000 }) });
+    const waiting = await world.submit(letters({ sleepMs: 4000 }));
     await until('it works', async () => (await world.readOutput(waiting.id)).includes('did'));
-    const working = await world.submit({ ...SEVERAL, prompt: letters({ sleepMs: 60_000 }), priority: 9 });
+    const working = await world.submit({ ...letters({ sleepMs: 60_000 }), priority: 9 });
     await world.kill();
     for (const one of await world.listProcesses()) signalProcess(one, 'SIGKILL');
     await world.start();
@@ -255,16 +230,16 @@ test(
     await restoreInto(other, path, '--keep-queue');
     await other.start();
     await other.awaitState(waiting.id, 'completed');
-    await assertLetters(other, waiting);
+    await assertLetters(other, waiting, 2);
     assert.equal((await other.api('POST', `/v1/jobs/${failed.id}/retry`)).status, 200);
     await until('it failed again', async () => {
       const { state: now, attempts } = await other.getJob(failed.id);
       assert.notEqual(now, 'blocked', await other.readLog());
       return now === 'failed' && attempts === 2;
     });
-    await assertLetters(other, failed);
+    await assertLetters(other, failed, 2);
     assert.equal((await other.api('POST', `/v1/jobs/${working.id}/retry`)).status, 200);
-    await until('both attempts are seen in its tree', async () => hasLetters(await readDiff(other, working)));
+    await until('both attempts are seen in its tree', () => hasLetters(other, working, 2));
     for (const job of [waiting, failed, working]) {
       const [first, second] = await other.getAttempts(job.id);
       assert.deepEqual([first?.mode, second?.mode], ['cold', 'cold']);
@@ -277,7 +252,7 @@ test(
     const third = await until('it is continued', async () => (await other.getAttempts(working.id))[2] ?? null);
     assert.equal(third.mode, 'warm');
     await until('it runs', async () => (await other.getJob(working.id)).state === 'running');
-    await assertLetters(other, working);
+    await assertLetters(other, working, 2);
     await other.api('POST', `/v1/jobs/${working.id}/cancel`);
     await other.awaitState(working.id, 'cancelled');
     await checkInvariants(other);

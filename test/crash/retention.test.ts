@@ -7,6 +7,7 @@ import { until } from '../support/poll.ts';
 import { shifted, YEAR_MS } from '../support/shifted-clock.ts';
 import { World, type JobView } from '../support/world.ts';
 import { checkInvariants } from './invariants.ts';
+import { assertLetters, BOTH, hasLetters, letters } from './letters.ts';
 import { ageUntilDeath, checkBack } from './retention-occasion.ts';
 
 const AT_ONCE = { retention: { workspaces: 1 } };
@@ -103,6 +104,43 @@ test('only what has ended goes, and only what can be saved whole', async () => {
   await writeFile(join(world.witness, 'stop'), '');
   await world.awaitState(running.id, 'completed');
   await awaitRetired(world, running);
+});
+
+test('a workspace of several repositories goes when each is saved, and comes back with each', async () => {
+  await using world = await World.create();
+  await world.configure(NEVER);
+  await world.start();
+  await world.register();
+  await world.registerAnother('lib');
+  const beside = await world.submitShell('echo x > lib/new.txt; echo x > unsaved.txt', BOTH);
+  await world.awaitState(beside.id, 'completed');
+  const sent = await world.submitShell('cat sent.txt; ls; exit 1', { ...BOTH, start: false });
+  assert.equal((await world.upload(sent.id, 'sent.txt', Buffer.from('sent\n'))).status, 201);
+  await world.api('POST', `/v1/jobs/${sent.id}/start`);
+  await world.awaitState(sent.id, 'failed');
+  const failed = await world.submit(letters({ exit: 1 }));
+  await world.awaitState(failed.id, 'failed');
+  await world.kill();
+  await world.configure(AT_ONCE);
+  // They go by the time they ended: one stays, one is gone, and of the third it is said that it goes.
+  await world.start({ failpoints: 'retention.after-intent:crash@2', waitReady: false });
+  assert.equal((await world.awaitEnd()).signal, 'SIGKILL', await world.readLog());
+  await world.configure(NEVER);
+  await world.start();
+  for (const { id } of [failed, sent])
+    await until('its workspace is gone', async () => !(await exists(world.home.workspace(id))));
+  assert.ok(await exists(join(world.home.workspace(beside.id), 'unsaved.txt')));
+  assert.match(await world.readLog(), /unsaved\.txt.* lies beside its repositories and cannot be saved/);
+  await assertLetters(world, failed, 1);
+  for (const { id } of [failed, sent]) assert.equal((await world.api('POST', `/v1/jobs/${id}/retry`)).status, 200);
+  await until('both attempts are seen in its tree', () => hasLetters(world, failed, 2));
+  for (const { id } of [failed, sent])
+    await until('it failed again', async () => {
+      const { state, attempts } = await world.getJob(id);
+      return state === 'failed' && attempts === 2;
+    });
+  assert.equal(await world.readOutput(sent.id), 'sent\ndemo\nlib\nsent.txt\n');
+  await checkInvariants(world);
 });
 
 test('old jobs go for good, by whoever is first, and their numbers are not used again', async () => {
