@@ -27,6 +27,8 @@ export interface CallbackSettings {
 
 export interface Callbacks {
   outbox: Outbox;
+  /** Returns what is wrong with the secret messages are signed with, or null; the first call makes one. */
+  checkSecret(): string | null;
   /** Throws `callback-refused` for a URL nothing may be sent to. */
   accept(url: string): Promise<void>;
   /** Makes a new secret for an operator and returns what is valid from now on. */
@@ -84,14 +86,24 @@ export function createCallbacks(input: {
   };
   const recover: Outbox['recover'] = async () => {
     const counts = await outbox.recover();
-    // A damaged secret is told at the start, not by the first message that waits.
-    secrets.read();
-    await rotation.settle();
+    // Of a damaged one nobody can tell whether it is the one that was wished for; it is told apart from this.
+    if (findDamage(secrets) === null) await rotation.settle();
     return counts;
   };
   return {
     outbox: { start: () => outbox.start(), recover, stop },
+    checkSecret: () => findDamage(secrets),
     accept: (url) => guard.accept(url),
     rotateSecret: (actor) => rotation.rotate(actor),
   };
+}
+
+function findDamage(secrets: SecretKeeper): string | null {
+  try {
+    secrets.read();
+    return null;
+  } catch (error) {
+    if (isError(error, 'home-unusable')) return error.detail;
+    throw error;
+  }
 }

@@ -63,7 +63,7 @@ interface Readings {
 }
 
 /**
- * Returns what is wrong with a run directory, and how many files were looked at. Output longer than `hashUpTo` bytes is
+ * Returns what is wrong with a run directory, and how many files of each kind were looked at. Output longer than `hashUpTo` bytes is
  * held against its length only. Throws only for a shortage of our own.
  */
 export async function verifyRun(what: {
@@ -71,10 +71,10 @@ export async function verifyRun(what: {
   attemptId: string;
   recorded: RecordedRun;
   hashUpTo: number;
-}): Promise<{ checked: number; faults: RunFault[] }> {
+}): Promise<{ checked: Record<string, number>; faults: RunFault[] }> {
   const { runDir, attemptId, recorded } = what;
   if (!(await exists(runDir))) {
-    return { checked: 1, faults: [{ kind: 'run-directory', path: runDir, why: 'it is missing' }] };
+    return { checked: { 'run-directory': 1 }, faults: [{ kind: 'run-directory', path: runDir, why: 'it is missing' }] };
   }
   const readings: Readings = {
     spec: await readSpec(runDir, attemptId),
@@ -93,7 +93,8 @@ export async function verifyRun(what: {
   }
   faults.push(...findMissing(readings, recorded), ...compareWithClaim(readings), ...compareExit(readings, recorded));
   const printed = await verifyOutput(what, readings);
-  return { checked: there.length + printed.checked, faults: [...faults, ...printed.faults] };
+  const kinds = [...there.map(([kind]) => kind), ...printed.checked];
+  return { checked: Object.fromEntries(kinds.map((kind) => [kind, 1])), faults: [...faults, ...printed.faults] };
 }
 
 async function exists(path: string): Promise<boolean> {
@@ -147,20 +148,22 @@ function compareExit({ exit }: Readings, recorded: RecordedRun): RunFault[] {
 async function verifyOutput(
   what: { runDir: string; recorded: RecordedRun; hashUpTo: number },
   { exit }: Readings,
-): Promise<{ checked: number; faults: RunFault[] }> {
+): Promise<{ checked: string[]; faults: RunFault[] }> {
   const { runDir, recorded, hashUpTo } = what;
-  const found = { checked: 0, faults: [] as RunFault[] };
+  const found = { checked: [] as string[], faults: [] as RunFault[] };
   if (recorded.state === 'never_ran') return found;
+  // Where the record that tells its length is what is damaged, all that is there is held against the hash.
+  const unknown = recorded.verdict === 'FINISHED' ? null : 0;
   const streams = [
     { kind: 'output', bytes: recorded.outputBytes, sha256: recorded.outputSha256 },
-    { kind: 'stderr', bytes: exit.kind === 'ok' ? exit.record.bytesErr : 0, sha256: recorded.stderrSha256 },
+    { kind: 'stderr', bytes: exit.kind === 'ok' ? exit.record.bytesErr : unknown, sha256: recorded.stderrSha256 },
   ] as const;
   for (const { kind, bytes, sha256 } of streams) {
-    if (bytes === 0 && sha256 === null) continue;
+    if (sha256 === null && (bytes === 0 || bytes === null)) continue;
     const path = join(runDir, RUN_FILES[kind]);
-    found.checked++;
+    found.checked.push(kind);
     try {
-      const why = await inspectStream(path, { bytes, sha256: bytes <= hashUpTo ? sha256 : null });
+      const why = await inspectStream(path, { bytes, sha256, hashUpTo });
       if (why !== null) found.faults.push({ kind, path, why });
     } catch (error) {
       if (isShortage(error)) throw error;
@@ -170,12 +173,16 @@ async function verifyOutput(
   return found;
 }
 
-async function inspectStream(path: string, known: { bytes: number; sha256: string | null }): Promise<string | null> {
+async function inspectStream(
+  path: string,
+  known: { bytes: number | null; sha256: string | null; hashUpTo: number },
+): Promise<string | null> {
   const size = await sizeOf(path);
   if (size === null) return 'it is missing';
-  if (size < known.bytes) return `it holds ${size} bytes, ${known.bytes} were recorded`;
-  if (known.sha256 === null) return null;
-  return (await hashBegin(path, known.bytes)) === known.sha256 ? null : 'it does not match the hash that was recorded';
+  const bytes = known.bytes ?? size;
+  if (size < bytes) return `it holds ${size} bytes, ${bytes} were recorded`;
+  if (known.sha256 === null || bytes > known.hashUpTo) return null;
+  return (await hashBegin(path, bytes)) === known.sha256 ? null : 'it does not match the hash that was recorded';
 }
 
 async function sizeOf(path: string): Promise<number | null> {

@@ -32,11 +32,26 @@ const ADVICE: Record<string, string> = {
   'statistics-file': 'It was counted anew from the journal; the old file is kept beside it. Release it.',
   'start-marker': 'It only tells where a start was. Nothing depends on it; release it.',
   mirror:
-    'Objects of the mirror are damaged; what was saved of jobs is in it too. Keep a copy, then bring the objects back from a backup or from the source with `git fetch`.',
+    'Objects or names in the mirror are damaged; what was saved of jobs is in it too. Keep a copy, bring them back from a backup or from the source with `git fetch`, then release it.',
   workspace:
     'Objects of the copy this job works in are damaged or missing. Save what you need of its files, then cancel the job and submit it again.',
   'retention-file':
     'It was made anew; ages are counted from when a server of this home was last known alive. Release it.',
+  'callback-secret':
+    'Messages wait until it is there again: put the file back from a backup, or remove it to get a new one (tell the receivers). Release it then.',
+  transcript:
+    'It is not shown as it is; `holdfast logs JOB` has the output it was made of. Put the file back from a backup, or release it to hear no more of it.',
+  upload:
+    'What was sent for the job is not what is there. A job that has not begun is set aside when its turn comes: submit it again with the file. Of one that ended, release it.',
+  delivery: 'A message of the outbox: see it by `holdfast callbacks`, ask its receiver what came, then release it.',
+  target:
+    'What is known of a URL that asked for nothing more. Release it; redeliver one message to enable the URL again.',
+  quarantine: 'The record of something set aside earlier: look at what it names, then release this one.',
+  index: 'Jobs of several repositories may be missing where those of one are listed. Releasing makes it anew.',
+  repair:
+    'The record of a repair by `holdfast doctor --fix`. Look whether what it names is as it should be, then release it.',
+  rotation: 'The record of a change of the secret of callbacks, not the secret. Release it.',
+  backup: 'The record of a backup, not the backup: `holdfast backup --verify DIRECTORY` tells whether that is sound.',
   output:
     'What the agent printed is not what was recorded. Take it from a backup, or release it to accept it as it is.',
 };

@@ -3,7 +3,7 @@ import type { Home } from '../lifecycle/home.ts';
 import { scrubRuns, type JobReader } from '../recovery/scrub-kinds.ts';
 import { describeDamaged, ok, type Looker } from './doctor-check.ts';
 
-/** Checks every run directory of an ended attempt, all of its output by hash too: one finding for each damaged file. */
+/** Checks what jobs left on the disk, however long a file is: one finding for each damaged one. */
 export async function checkRuns(
   { store, home }: { store: JobReader; home: Home },
   looker: Looker,
@@ -15,5 +15,5 @@ export async function checkRuns(
     for (const count of Object.values(part.checked)) checked += count;
     for (const damaged of part.found) checks.push(describeDamaged(damaged, looker));
   }, new AbortController().signal);
-  return checks.length > 0 ? checks : [ok('runs', `${checked} files of ended attempts checked`)];
+  return checks.length > 0 ? checks : [ok('runs', `${checked} files of jobs checked`)];
 }

@@ -16,6 +16,7 @@ import { runChild } from '../workspace/run-child.ts';
 import { gitVersion } from '../workspace/safe-git.ts';
 import { checkRepositories } from './check-repositories.ts';
 import type { RetentionState } from '../recovery/retention/retention-keeper.ts';
+import { describeRecord } from '../recovery/scrub-kinds.ts';
 import { checkRetention } from './check-retention.ts';
 import { checkRuns } from './check-runs.ts';
 import { attemptChecks, describeDamaged, ok, warn, type Looker } from './doctor-check.ts';
@@ -102,12 +103,11 @@ export function describeStoreCheck(
   found: StoreCheck,
   { home, looker, deep = true }: { home: Home; looker: Looker; deep?: boolean },
 ): DoctorCheck[] {
-  const path = home.database;
-  const witness = found.witness === null ? [] : [{ kind: 'witness', item: 'holdfast.witness', why: found.witness }];
-  const damaged = [...witness, ...found.corrupt.map(({ kind, id, why }) => ({ kind, item: id, why }))];
+  const witness = found.witness === null ? [] : [{ kind: 'witness', id: 'holdfast.witness', why: found.witness }];
+  const damaged = [...witness, ...found.corrupt];
   if (damaged.length === 0)
     return [ok('store', deep ? `all ${found.checked} records checked` : `${found.checked} live records checked`)];
-  return damaged.map((one) => describeDamaged({ ...one, path }, looker));
+  return damaged.map((one) => describeDamaged(describeRecord(one, home), looker));
 }
 
 async function checkOrphans(orphans: OrphanKeeper): Promise<DoctorCheck> {

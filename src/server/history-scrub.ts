@@ -5,6 +5,7 @@ import type { Job } from '../lifecycle/job.ts';
 import { quarantineFinding } from '../recovery/finding.ts';
 import { quarantineWaiting } from '../recovery/quarantine-damaged.ts';
 import { describeRecord, scrubRuns, scrubStore } from '../recovery/scrub-kinds.ts';
+import { scrubMirrors } from '../recovery/scrub-files.ts';
 import { createScrub } from '../recovery/scrub.ts';
 import { DAMAGED_RECORD } from '../store/quarantine-store.ts';
 import type { ServerState } from './state.ts';
@@ -17,7 +18,7 @@ export function createHistoryScrub(ctx: AttemptContext, state: ServerState, call
     clock,
     log,
     boot,
-    kinds: [scrubStore(store, home), scrubRuns(store, home)],
+    kinds: [scrubStore(store, home), scrubRuns(store, home), scrubMirrors(store, home)],
     setAside: async (found) => void state.report.jobs.push(...(await quarantineWaiting(ctx, found))),
     callbacks,
     atStart: () => state.damaged,

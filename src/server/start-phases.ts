@@ -132,7 +132,7 @@ export function startPhases(parts: Parts, options: ListenAddress & { lastSignAt:
     { name: 'queue', after: ['store'], critical: true, run: queue },
     { name: 'attempts', after: ['queue'], critical: true, run: attempts },
     { name: 'waiting', after: ['attempts'], critical: false, run: () => waiting(parts) },
-    { name: 'callbacks', after: ['attempts', 'waiting'], critical: false, run: () => recoverCallbacks(parts) },
+    { name: 'callbacks', after: ['attempts', 'waiting'], critical: false, run: recoverCallbacks(parts) },
     { name: 'clean-up', after: ['attempts', 'callbacks'], critical: false, run: () => cleanUp(parts) },
     { name: 'accept', after: ['attempts', 'clean-up'], critical: true, run: (degrade) => accept(parts, degrade) },
   ];

@@ -4,7 +4,7 @@ import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { isError } from '../kernel/errors.ts';
-import { checkMirrorObjects, checkWorkspaceObjects } from './check-objects.ts';
+import { checkMirrorObjects, checkWorkspaceObjects, measureObjects } from './check-objects.ts';
 import { commitFiles, listFiles, makePlace, makeWorld, plainGit, type World } from './repository.fixture.ts';
 
 function check(world: World): Promise<string[]> {
@@ -20,6 +20,7 @@ test('the objects of a mirror and of a workspace: whole, damaged, gone', async (
   await using place = makePlace();
   const world = await makeWorld(place);
   assert.deepEqual([await checkMirrorObjects(world.mirrorDir), await check(world)], [[], []]);
+  assert.deepEqual(await checkMirrorObjects(world.mirrorDir, { contents: false }), []);
 
   const git = join(world.workspaceDir, '.git');
   const made = commitFiles(world.workspaceDir, { 'new.txt': 'new\n' });
@@ -45,6 +46,9 @@ test('the objects of a mirror and of a workspace: whole, damaged, gone', async (
   writeFileSync(damaged, content);
   const faults = await checkMirrorObjects(world.mirrorDir);
   assert.ok(faults.length > 0, 'a flipped bit of a mirror');
+  assert.ok((await measureObjects(world.mirrorDir)) >= 1024);
+  rmSync(damaged);
+  assert.ok((await checkMirrorObjects(world.mirrorDir, { contents: false })).length > 0, 'what is not there at all');
 });
 
 test('the check of a workspace reads none of its settings, leaves nothing behind, and ends', async () => {

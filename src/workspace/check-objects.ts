@@ -16,6 +16,8 @@ export interface CheckOptions {
   timeoutMs?: number;
   op?: string;
   signal?: AbortSignal;
+  /** False where commits, trees and names are to be read, and of files only whether they are there. */
+  contents?: boolean;
 }
 
 /**
@@ -52,10 +54,17 @@ export async function checkWorkspaceObjects(
 }
 
 async function fsck(gitDir: string, heads: readonly string[], options: CheckOptions): Promise<string[]> {
-  const { timeoutMs = FSCK_TIMEOUT_MS, op, signal } = options;
+  const { timeoutMs = FSCK_TIMEOUT_MS, op, signal, contents = true } = options;
   const { code, text, stderr } = await safeGit({
     profile: { kind: 'local', gitDir },
-    args: ['fsck', '--full', '--no-dangling', '--no-reflogs', '--no-progress', ...heads],
+    args: [
+      'fsck',
+      contents ? '--full' : '--connectivity-only',
+      '--no-dangling',
+      '--no-reflogs',
+      '--no-progress',
+      ...heads,
+    ],
     okCodes: FSCK_CODES,
     timeoutMs,
     op,
@@ -66,6 +75,13 @@ async function fsck(gitDir: string, heads: readonly string[], options: CheckOpti
   if (lines.length === 0) return [`git fsck ended with code ${code}`];
   const left = lines.length - MAX_NAMED;
   return left > 0 ? [...lines.slice(0, MAX_NAMED), `and ${left} more`] : lines;
+}
+
+/** Returns how many bytes the objects of a repository of ours take. */
+export async function measureObjects(gitDir: string, signal?: AbortSignal): Promise<number> {
+  const { text } = await safeGit({ profile: { kind: 'local', gitDir }, args: ['count-objects', '-v'], signal });
+  const sizes = [...text.matchAll(/^(?:size|size-pack): (\d+)$/gm)].map(([, kib]) => Number(kib) * 1024);
+  return sizes.reduce((sum, one) => sum + one, 0);
 }
 
 /** Warnings are about style, notices about branches that are not born yet. */

@@ -3,39 +3,43 @@
  * named each once its check of history is over, and the report says of every one what to do next.
  */
 import assert from 'node:assert/strict';
-import { readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { test } from 'node:test';
-import { DatabaseSync } from 'node:sqlite';
-import { RUN_FILES } from '../../src/keeper/protocol.ts';
 import type { Job } from '../../src/lifecycle/job.ts';
 import type { Corruption } from '../../src/lifecycle/report.ts';
 import { addFinishedJobs } from '../support/finished-jobs.ts';
+import { addOneOfEach } from '../support/one-of-each.ts';
 import { until } from '../support/poll.ts';
 import { World } from '../support/world.ts';
+import {
+  damageFiles,
+  damageKept,
+  damageRows,
+  damageRuns,
+  damageWitness,
+  type Damage,
+  type Past,
+} from './damage-home.ts';
 import { isFull } from './size.ts';
 
 const JOBS = isFull ? 10_000 : 300;
 /** Start to accepting work, milliseconds (issue: < 2 s); the report's own clock, so that a busy machine shows. */
 const READY_MS = 2000;
 
-interface Damage {
-  /** Kind under which it must be named. */
-  kind: string;
-  /** Contained in the name it must be named by. */
-  name: string;
-}
-
 test(`${JOBS} finished jobs and one damaged record of every kind`, { timeout: 900_000 }, async (t) => {
   await using world = await World.create();
-  await world.start();
-  await world.register({ limits: { concurrency: 256 } });
-  const token = await world.api('POST', '/v1/tokens', { name: 'ci' });
-  await world.api('POST', '/v1/repositories', { name: 'gone', source: world.repository });
-  await until('it is removed', async () => (await world.api('DELETE', '/v1/repositories/gone')).status === 204);
-  await world.kill();
-  const jobs = await addFinishedJobs(world.home, { repository: 'demo', count: JOBS });
-  const damages = [...damageRows(world, jobs), ...damageRuns(world, jobs), ...damageFiles(world)];
+  const { bearer, mirrorOf, told } = await liveOnce(world);
+  const past: Past = {
+    jobs: await addFinishedJobs(world.home, { repository: 'demo', count: JOBS }),
+    one: await addOneOfEach(world.home),
+    told,
+  };
+  const { jobs } = past;
+  const damages = [
+    ...damageRows(world, past),
+    ...damageRuns(world, past),
+    ...damageKept(world, past, mirrorOf),
+    ...damageFiles(world),
+  ];
   await world.start();
   const report = await world.readReport();
   t.diagnostic(`ready after ${report.recoveryMs} ms with ${JOBS} finished jobs`);
@@ -48,33 +52,67 @@ test(`${JOBS} finished jobs and one damaged record of every kind`, { timeout: 90
   );
   checkNamed(corruption, damages);
   const { body } = await world.api('GET', '/v1/quarantine?limit=200');
-  assert.equal((body as { items: unknown[] }).items.length, corruption.corrupt);
+  const open = (body as { items: { kind: string; item: string }[] }).items;
+  const named = open.map(({ kind, item }) => `${kind} ${item}`);
+  assert.deepEqual(
+    named.toSorted(),
+    // The one job that could still have run is set aside itself.
+    [
+      `quarantined_job ${past.one.withFiles}`,
+      ...(corruption.items ?? []).map(({ kind, item }) => `${kind} ${item}`),
+    ].toSorted(),
+  );
   await showDamaged(world, jobs);
-  const bearer = { authorization: `Bearer ${(token.body as { token: string }).token}` };
   assert.equal(
-    (await world.call({ method: 'GET', path: '/v1/jobs', headers: bearer })).status,
+    (await world.call({ method: 'GET', path: '/v1/jobs', headers: { authorization: `Bearer ${bearer}` } })).status,
     401,
     'a damaged token is refused',
   );
   const doctor = (await world.api('GET', '/v1/doctor?deep=true')).body as { ok: boolean; checks: { detail: string }[] };
   assert.equal(doctor.ok, false);
-  const told = doctor.checks.map((check) => check.detail).join('\n');
-  for (const { kind, name } of damages) {
-    const isAtStart = /-file$|-marker$/.test(kind) || ['jobNumber', 'seq'].includes(name);
-    assert.ok(isAtStart || told.includes(name), `doctor --deep does not name ${kind} ${name}`);
+  const words = doctor.checks.map((check) => check.detail).join('\n');
+  for (const { kind, name, mended } of damages) {
+    assert.ok(mended === true || words.includes(name), `doctor --deep does not name ${kind} ${name}`);
   }
   const metrics = String((await world.api('GET', '/metrics')).body);
   assert.match(metrics, /holdfast_corruption_complete 1/);
   assert.match(metrics, new RegExp(`holdfast_quarantine_items ${corruption.corrupt}`));
   await world.kill();
+  const later = damageWitness(world);
   await world.start();
   const again = await awaitScrub(world);
+  checkNamed(again, later);
   assert.deepEqual(
-    again.items?.map((item) => item.id).filter((id) => !corruption.items?.some((one) => one.id === id)),
-    [],
-    'the second start finds the same things, not new ones',
+    again.items?.filter((item) => !corruption.items?.some((one) => one.id === item.id)).map(({ kind }) => kind),
+    ['witness'],
+    'the second start finds the same things, and what is new',
   );
 });
+
+/** What a server of this home did: two jobs with transcripts, a token, repositories, one of them removed. */
+async function liveOnce(world: World): Promise<{ bearer: string; mirrorOf: string; told: [string, string] }> {
+  const server = await world.start();
+  await world.register({ limits: { concurrency: 256 } });
+  await world.registerAnother('lib');
+  await world.registerAnother('third');
+  const token = await world.api('POST', '/v1/tokens', { name: 'ci' });
+  await world.api('POST', '/v1/repositories', { name: 'gone', source: world.repository });
+  await until('it is removed', async () => (await world.api('DELETE', '/v1/repositories/gone')).status === 204);
+  const lib = await until('it is cloned', async () => {
+    const { body } = await world.api('GET', '/v1/repositories/lib');
+    const { id, cloneState } = body as { id: string; cloneState: string };
+    return cloneState === 'ready' ? id : null;
+  });
+  const jobs = [await world.submitShell('echo one'), await world.submitShell('echo two')];
+  for (const { id } of jobs) await world.awaitState(id, 'completed');
+  server.child.kill('SIGTERM');
+  await world.awaitEnd(server);
+  return {
+    bearer: (token.body as { token: string }).token,
+    mirrorOf: lib,
+    told: [jobs[0]?.id ?? '', jobs[1]?.id ?? ''],
+  };
+}
 
 async function serveTheRest(world: World, jobs: readonly Job[]): Promise<void> {
   const healthy = jobs.at(-1);
@@ -124,90 +162,4 @@ async function showDamaged(world: World, jobs: readonly Job[]): Promise<void> {
   assert.equal(job.state, 'completed');
   assert.match(job.blocker ?? '', /damaged/);
   assert.equal(job.nextSafeAction, 'inspect_quarantine');
-}
-
-/** Damages one record of every kind in the database. */
-function damageRows(world: World, jobs: readonly Job[]): Damage[] {
-  const database = new DatabaseSync(world.home.database);
-  database.exec('PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constraints = ON');
-  const id = (n: number): string => jobs[n]?.id ?? '';
-  const one = (text: string): string => String(Object.values(database.prepare(text).get() ?? {})[0]);
-  const removed = one(`SELECT subject FROM tombstones WHERE subject LIKE 'repo_%'`);
-  const last = one('SELECT max(seq) FROM events');
-  const statements = [
-    `UPDATE jobs SET exit_code = 7 WHERE id = '${id(0)}'`,
-    `UPDATE jobs SET limits = '{"wallMs":' WHERE id = '${id(1)}'`,
-    `UPDATE jobs SET output_bytes = 4611686018427387904 WHERE id = '${id(2)}'`,
-    `UPDATE attempts SET verdict = 'FINISHEE' WHERE job_id = '${id(3)}'`,
-    `UPDATE events SET hash = replace(hash, 'a', 'b') WHERE subject = '${id(4)}'`,
-    `UPDATE events SET data = replace(data, '{', '[') WHERE subject = '${id(5)}'`,
-    `DELETE FROM attempts WHERE job_id = '${id(6)}'`,
-    `UPDATE prompts SET body = body || '!' WHERE sha256 = '${jobs[7]?.promptSha256}'`,
-    `UPDATE boots SET report = '{"bootId'`,
-    `UPDATE tokens SET name = 'root'`,
-    `UPDATE tombstones SET removed_at = removed_at + 1 WHERE subject = '${removed}'`,
-    `UPDATE counters SET value = value + 3 WHERE name = 'state:completed'`,
-    `UPDATE counters SET value = 2 WHERE name = 'jobNumber'`,
-    `UPDATE counters SET value = ${last} - 1 WHERE name = 'seq'`,
-    `INSERT INTO locks (key, boot, holder, operation, job_id, acquired_at, fence)
-       VALUES ('repo:demo2', 'boot_x', '{"pid":', 'op_x', NULL, 1, 1)`,
-  ];
-  for (const statement of statements) database.exec(statement);
-  const boot = one('SELECT id FROM boots');
-  const tokenId = one('SELECT id FROM tokens');
-  database.close();
-  return [
-    ...[0, 1, 2, 3, 4, 5, 6].map((n) => ({ kind: 'job', name: id(n) })),
-    { kind: 'prompt', name: jobs[7]?.promptSha256 ?? '' },
-    { kind: 'boot', name: boot },
-    { kind: 'token', name: tokenId },
-    { kind: 'tombstone', name: removed },
-    { kind: 'counter', name: 'completed' },
-    { kind: 'counter', name: 'jobNumber' },
-    { kind: 'counter', name: 'seq' },
-    { kind: 'lock', name: 'repo:demo2' },
-  ];
-}
-
-/** Damages one file of every kind in run directories. */
-function damageRuns(world: World, jobs: readonly Job[]): Damage[] {
-  const kinds = ['spec', 'claim', 'agent', 'exit', 'limits', 'sentinel', 'output'] as const;
-  const damages = kinds.map((kind, n) => {
-    const job = jobs[20 + n]?.id ?? '';
-    const path = join(world.home.runDirectory(job, 1), RUN_FILES[kind]);
-    const bytes = readFileSync(path);
-    const at = Math.floor(bytes.length / 2);
-    bytes.writeUInt8(bytes.readUInt8(at) ^ 4, at);
-    writeFileSync(path, bytes);
-    return { kind, name: join(job, 'attempts', '1', RUN_FILES[kind]) };
-  });
-  const [cut, missing, gone] = [jobs[30]?.id ?? '', jobs[31]?.id ?? '', jobs[32]?.id ?? ''];
-  truncateSync(join(world.home.runDirectory(cut, 1), RUN_FILES.output), 3);
-  rmSync(join(world.home.runDirectory(missing, 1), RUN_FILES.exit));
-  rmSync(world.home.runDirectory(gone, 1), { recursive: true });
-  return [
-    ...damages,
-    { kind: 'output', name: cut },
-    { kind: 'exit', name: missing },
-    { kind: 'run-directory', name: gone },
-  ];
-}
-
-/** Damages the files of the home itself. */
-function damageFiles(world: World): Damage[] {
-  const { hostFile, tokenFile, serverFile, startMarker } = world.home;
-  const flip = (path: string, at: number): void => {
-    const bytes = readFileSync(path);
-    bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at);
-    writeFileSync(path, bytes);
-  };
-  flip(hostFile, 9);
-  flip(tokenFile, 12);
-  writeFileSync(serverFile, '{"url":');
-  writeFileSync(startMarker, 'no JSON');
-  return [
-    { kind: 'host-file', name: 'host' },
-    { kind: 'token-file', name: 'token' },
-    { kind: 'server-file', name: 'server.json' },
-  ];
 }

@@ -12,6 +12,7 @@ import { newJob } from '../../src/store/conformance/fixtures.ts';
 
 const AT_ONCE = 256;
 const ACTOR = 'attempts';
+const STDERR = 'a warning\n';
 
 /** Adds `count` completed jobs of `repository` to the home, which no server holds; returns them in their order. */
 export async function addFinishedJobs(home: Home, options: { repository: string; count: number }): Promise<Job[]> {
@@ -61,7 +62,7 @@ async function finishOne(home: Home, store: Store, job: Job): Promise<Job> {
   });
   const output = `job ${job.number} worked\n`;
   writeRunDirectory(home.runDirectory(job.id, 1), intended.attempt.id, output);
-  const hashes = { outputSha256: sha256(output), stderrSha256: null };
+  const hashes = { outputSha256: sha256(output), stderrSha256: sha256(STDERR) };
   const end = { exitCode: 0, outputBytes: output.length };
   const settled = await store.settleAttempt(
     { id: intended.attempt.id, transition: 'finish', set: { ...end, ...hashes, verdict: 'FINISHED' }, ...owner },
@@ -77,7 +78,7 @@ function writeRunDirectory(runDir: string, attempt: string, output: string): voi
     writeFileSync(join(runDir, RUN_FILES[name]), text);
   const process = { pid: 4711, start: '1' };
   const limits = DEFAULT_LIMITS;
-  const spec = { host: 'host_past', argv: ['true'], cwd: '/', env: {}, secrets: false, limits, mergeStderr: true };
+  const spec = { host: 'host_past', argv: ['true'], cwd: '/', env: {}, secrets: false, limits, mergeStderr: false };
   const told = { agentEngine: 'exec', sessionId: null, graceMs: 1000 };
   write('spec', encodeRecord(attempt, { ...spec, ...told }));
   const host = { host: 'host_past', boot: 'kernel_past', pidns: 'pid:[1]', init: '1' };
@@ -87,9 +88,10 @@ function writeRunDirectory(runDir: string, attempt: string, output: string): voi
   write('agent', encodeRecord(attempt, { ...process, cgroup: null, claim: sum }));
   write('limits', encodeRecord(attempt, { wallMs: limits.wallMs, idleMs: limits.idleMs, at: 2 }));
   const beat = { lastHeartbeat: 3, pid: 4711, startTime: '1', bootId: 'kernel_past', sessionId: null };
-  const counts = { agentEngine: 'exec', outputBytes: output.length, stderrBytes: 0, keeperPid: 4710 };
+  const counts = { agentEngine: 'exec', outputBytes: output.length, stderrBytes: STDERR.length, keeperPid: 4710 };
   write('sentinel', encodeRecord(attempt, { ...beat, ...counts }));
   write('output', output);
+  write('stderr', STDERR);
   const ended = { started: true, code: 0, signal: null, execErrno: null, stoppedBy: null, reason: null, at: 4 };
-  write('exit', encodeRecord(attempt, { ...ended, bytesOut: output.length, bytesErr: 0, claim: sum }));
+  write('exit', encodeRecord(attempt, { ...ended, bytesOut: output.length, bytesErr: STDERR.length, claim: sum }));
 }

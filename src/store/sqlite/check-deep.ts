@@ -8,6 +8,7 @@ import type { StoreCheck } from '../store.ts';
 import { verifySecret } from './accounts.ts';
 import { listDamagedLocks, listMissingLocks } from './damaged-locks.ts';
 import { iterateChains, readLastEvent } from './journal.ts';
+import { compareOthers } from './others.ts';
 import { beginFold, compareWithRows, foldEvent, kindOf, listEntities, type Fold } from './replay.ts';
 import { compareSchema } from './schema-check.ts';
 import { Sql } from './sql.ts';
@@ -33,6 +34,7 @@ export function checkDatabase(path: string, complaint: string | null): StoreChec
     check.checked += Number(sql.get('SELECT count(*) AS n FROM locks')?.['n']);
     for (const { key, why } of listDamagedLocks({ sql })) report('lock', key, why);
     checkCounters(sql, report);
+    checkOthers(sql, report);
     checkPrompts(sql, report);
     checkSecrets(sql, report);
   } catch (error) {
@@ -107,6 +109,12 @@ export function checkCounters(sql: Sql, report: Report): void {
   compare('queueSeq', place, isComplete);
   compare('bootNumber', Number(sql.get('SELECT max(number) AS n FROM boots')?.['n'] ?? 0), true);
   compare('lockFence', Number(sql.get('SELECT max(fence) AS n FROM locks')?.['n'] ?? 0), false);
+}
+
+/** The copies tables keep of one another. */
+export function checkOthers(sql: Sql, report: Report): void {
+  const why = compareOthers(sql);
+  if (why !== null) report('index', 'job_others', why);
 }
 
 function checkPrompts(sql: Sql, report: Report): void {

@@ -276,4 +276,36 @@ describe('what is quarantined in the store', () => {
       [live],
     );
   });
+
+  it('is made anew where it is a copy of other rows, and restored where it is a row of its own', async () => {
+    using scratch = makeScratch();
+    const store = await startStore({ path: scratch.path });
+    await store.addRepository(newRepository());
+    await store.addRepository(newRepository({ name: 'lib' }));
+    const job = await accept(store, { others: ['lib'], start: false });
+    const account = await store.addAccount({ name: 'ann', secret: 'salted', actor: 'local' });
+    await store.stop();
+    const database = new DatabaseSync(scratch.path);
+    database.exec(`DELETE FROM job_others; INSERT INTO job_others VALUES ('app', 99)`);
+    database.exec(`UPDATE accounts SET name = 'eve'`);
+    database.close();
+    await using again = await startStore({ path: scratch.path });
+    const { corrupt } = await again.checkDeep();
+    assert.deepEqual(
+      corrupt.map(({ kind, id }) => [kind, id]),
+      [
+        ['account', account.id],
+        ['index', 'job_others'],
+      ],
+    );
+    assert.match(corrupt[1]?.why ?? '', /1 entries are missing, 1 are of no job/);
+    const found = corrupt.map(({ kind, id, why }) => ({ kind, item: id, path: scratch.path, why, jobId: null }));
+    for (const { item } of await again.addQuarantine(found, 'boot_1')) await again.releaseQuarantine(item.id, 'ann');
+    assert.deepEqual((await again.checkDeep()).corrupt, []);
+    assert.deepEqual(
+      (await again.listJobs({ repository: 'lib' })).items.map(({ id }) => id),
+      [job.id],
+    );
+    assert.equal((await again.listAccounts())[0]?.name, 'ann');
+  });
 });

@@ -5,6 +5,14 @@ import { messageOf } from '../../kernel/result.ts';
 /** How long a second server waits for the first to let go, milliseconds. */
 const BUSY_TIMEOUT_MS = 1500;
 
+/** Whoever holds a damaged one cannot be asked for: only a person knows that nobody does. */
+const DAMAGED_HINT =
+  'It holds nothing but the right to this home. Make sure that no server of this home runs, remove this file, and start again.';
+
+function isDamaged(error: unknown): boolean {
+  return /not a database|malformed/i.test(messageOf(error));
+}
+
 /** The right to serve one home, held as long as the process lives. */
 export interface HomeLock {
   release(): void;
@@ -23,7 +31,8 @@ export function takeHomeLock(path: string, waitMs = BUSY_TIMEOUT_MS): HomeLock |
   } catch (error) {
     database.close();
     if (/locked|busy/i.test(messageOf(error))) return null;
-    throw fail('home-unusable', `the server lock ${path} cannot be taken: ${messageOf(error)}`, { cause: error });
+    const why = `the server lock ${path} cannot be taken: ${messageOf(error)}`;
+    throw fail('home-unusable', why, { cause: error, ...(isDamaged(error) ? { hint: DAMAGED_HINT } : {}) });
   }
   return {
     release: () => {

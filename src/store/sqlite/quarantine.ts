@@ -8,6 +8,7 @@ import { makeId } from './ids.ts';
 import { moveChainedJob } from './job-moves.ts';
 import { readJob, toJob } from './jobs.ts';
 import { GENESIS, appendEvent } from './journal.ts';
+import { restoreOthers } from './others.ts';
 import { insertRecord, toChained, toRecord, updateRecord, withoutNulls } from './records.ts';
 import { restoreFromJournal } from './restore-row.ts';
 import type { Reader, Session } from './session.ts';
@@ -78,7 +79,18 @@ export function countQuarantine(reader: Reader): number {
 }
 
 /** Nouns whose row can be written anew from its journal. */
-const RESTORABLE = new Set(['job', 'repository', 'boot', 'token']);
+const RESTORABLE = new Set([
+  'job',
+  'repository',
+  'boot',
+  'token',
+  'account',
+  'delivery',
+  'target',
+  'repair',
+  'backup',
+  'rotation',
+]);
 
 /** Does what the kind of an item allows and records who did it. Throws `not-found`. */
 export function releaseQuarantine(session: Session, id: string, actor: string): QuarantineItem {
@@ -96,6 +108,10 @@ export function releaseQuarantine(session: Session, id: string, actor: string): 
 function resolve(session: Session, item: QuarantineItem): NonNullable<QuarantineItem['resolution']> {
   if (item.kind === 'counter') {
     session.counters.recount();
+    return 'recounted';
+  }
+  if (item.kind === 'index') {
+    restoreOthers(session.sql);
     return 'recounted';
   }
   return RESTORABLE.has(item.kind) && restoreFromJournal(session, item.item) ? 'restored' : 'accepted';

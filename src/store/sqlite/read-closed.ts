@@ -8,13 +8,17 @@ import type { Store, StoreCheck } from '../store.ts';
 import { listAttempts } from './attempts.ts';
 import { checkDatabase } from './check-deep.ts';
 import { Counters } from './counters.ts';
+import { listJobFiles } from './job-files.ts';
 import { getJob, listJobs } from './jobs.ts';
 import { loadMigrations, readSchemaVersion } from './migrate.ts';
 import { listRepositories } from './repositories.ts';
 import { Sql } from './sql.ts';
 
 /** What can be read of a closed database. */
-export interface ClosedStore extends Pick<Store, 'getJob' | 'listJobs' | 'listAttempts' | 'listRepositories'> {
+export interface ClosedStore extends Pick<
+  Store,
+  'getJob' | 'listJobs' | 'listAttempts' | 'listJobFiles' | 'listRepositories'
+> {
   /** Everything `checkDeep` checks, the witness included; keeps the calling thread busy. */
   check(): StoreCheck;
   close(): void;
@@ -39,6 +43,7 @@ export function readClosedStore(path: string): ClosedStore {
       getJob: async (id) => getJob(reader, id),
       listJobs: async (query) => listJobs(reader, query),
       listAttempts: async (jobId) => listAttempts(reader, jobId),
+      listJobFiles: async (jobId) => listJobFiles(reader, jobId),
       listRepositories: async () => listRepositories(reader),
       close: () => database.close(),
     };

@@ -124,6 +124,7 @@ const KINDS: Record<string, string> = {
   quar: 'quarantine',
   bak: 'backup',
   rot: 'rotation',
+  rep: 'repair',
 };
 
 /** What a damaged chain is called: the noun of its subject, or `tombstone` once that is removed. */

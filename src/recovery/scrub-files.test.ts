@@ -1,0 +1,96 @@
+/** What is kept of jobs beside their run directories: each is held against its hash, and nothing sound is blamed. */
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { test } from 'node:test';
+import { sha256 } from '../kernel/hash.ts';
+import { homeLayout } from '../lifecycle/home.ts';
+import { launchNext, newJob, newRepository } from '../store/conformance/fixtures.ts';
+import { openSqliteStore } from '../store/sqlite/sqlite-store.ts';
+import { inspectKept } from './scrub-files.ts';
+
+const SENT = 'what was sent\n';
+const TOLD = '# What was said\n';
+
+/** An ended job with a transcript and a file that was sent for it, both where they belong. */
+async function openTrial() {
+  const home = homeLayout(mkdtempSync(join(tmpdir(), 'holdfast-kept-')));
+  const store = openSqliteStore({ path: home.database });
+  await store.start();
+  await store.addRepository(newRepository());
+  const { job: held } = await store.acceptJob(newJob({ start: false }));
+  const sent = { name: 'a.txt', sha256: sha256(SENT), size: SENT.length, overwrite: false, perJob: 1000 };
+  await store.recordJobFile({ jobId: held.id, ...sent, actor: 'ann' });
+  await store.moveJob({ id: held.id, transition: 'start', fence: null, actor: 'ann' });
+  const { job: running, attempt } = await launchNext(store);
+  const owner = { fence: running.fence, actor: 'owner' };
+  const { job } = await store.settleAttempt(
+    { id: attempt.id, transition: 'finish', set: { exitCode: 0 }, ...owner },
+    { id: running.id, transition: 'complete', set: { exitCode: 0, transcriptSha256: sha256(TOLD) }, ...owner },
+  );
+  const paths = { upload: join(home.staging(job.id), sha256(SENT), 'a.txt'), transcript: home.transcript(job.id) };
+  const write = (): void => {
+    for (const [path, text] of [
+      [paths.upload, SENT],
+      [paths.transcript, TOLD],
+    ] as const) {
+      mkdirSync(dirname(path), { recursive: true });
+      rmSync(path, { force: true });
+      writeFileSync(path, text);
+    }
+  };
+  write();
+  return {
+    store,
+    paths,
+    job,
+    write,
+    look: (hashUpTo = 1000) => inspectKept(store, { home, job, hashUpTo }),
+    [Symbol.asyncDispose]: async () => {
+      await store.stop();
+      rmSync(home.root, { recursive: true, force: true });
+    },
+  };
+}
+
+test('a transcript or a file sent for a job that is not as recorded is named, and only that', async () => {
+  await using trial = await openTrial();
+  assert.deepEqual(await trial.look(), { checked: { transcript: 1, upload: 1 }, found: [] });
+  for (const kind of ['transcript', 'upload'] as const) {
+    const path = trial.paths[kind];
+    const damages: [() => void, RegExp][] = [
+      [() => writeFileSync(path, 'W'.padEnd(kind === 'upload' ? SENT.length : 9, '!')), /does not match the hash/],
+      [() => rmSync(path), /it is missing/],
+      [() => symlinkSync('/etc/hostname', path), /symbolic link/],
+    ];
+    if (kind === 'upload') damages.push([() => truncateSync(path, 3), /holds 3 bytes, 14 were recorded/]);
+    for (const [damage, why] of damages) {
+      trial.write();
+      if (why.source.includes('symbolic')) rmSync(path);
+      damage();
+      const { found } = await trial.look();
+      assert.deepEqual(
+        found.map((one) => [one.kind, one.path, one.jobId]),
+        [[kind, path, trial.job.id]],
+        why.source,
+      );
+      assert.match(found[0]?.why ?? '', why);
+    }
+    trial.write();
+  }
+});
+
+test('of a long file only the length is held against what was recorded', async () => {
+  await using trial = await openTrial();
+  writeFileSync(trial.paths.upload, 'W'.padEnd(SENT.length, '!'));
+  assert.equal((await trial.look(SENT.length - 1)).found.length, 0);
+  assert.equal((await trial.look(SENT.length)).found.length, 1);
+});
+
+test('what a removal took away is not damage', async () => {
+  await using trial = await openTrial();
+  rmSync(trial.paths.upload);
+  await trial.store.removeJob({ id: trial.job.id, actor: 'ann' });
+  assert.deepEqual((await trial.look()).found, []);
+});

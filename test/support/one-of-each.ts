@@ -1,0 +1,122 @@
+/** Rows of every kind a long life leaves and a short test does not, made through the store without running anything. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { sha256 } from '../../src/kernel/hash.ts';
+import { emptyReport } from '../../src/recovery/boot.ts';
+import type { Home } from '../../src/lifecycle/home.ts';
+import { newBoot, newJob } from '../../src/store/conformance/fixtures.ts';
+import { openSqliteStore } from '../../src/store/sqlite/sqlite-store.ts';
+import type { Store } from '../../src/store/store.ts';
+
+const ACTOR = 'ann';
+const UPLOAD = 'what was sent\n';
+
+/** Ids of what was made. */
+export interface OneOfEach {
+  /** Ended, with a resource that was removed. */
+  withResource: string;
+  /** Ended, with a shared fetch recorded on its behalf. */
+  withBatch: string;
+  /** Held, with two files that lie in its staging directory. */
+  withFiles: string;
+  files: string[];
+  /** Held, of the repositories `demo` and `lib`. */
+  ofSeveral: string;
+  accounts: [string, string];
+  /** Ended, with a message that was delivered and one whose receiver was gone. */
+  toldOf: string;
+  /** A message about the server itself. */
+  delivery: string;
+  quarantine: string;
+  repair: string;
+  backup: string;
+  rotation: string;
+}
+
+/** Adds one of each to a home that no server holds, with the repositories `demo` and `lib`. */
+export async function addOneOfEach(home: Home): Promise<OneOfEach> {
+  const store = openSqliteStore({ path: home.database });
+  await store.start();
+  try {
+    const jobs = { ...(await addJobs(store)), ...(await addFiles(store, home)) };
+    const ann = await store.addAccount({ name: 'ann', secret: 'scrypt of one', actor: ACTOR });
+    const bob = await store.addAccount({ name: 'bob', secret: 'scrypt of two', actor: ACTOR });
+    return { ...jobs, ...(await addSettled(store)), accounts: [ann.id, bob.id], ...(await addTold(store)) };
+  } finally {
+    await store.stop();
+  }
+}
+
+async function accept(store: Store, overrides: Parameters<typeof newJob>[0]): Promise<string> {
+  const { job } = await store.acceptJob(newJob({ repository: 'demo', agent: 'exec', ...overrides }));
+  return job.id;
+}
+
+async function addJobs(store: Store) {
+  const withResource = await accept(store, { prompt: 'with a resource', start: false });
+  const resource = await store.addResource({
+    jobId: withResource,
+    kind: 'container',
+    target: 'db',
+    facts: { engineId: 'a' },
+    identity: 'a',
+    principal: `job:${withResource}`,
+  });
+  await store.requestCancel(withResource, ACTOR);
+  const move = { id: resource.id, note: null, actor: ACTOR };
+  await store.moveResource({ ...move, transition: 'begin' });
+  await store.moveResource({ ...move, transition: 'finish' });
+  const withBatch = await accept(store, { prompt: 'with a fetch', start: false });
+  await store.recordBatch({ repository: 'lib', jobId: withBatch, through: await store.getLastPlace(), actor: ACTOR });
+  await store.requestCancel(withBatch, ACTOR);
+  const ofSeveral = await accept(store, { prompt: 'of several', others: ['lib'], start: false });
+  return { withResource, withBatch, ofSeveral };
+}
+
+async function addFiles(store: Store, home: Home) {
+  const withFiles = await accept(store, { prompt: 'with files', start: false });
+  const hash = sha256(UPLOAD);
+  const directory = join(home.staging(withFiles), hash);
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const files = ['changed.txt', 'missing.txt'];
+  for (const name of files) {
+    writeFileSync(join(directory, name), UPLOAD);
+    const sent = { name, sha256: hash, size: UPLOAD.length, overwrite: false, perJob: 1000 };
+    await store.recordJobFile({ jobId: withFiles, ...sent, actor: ACTOR });
+  }
+  return { withFiles, files: files.map((name) => join(directory, name)) };
+}
+
+/** Records of what operators did. */
+async function addSettled(store: Store) {
+  const wish = { orphanId: 'orph_1', kind: 'temp-file', target: '/somewhere', action: 'remove', actor: ACTOR } as const;
+  const repair = await store.intendRepair(wish);
+  await store.endRepair({ id: repair.id, transition: 'finish', note: null });
+  const backup = await store.intendBackup({ path: '/backups/one', actor: ACTOR });
+  await store.moveBackup({ id: backup.id, transition: 'fail', actor: ACTOR, set: { note: 'no room' } });
+  const rotation = await store.intendRotation({ secretSha256: sha256('a secret'), actor: ACTOR });
+  await store.endRotation({ id: rotation.id, transition: 'fail' });
+  const found = { kind: 'output', item: 'jobs/x/attempts/1/output', path: '/x', why: 'torn', jobId: null };
+  const [set] = await store.addQuarantine([found], 'boot_past');
+  if (set === undefined) throw new Error('nothing was set aside');
+  await store.releaseQuarantine(set.item.id, ACTOR);
+  return { repair: repair.id, backup: backup.id, rotation: rotation.id, quarantine: set.item.id };
+}
+
+/** Messages: of a job, one delivered and one whose receiver asked for nothing more; and one about a start. */
+async function addTold(store: Store) {
+  const [a = '', b = '', c = ''] = ['a', 'b', 'c'].map((name) => `https://${name}.example/hook`);
+  const callbacks = [a, b].map((url) => ({ url, events: ['job.cancelled' as const] }));
+  const toldOf = await accept(store, { prompt: 'to be told', start: false, callbacks });
+  await store.requestCancel(toldOf, ACTOR);
+  await store.recordBoot(newBoot('boot_past'));
+  await store.updateBoot('boot_past', { report: emptyReport('boot_past'), readyAt: 1 }, [c]);
+  const { deliveries } = await store.claimDeliveries({ actor: ACTOR, max: 9, perHost: 9, busy: {} });
+  for (const { id, url, tries } of deliveries) {
+    const outcome = { id, try: tries, nextAt: null, actor: ACTOR };
+    const told = { transition: 'deliver', status: 204, error: null, gone: false } as const;
+    const gone = { transition: 'fail', status: 410, error: 'gone', gone: true } as const;
+    await store.recordDelivery({ ...outcome, ...(url === b ? gone : told) });
+  }
+  return { toldOf, delivery: deliveries.find(({ url }) => url === c)?.id ?? '' };
+}
