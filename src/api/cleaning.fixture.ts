@@ -27,8 +27,10 @@ export function cleaningServices(store: Store): Cleaning {
     beginBackup: (backup) => store.intendBackup(backup),
     awaitBackup: () => Promise.resolve(null),
     progressOfBackup: () => null,
-    registerResource: ({ job, kind, target, principal }) =>
-      store.addResource({ jobId: job.id, kind, target, facts: { engineId: target }, identity: target, principal }),
+    registerResource: ({ job, kind, target, principal, request = null }) => {
+      const facts = { engineId: target };
+      return store.addResource({ jobId: job.id, kind, target, facts, identity: target, principal, request });
+    },
     async removeResource({ id }, actor) {
       await store.moveResource({ id, transition: 'begin', note: null, actor });
       return store.moveResource({ id, transition: 'finish', note: null, actor });

@@ -40,6 +40,8 @@ export interface RegisterResource {
   principal: string;
   /** The job's own token asks. */
   byJob: boolean;
+  /** What a repetition is known by; null without a key. */
+  request?: CreationRequest | null;
 }
 
 export interface DoctorCheck {

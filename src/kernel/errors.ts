@@ -101,6 +101,12 @@ export const ERRORS = {
     5,
     'Use a new key, or repeat the first request unchanged.',
   ),
+  'token-shown': row(
+    'The token was shown in an earlier answer',
+    409,
+    5,
+    'Use that token; if its answer was lost, revoke it and create another with a new key.',
+  ),
   'repository-busy': row('The repository has unfinished jobs', 409, 5, 'Wait for them or cancel them first.'),
   'callback-refused': row(
     'The callback URL is refused',

@@ -3,6 +3,7 @@
  * by that name and never by a guess.
  */
 import type { ProcessIdentity } from './attempt.ts';
+import type { CreationRequest } from './repository.ts';
 
 export const RESOURCE_KINDS = ['container', 'network', 'process', 'path'] as const;
 export type ResourceKind = (typeof RESOURCE_KINDS)[number];
@@ -51,6 +52,8 @@ export interface Resource {
   /** Why it could not be removed, or how it went. */
   note: string | null;
   principal: string;
+  /** The request that registered it; null for one without a key. */
+  request: CreationRequest | null;
   registeredAt: number;
   /** When its removal was last begun. */
   removingAt: number | null;

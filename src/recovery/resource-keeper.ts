@@ -10,6 +10,7 @@ import { failpoint } from '../kernel/failpoints.ts';
 import { messageOf } from '../kernel/result.ts';
 import type { Service } from '../kernel/service.ts';
 import type { Job } from '../lifecycle/job.ts';
+import type { CreationRequest } from '../lifecycle/repository.ts';
 import type { Resource, ResourceKind } from '../lifecycle/resource.ts';
 import { isActive, isTerminal, type JobState } from '../lifecycle/transitions.ts';
 import type { JournalEvent } from '../store/store.ts';
@@ -25,6 +26,8 @@ export interface RegisterResource {
   principal: string;
   /** The job's own token asks: it may only name what was made since the job was accepted. */
   byJob: boolean;
+  /** What a repetition is known by; null without a key. */
+  request?: CreationRequest | null;
 }
 
 export interface ResourceKeeper extends Service {
@@ -113,7 +116,7 @@ async function registerResource(
   adapter: ResourceAdapter,
   input: RegisterResource,
 ): Promise<Resource> {
-  const { job, kind, target, principal } = input;
+  const { job, kind, target, principal, request = null } = input;
   if (isTerminal(job.state)) throw fail('state-conflict', `job ${job.number} has ended`);
   const { facts, identity, madeAt } = await adapter.identify(job, target);
   // An agent may reach things through the server that it could not touch itself: only what came after its job.
@@ -122,7 +125,7 @@ async function registerResource(
       hint: 'An operator may register it with `holdfast resource add --job`.',
     });
   }
-  const resource = await ctx.store.addResource({ jobId: job.id, kind, target, facts, identity, principal });
+  const resource = await ctx.store.addResource({ jobId: job.id, kind, target, facts, identity, principal, request });
   failpoint('resource.after-register');
   return resource;
 }

@@ -14,6 +14,7 @@ import { testWaiting } from './conformance/waiting.ts';
 import { testResources } from './conformance/resources.ts';
 import { testRemoval } from './conformance/removal.ts';
 import { testRetention } from './conformance/retention.ts';
+import { testRepeated } from './conformance/repeated.ts';
 import { testRotations } from './conformance/rotations.ts';
 import { testTransitions } from './conformance/transitions.ts';
 
@@ -32,6 +33,7 @@ export function runStoreSuite(name: string, open: OpenHarness): void {
   describe(`${name}: quarantine`, () => testQuarantine(open));
   describe(`${name}: records`, () => testRecords(open));
   describe(`${name}: backups`, () => testBackups(open));
+  describe(`${name}: repeated requests`, () => testRepeated(open));
   describe(`${name}: rotations`, () => testRotations(open));
   describe(`${name}: resources`, () => testResources(open));
 }

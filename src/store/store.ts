@@ -7,6 +7,7 @@
  * A full disk answers every request of the group with `storage-full`. An I/O error or a failed COMMIT has an unknown
  * outcome: the process exits without answering and recovery judges.
  */
+import type { AccountStore } from './account-store.ts';
 import type { BackupStore } from './backup-store.ts';
 import type { QuarantineStore } from './quarantine-store.ts';
 import type { Service } from '../kernel/service.ts';
@@ -23,6 +24,7 @@ import type { CreationRequest, Repository } from '../lifecycle/repository.ts';
 import type { AttemptTransition, JobState, JobTransition } from '../lifecycle/transitions.ts';
 import type { WaitingStore } from './waiting-store.ts';
 
+export type { Account, TokenRow } from './account-store.ts';
 export type { StoreCheck } from './quarantine-store.ts';
 
 export interface NewRepository {
@@ -188,28 +190,6 @@ export interface Boot {
   report: RecoveryReport | null;
 }
 
-export interface TokenRow {
-  id: string;
-  name: string;
-  sha256: string;
-  createdAt: number;
-  revokedAt: number | null;
-  /** Account whose login made it; null for a token made by hand. */
-  accountId: string | null;
-  /** When it stops to count; null for one that does not. */
-  expiresAt: number | null;
-}
-
-/** A person or program that logs in with a name and a password. */
-export interface Account {
-  id: string;
-  name: string;
-  /** Of the password's salted hash, which nothing but `findAccount` gives away. */
-  secretSha256: string;
-  createdAt: number;
-  revokedAt: number | null;
-}
-
 export interface DeliveryClaim {
   actor: string;
   max: number;
@@ -258,7 +238,8 @@ export interface Store
     FilesStore,
     RetentionStore,
     BackupStore,
-    RotationStore {
+    RotationStore,
+    AccountStore {
   // repositories
   addRepository(input: NewRepository): Promise<{ repository: Repository; replayed: boolean }>;
   getRepository(name: string): Promise<Repository | null>;
@@ -341,25 +322,6 @@ export interface Store
   ): Promise<void>;
   /** Newest first, at most `KEPT_BOOTS`; older ones are dropped when a boot is recorded. */
   listBoots(): Promise<Boot[]>;
-
-  // tokens
-  addToken(token: { name: string; sha256: string }): Promise<TokenRow>;
-  listTokens(): Promise<TokenRow[]>;
-  revokeToken(id: string): Promise<TokenRow>;
-  /** By the hash of the token, whether or not it still counts; null when there is none. */
-  findToken(sha256: string): Promise<TokenRow | null>;
-
-  // accounts
-  /** Throws `already-exists` while an account of this name is not revoked. */
-  addAccount(account: { name: string; secret: string; actor: string }): Promise<Account>;
-  /** All of them, oldest first, revoked ones too. */
-  listAccounts(): Promise<Account[]>;
-  /** The account that may log in under this name, with its secret; null when there is none. */
-  findAccount(name: string): Promise<{ account: Account; secret: string } | null>;
-  /** Revokes it with all its tokens and forgets its secret; a revoked one keeps its time. Throws `not-found`. */
-  revokeAccount(id: string, actor: string): Promise<Account>;
-  /** Adds the token of a login and drops tokens that have expired. Throws `unauthorised` for a revoked account. */
-  addLogin(login: { accountId: string; sha256: string; expiresAt: number }): Promise<TokenRow>;
 
   // callbacks
   /** Begins a try of every due delivery there is room for, oldest first; those of a disabled url are given up instead. */

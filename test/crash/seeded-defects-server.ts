@@ -216,4 +216,16 @@ export const SERVER_DEFECTS: readonly SeededDefect[] = [
     file: 'test/crash/removal.test.ts',
     test: 'killed at removal.before-refs',
   },
+  {
+    what: 'another request under a key gets what the first one made',
+    edits: [
+      {
+        file: 'src/store/sqlite/requests.ts',
+        find: 'if (first.request?.sha256 === request.sha256) return first;',
+        replace: 'if (first.request !== null) return first;',
+      },
+    ],
+    file: 'src/api/idempotency.test.ts',
+    test: 'a resource is registered once',
+  },
 ];

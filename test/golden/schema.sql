@@ -18,7 +18,7 @@ CREATE TABLE accounts (
   created_at INTEGER NOT NULL,
   revoked_at INTEGER,
   head TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
+, request TEXT CHECK (request IS NULL OR json_type(request) = 'object')) STRICT, WITHOUT ROWID;
 
 CREATE TABLE attempts (
   job_id TEXT NOT NULL REFERENCES jobs (id),
@@ -323,7 +323,7 @@ CREATE TABLE resources (
   registered_at INTEGER NOT NULL,
   removing_at INTEGER,
   removed_at INTEGER,
-  version INTEGER NOT NULL,
+  version INTEGER NOT NULL, request TEXT CHECK (request IS NULL OR json_type(request) = 'object'),
   CHECK (CASE state
     WHEN 'registered' THEN tries = 0 AND removing_at IS NULL AND removed_at IS NULL
     WHEN 'removing' THEN tries >= 1 AND removing_at IS NOT NULL AND removed_at IS NULL
@@ -351,7 +351,7 @@ CREATE TABLE tokens (
   created_at INTEGER NOT NULL,
   revoked_at INTEGER,
   head TEXT NOT NULL
-, account_id TEXT REFERENCES accounts (id), expires_at INTEGER) STRICT, WITHOUT ROWID;
+, account_id TEXT REFERENCES accounts (id), expires_at INTEGER, request TEXT CHECK (request IS NULL OR json_type(request) = 'object')) STRICT, WITHOUT ROWID;
 
 CREATE TABLE tombstones (
   subject TEXT PRIMARY KEY,
@@ -360,6 +360,8 @@ CREATE TABLE tombstones (
 , cleared_at INTEGER, number INTEGER, repositories TEXT CHECK (json_type(repositories) = 'array'), cut_head TEXT, first_seq INTEGER, last_seq INTEGER) STRICT, WITHOUT ROWID;
 
 CREATE UNIQUE INDEX accounts_name ON accounts (name) WHERE revoked_at IS NULL;
+
+CREATE UNIQUE INDEX accounts_request ON accounts (request ->> 'principal', request ->> 'key') WHERE request IS NOT NULL;
 
 CREATE INDEX attempts_interrupted ON attempts (job_id, ended_at) WHERE state = 'interrupted';
 
@@ -436,6 +438,8 @@ CREATE INDEX resources_job ON resources (job_id, id);
 
 CREATE INDEX resources_open ON resources (id) WHERE removed_at IS NULL;
 
+CREATE UNIQUE INDEX resources_request ON resources (request ->> 'principal', request ->> 'key') WHERE request IS NOT NULL;
+
 CREATE UNIQUE INDEX rotations_open ON rotations (state) WHERE state = 'intended';
 
 CREATE INDEX targets_disabled ON callback_targets (id) WHERE disabled_at IS NOT NULL;
@@ -443,6 +447,8 @@ CREATE INDEX targets_disabled ON callback_targets (id) WHERE disabled_at IS NOT 
 CREATE INDEX tokens_account ON tokens (account_id) WHERE account_id IS NOT NULL;
 
 CREATE INDEX tokens_expiry ON tokens (expires_at) WHERE expires_at IS NOT NULL;
+
+CREATE UNIQUE INDEX tokens_request ON tokens (request ->> 'principal', request ->> 'key') WHERE request IS NOT NULL;
 
 CREATE UNIQUE INDEX tombstones_number ON tombstones (number) WHERE number IS NOT NULL;
 

@@ -48,7 +48,7 @@ export const removeResourceQuerySchema = z.strictObject({
 
 /** Returns a resource as the contract shows it. */
 export function presentResource(resource: Resource): ResourceView {
-  const { facts: _facts, ...shown } = resource;
+  const { facts: _facts, request: _request, ...shown } = resource;
   return {
     ...shown,
     registeredAt: showTime(resource.registeredAt),

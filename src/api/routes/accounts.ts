@@ -1,10 +1,25 @@
-import { hashPassword } from '../accounts/password.ts';
+import { fail } from '../../kernel/errors.ts';
+import { sha256 } from '../../kernel/hash.ts';
+import type { Account } from '../../store/store.ts';
+import { hashPassword, verifyPassword } from '../accounts/password.ts';
 import { callerOf, type Api, type RouteContext } from '../api.ts';
 import { accountPageSchema, accountParamsSchema, accountSchema, newAccountSchema } from '../contract/account.ts';
-import { noBodySchema, noQuerySchema } from '../contract/common.ts';
+import { creatingHeadersSchema, noBodySchema, noQuerySchema } from '../contract/common.ts';
+import { creationRequest } from '../creation-request.ts';
 import { presentAccount } from '../present.ts';
+import type { Services } from '../services.ts';
 
 const tags = ['accounts'];
+
+/**
+ * A repetition has the password of the first request: it is compared as at a login, because a quick hash of it is kept
+ * nowhere. What was revoked has none any more. Throws `idempotency-conflict`.
+ */
+async function refuseOtherPassword({ store }: Services, { id, name }: Account, password: string): Promise<void> {
+  const found = await store.findAccount(name);
+  if (found?.account.id !== id || (await verifyPassword(password, found.secret))) return;
+  throw fail('idempotency-conflict', `the key already belongs to account "${name}", made with another password`);
+}
 
 /** Adds POST, GET and DELETE of /v1/accounts: who may log in with a password. */
 export function addAccountRoutes(app: Api, { services }: RouteContext): void {
@@ -16,6 +31,7 @@ export function addAccountRoutes(app: Api, { services }: RouteContext): void {
       schema: {
         tags,
         summary: 'Create an account; only a salted hash of its password is kept',
+        headers: creatingHeadersSchema,
         querystring: noQuerySchema,
         body: newAccountSchema,
         response: { 201: accountSchema },
@@ -24,7 +40,12 @@ export function addAccountRoutes(app: Api, { services }: RouteContext): void {
     async (request, reply) => {
       const { name, password } = request.body;
       const secret = await hashPassword(password);
-      const account = await store.addAccount({ name, secret, actor: callerOf(request).principal });
+      const { principal: actor } = callerOf(request);
+      const account = await store.addAccount({ name, secret, actor, request: creationRequest(request, { name }) });
+      if (account.secretSha256 !== sha256(secret)) {
+        await refuseOtherPassword(services, account, password);
+        reply.header('idempotency-replayed', 'true');
+      }
       return reply.code(201).send(presentAccount(account));
     },
   );

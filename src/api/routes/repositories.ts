@@ -1,5 +1,4 @@
 import { fail } from '../../kernel/errors.ts';
-import { canonicalJson, sha256 } from '../../kernel/hash.ts';
 import { failpoint } from '../../kernel/failpoints.ts';
 import type { RepositoryPatch } from '../../store/store.ts';
 import { callerOf, type Api, type RouteContext } from '../api.ts';
@@ -11,6 +10,7 @@ import {
   repositoryPatchSchema,
   repositorySchema,
 } from '../contract/repository.ts';
+import { creationRequest } from '../creation-request.ts';
 import { nothing } from '../openapi.ts';
 import { presentRepository } from '../present.ts';
 
@@ -40,9 +40,7 @@ function addRegistration(app: Api, { services }: RouteContext): void {
       const { limits, ...body } = incoming.body;
       const concurrency = limits?.concurrency;
       const input = withoutUndefined({ ...body, concurrency });
-      const key = incoming.headers['idempotency-key'];
-      const { principal } = callerOf(incoming);
-      const request = key === undefined ? null : { principal, key, sha256: sha256(canonicalJson(incoming.body)) };
+      const request = creationRequest(incoming, incoming.body);
       const { repository, replayed } = await services.registerRepository({ ...input, request, source: body.source });
       failpoint('api.after-settings');
       if (replayed) reply.header('idempotency-replayed', 'true');

@@ -1,6 +1,12 @@
 import { fail } from '../../kernel/errors.ts';
 import { callerOf, jobOf, type Api, type RouteContext } from '../api.ts';
-import { DEFAULT_PAGE, jobParamsSchema, noBodySchema, noQuerySchema } from '../contract/common.ts';
+import {
+  DEFAULT_PAGE,
+  creatingHeadersSchema,
+  jobParamsSchema,
+  noBodySchema,
+  noQuerySchema,
+} from '../contract/common.ts';
 import {
   newResourceSchema,
   presentResource,
@@ -11,6 +17,7 @@ import {
   resourceQuerySchema,
   resourceSchema,
 } from '../contract/resource.ts';
+import { creationRequest } from '../creation-request.ts';
 import { decodeCursor, encodeCursor } from '../cursor.ts';
 import type { Services } from '../services.ts';
 
@@ -25,6 +32,7 @@ export function addResourceRoutes(app: Api, { services }: RouteContext): void {
       schema: {
         tags,
         summary: 'Register something outside that must not outlive the job; also with the token of the job',
+        headers: creatingHeadersSchema,
         params: jobParamsSchema,
         querystring: noQuerySchema,
         body: newResourceSchema,
@@ -34,7 +42,15 @@ export function addResourceRoutes(app: Api, { services }: RouteContext): void {
     async (request, reply) => {
       const { principal, jobId } = callerOf(request);
       const job = jobOf(request);
-      const resource = await services.registerResource({ ...request.body, job, principal, byJob: jobId !== null });
+      const creation = creationRequest(request, { job: job.id, ...request.body });
+      const first = creation === null ? null : await services.store.findRegistered(creation);
+      if (first !== null) {
+        // What it names may be gone by now, and is not looked for again.
+        reply.header('idempotency-replayed', 'true');
+        return reply.code(201).send(presentResource(first));
+      }
+      const wish = { ...request.body, job, principal, byJob: jobId !== null, request: creation };
+      const resource = await services.registerResource(wish);
       return reply.code(201).send(presentResource(resource));
     },
   );

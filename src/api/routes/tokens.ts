@@ -1,5 +1,5 @@
-import type { Api, RouteContext } from '../api.ts';
-import { noBodySchema, noQuerySchema } from '../contract/common.ts';
+import { callerOf, type Api, type RouteContext } from '../api.ts';
+import { creatingHeadersSchema, noBodySchema, noQuerySchema } from '../contract/common.ts';
 import {
   createdTokenSchema,
   newTokenBodySchema,
@@ -7,6 +7,7 @@ import {
   tokenParamsSchema,
   tokenSchema,
 } from '../contract/token.ts';
+import { creationRequest } from '../creation-request.ts';
 import { presentToken } from '../present.ts';
 import { createToken, hashToken } from '../token.ts';
 
@@ -22,6 +23,11 @@ export function addTokenRoutes(app: Api, { services }: RouteContext): void {
       schema: {
         tags,
         summary: 'Create a token; it is shown in this answer only',
+        description:
+          'Only a hash of the token is kept, so a repetition under the same Idempotency-Key cannot give it again: it makes no ' +
+          'second token and is answered with 409 `token-shown`, which names the first. A client whose answer was lost revokes ' +
+          'that one and creates another with a new key.',
+        headers: creatingHeadersSchema,
         querystring: noQuerySchema,
         body: newTokenBodySchema,
         response: { 201: createdTokenSchema },
@@ -29,7 +35,12 @@ export function addTokenRoutes(app: Api, { services }: RouteContext): void {
     },
     async (request, reply) => {
       const token = createToken();
-      const row = await store.addToken({ name: request.body.name, sha256: hashToken(token) });
+      const row = await store.addToken({
+        name: request.body.name,
+        sha256: hashToken(token),
+        actor: callerOf(request).principal,
+        request: creationRequest(request, request.body),
+      });
       return reply.code(201).send({ ...presentToken(row), token });
     },
   );
@@ -52,6 +63,6 @@ export function addTokenRoutes(app: Api, { services }: RouteContext): void {
         response: { 200: tokenSchema },
       },
     },
-    async (request) => presentToken(await store.revokeToken(request.params.id)),
+    async (request) => presentToken(await store.revokeToken(request.params.id, callerOf(request).principal)),
   );
 }

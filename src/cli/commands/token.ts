@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { Command } from 'commander';
 import type { AccountView, CreatedTokenView, PageView, TokenView } from '../../api/contract.ts';
 import { systemClock } from '../../kernel/clock.ts';
@@ -43,7 +44,13 @@ export function registerToken(program: Command, runtime: Runtime): void {
 async function createToken({ client, terminal, args: [name], options }: Call<CreateOptions>): Promise<void> {
   if (name === undefined) throw fail('bad-usage', 'give the token a name, or make an account with --user');
   if (options.passwordStdin === true) throw fail('bad-usage', '--password-stdin goes with --user');
-  const made = await client.post<CreatedTokenView>('/v1/tokens', { name });
+  const made = await client.call<CreatedTokenView>({
+    method: 'POST',
+    path: '/v1/tokens',
+    body: { name },
+    // A second try after a lost answer makes no second token, and names the first.
+    idempotencyKey: randomUUID(),
+  });
   if (terminal.json) return terminal.document(made);
   await terminal.data(`${made.token}\n`);
   terminal.message(
@@ -58,7 +65,12 @@ async function createAccount(call: Call<CreateOptions>, name: string): Promise<v
     options.passwordStdin === true
       ? (await readStdin(call, MAX_STDIN_BYTES)).replace(/\r?\n$/, '')
       : await askPassword(call, `Password of ${name}`);
-  const account = await client.post<AccountView>('/v1/accounts', { name, password });
+  const account = await client.call<AccountView>({
+    method: 'POST',
+    path: '/v1/accounts',
+    body: { name, password },
+    idempotencyKey: randomUUID(),
+  });
   if (terminal.json) return terminal.document(account);
   await terminal.data(`${account.id}\n`);
   terminal.message(

@@ -6,6 +6,7 @@ import { ACCOUNTS, type Chained } from './entities.ts';
 import { makeId } from './ids.ts';
 import { GENESIS, appendEvent } from './journal.ts';
 import { insertRecord, toChained, toRecord, updateRecord, withoutNulls } from './records.ts';
+import { findRepeated } from './requests.ts';
 import type { Reader, Session } from './session.ts';
 import type { Sql } from './sql.ts';
 import { dropExpired, insertToken, revokeToken } from './tokens.ts';
@@ -26,14 +27,17 @@ export function findAccount(reader: Reader, name: string): { account: Account; s
   return secret === null || sha256(secret) !== account.secretSha256 ? null : { account, secret };
 }
 
-/** Adds an account; throws `already-exists`. */
+/** Adds an account, or returns the one an earlier request with the same key made; throws `already-exists`. */
 export function addAccount(session: Session, ...[input]: Parameters<Store['addAccount']>): Account {
-  const { name, secret, actor } = input;
+  const { name, secret, actor, request = null } = input;
+  const describe = (known: Account): string => `account "${known.name}"`;
+  const first = findRepeated(session, ACCOUNTS, { request, name: describe });
+  if (first !== null) return first;
   if (session.sql.get('SELECT 1 FROM accounts WHERE name = $1 AND revoked_at IS NULL', name) !== null) {
     throw fail('already-exists', `there is an account "${name}" already`);
   }
   const id = makeId('acc', session.at);
-  const account: Account = { id, name, secretSha256: sha256(secret), createdAt: session.at, revokedAt: null };
+  const account: Account = { id, name, secretSha256: sha256(secret), createdAt: session.at, revokedAt: null, request };
   const event = { actor, kind: 'account.add', subject: id, jobId: null, attemptId: null, data: withoutNulls(account) };
   insertRecord(session.sql, ACCOUNTS, { record: account, head: appendEvent(session, event, GENESIS) });
   session.sql.run('INSERT INTO account_secrets (account_id, secret) VALUES ($1, $2)', id, secret);
@@ -49,7 +53,7 @@ export function revokeAccount(session: Session, id: string, actor: string): Acco
   const update = { key: id, changes, head: appendEvent(session, event, head), guard: '', fence: null };
   if (!updateRecord(session.sql, ACCOUNTS, update)) throw fail('internal', `account ${id} did not change`);
   const logins = session.sql.all('SELECT id FROM tokens WHERE account_id = $1 AND revoked_at IS NULL', id);
-  for (const login of logins) revokeToken(session, String(login['id']));
+  for (const login of logins) revokeToken(session, String(login['id']), actor);
   session.sql.run('DELETE FROM account_secrets WHERE account_id = $1', id);
   return { ...record, ...changes };
 }
@@ -59,7 +63,7 @@ export function addLogin(session: Session, ...[login]: Parameters<Store['addLogi
   const { record } = readAccount(session, login.accountId);
   if (record.revokedAt !== null) throw fail('unauthorised', 'the account was revoked');
   dropExpired(session);
-  return insertToken(session, { ...login, name: record.name });
+  return insertToken(session, { ...login, name: record.name, request: null });
 }
 
 function readAccount(session: Session, id: string): Chained<Account> {

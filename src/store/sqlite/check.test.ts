@@ -109,7 +109,7 @@ const TAMPERINGS: {
   },
   {
     name: 'a row nobody wrote',
-    sql: () => `INSERT INTO tokens VALUES ('tok_x', 'x', '${'f'.repeat(64)}', 1, NULL, 'h', NULL, NULL)`,
+    sql: () => `INSERT INTO tokens VALUES ('tok_x', 'x', '${'f'.repeat(64)}', 1, NULL, 'h', NULL, NULL, NULL)`,
     of: () => 'tokens',
     why: /holds 1 rows, the journal accounts for 0/,
     live: false,

@@ -240,6 +240,7 @@ export const RESOURCES = defineEntity<Resource>({
     tries: 'int',
     note: 'text',
     principal: 'text',
+    request: 'json',
     registeredAt: 'int',
     removingAt: 'int',
     removedAt: 'int',
@@ -300,6 +301,7 @@ export const TOKENS = defineEntity<TokenRow>({
     revokedAt: 'int',
     accountId: 'text',
     expiresAt: 'int',
+    request: 'json',
   },
 });
 
@@ -308,7 +310,7 @@ export const ACCOUNTS = defineEntity<Account>({
   table: 'accounts',
   key: 'id',
   chained: true,
-  kinds: { id: 'text', name: 'text', secretSha256: 'text', createdAt: 'int', revokedAt: 'int' },
+  kinds: { id: 'text', name: 'text', secretSha256: 'text', createdAt: 'int', revokedAt: 'int', request: 'json' },
 });
 
 export const QUARANTINE = defineEntity<QuarantineItem>({

@@ -43,6 +43,7 @@ import { addRepository, getRepository, listRepositories, removeRepository, updat
 import {
   addResource,
   countResources,
+  findRegistered,
   getResource,
   listDueResources,
   listResources,
@@ -211,6 +212,7 @@ const reads: { [K in ReadOperation]: Carry<K, ReadContext> } = {
   getQuarantine,
   countQuarantine,
   stats: readStats,
+  findRegistered,
   getResource,
   listJobOutlines,
   findJobIds,

@@ -6,6 +6,7 @@ import type { NewRepository, RepositoryPatch, Store } from '../store.ts';
 import { REPOSITORIES, type Chained } from './entities.ts';
 import { checkPatch, insertRecord, pickChanges, toChained, toRecord, updateRecord, withoutNulls } from './records.ts';
 import { GENESIS, appendEvent } from './journal.ts';
+import { findRepeated } from './requests.ts';
 import { buryChain } from './tombstones.ts';
 import type { Reader, Session } from './session.ts';
 
@@ -32,24 +33,10 @@ export function readRepository(reader: Reader, name: string): Chained<Repository
   return toChained(REPOSITORIES, row);
 }
 
-function findReplay(session: Session, input: NewRepository): Repository | null {
-  const { request = null } = input;
-  if (request === null) return null;
-  const row = session.sql.get(
-    `SELECT ${REPOSITORIES.select} FROM repositories
-     WHERE request IS NOT NULL AND request ->> 'principal' = $1 AND request ->> 'key' = $2`,
-    request.principal,
-    request.key,
-  );
-  if (row === null) return null;
-  const first = toRecord(REPOSITORIES, row);
-  if (first.request?.sha256 === request.sha256) return first;
-  throw fail('idempotency-conflict', `the key already belongs to repository "${first.name}", made by another request`);
-}
-
 /** Registers a repository, or returns the one an earlier request with the same key made; throws `already-exists`. */
 export function addRepository(session: Session, input: NewRepository): { repository: Repository; replayed: boolean } {
-  const first = findReplay(session, input);
+  const name = (known: Repository): string => `repository "${known.name}"`;
+  const first = findRepeated(session, REPOSITORIES, { request: input.request, name });
   if (first !== null) return { repository: first, replayed: true };
   if (getRepository(session, input.name) !== null) {
     throw fail('already-exists', `there is a repository "${input.name}" already`);

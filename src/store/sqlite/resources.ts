@@ -6,6 +6,7 @@ import {
   RESOURCE_TRANSITIONS,
   canMoveResource,
 } from '../../lifecycle/resource.ts';
+import type { CreationRequest } from '../../lifecycle/repository.ts';
 import type { Resource, ResourceState } from '../../lifecycle/resource.ts';
 import { isTerminal } from '../../lifecycle/transitions.ts';
 import type { NewResource, ResourceMove, ResourceQuery } from '../resource-store.ts';
@@ -15,6 +16,7 @@ import { makeId } from './ids.ts';
 import { appendEvent } from './journal.ts';
 import { readJob, writeHead } from './jobs.ts';
 import { insertRecord, toRecord, updateRecord, withoutNulls } from './records.ts';
+import { findRepeated } from './requests.ts';
 import type { Reader, Session } from './session.ts';
 import type { Row, Value } from './sql.ts';
 
@@ -31,9 +33,18 @@ export function getResource(reader: Reader, id: string): Resource | null {
   return row === null ? null : rowToResource(row);
 }
 
-/** Registers a resource; the same one of the same job gives the row that is there. */
+/** Returns what this request registered before, or null; throws `idempotency-conflict`. */
+export function findRegistered(reader: Reader, request: CreationRequest | null): Resource | null {
+  const name = ({ kind, target }: Resource): string => `the ${kind} ${target}`;
+  return findRepeated(reader, RESOURCES, { request, name });
+}
+
+/** Registers a resource; the same one of the same job, or the same request, gives the row that is there. */
 export function addResource(session: Session, input: NewResource): Resource {
   const { sql } = session;
+  const { request = null } = input;
+  const repeated = findRegistered(session, request);
+  if (repeated !== null) return repeated;
   const job = readJob(session, input.jobId);
   if (isTerminal(job.record.state)) {
     throw fail('state-conflict', `job ${job.record.number} has ended: nothing would clean up after it`);
@@ -54,6 +65,7 @@ export function addResource(session: Session, input: NewResource): Resource {
   }
   const resource: Resource = {
     ...input,
+    request,
     id: makeId('res', session.at),
     state: 'registered',
     tries: 0,

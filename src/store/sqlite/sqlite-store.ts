@@ -133,6 +133,7 @@ export function openSqliteStore(options: SqliteStoreOptions): Store {
     intendRepair: call('intendRepair'),
     endRepair: call('endRepair'),
     listOpenRepairs: call('listOpenRepairs'),
+    findRegistered: call('findRegistered'),
     getResource: call('getResource'),
     listResources: call('listResources'),
     listDueResources: call('listDueResources'),
