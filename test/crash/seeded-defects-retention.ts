@@ -62,4 +62,60 @@ export const RETENTION_DEFECTS: readonly SeededDefect[] = [
     file: 'test/crash/retention.test.ts',
     test: 'what was sent and never recorded goes after a day',
   },
+  {
+    what: 'retention removes the workspace of a running job',
+    edits: [
+      {
+        file: 'src/store/sqlite/retention.ts',
+        find: 'WHERE finished_at IS NOT NULL ${which} AND finished_at < $1',
+        replace: 'WHERE TRUE ${which} AND coalesce(finished_at, 0) < $1',
+      },
+      {
+        file: 'src/store/sqlite/retention.ts',
+        find: 'AND (finished_at, number) > ($2, $3) ORDER BY finished_at, number',
+        replace: 'AND (coalesce(finished_at, 0), number) > ($2, $3) ORDER BY coalesce(finished_at, 0), number',
+      },
+      {
+        file: 'src/store/sqlite/retention.ts',
+        find: 'if (isTerminal(state) && finishedAt === expected) return;',
+        replace: 'if (finishedAt === expected || !isTerminal(state)) return;',
+      },
+      {
+        file: 'src/store/sqlite/retention.ts',
+        find: "guard: ' AND finished_at IS NOT NULL'",
+        replace: "guard: ''",
+      },
+      {
+        file: 'src/recovery/retention/retire-workspace.ts',
+        find: 'if (job === null || !isTerminal(job.state) || job.finishedAt === null) return false;',
+        replace: 'if (job === null || isTerminal(job.state)) return false;',
+      },
+    ],
+    file: 'test/crash/retention.test.ts',
+    test: 'only what has ended goes',
+  },
+  {
+    what: 'a job of several repositories goes by age with only the first of them saved',
+    edits: [
+      {
+        file: 'src/attempts/save-trees.ts',
+        find: '  for (const part of parts) {\n    const parent',
+        replace: '  for (const part of parts.slice(0, 1)) {\n    const parent',
+      },
+    ],
+    file: 'test/crash/retention.test.ts',
+    test: 'a workspace of several repositories',
+  },
+  {
+    what: 'what was sent and never recorded is looked for at a start only',
+    edits: [
+      {
+        file: 'src/recovery/retention/retention-keeper.ts',
+        find: '    await this.#sweepStaging(now);\n',
+        replace: '',
+      },
+    ],
+    file: 'src/recovery/retention/retention-keeper.test.ts',
+    test: 'what was sent and never recorded goes once a day',
+  },
 ];

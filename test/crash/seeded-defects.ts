@@ -3,6 +3,7 @@ import type { SeededDefect } from './seeded-defect.ts';
 import { ATTEMPT_DEFECTS } from './seeded-defects-attempts.ts';
 import { BACKUP_DEFECTS } from './seeded-defects-backup.ts';
 import { CALLBACK_DEFECTS } from './seeded-defects-callbacks.ts';
+import { CLEANING_DEFECTS } from './seeded-defects-cleaning.ts';
 import { DURABILITY_DEFECTS } from './seeded-defects-durability.ts';
 import { KEEPER_DEFECTS } from './seeded-defects-keeper.ts';
 import { RECOVERY_DEFECTS } from './seeded-defects-recovery.ts';
@@ -21,6 +22,7 @@ export const SEEDED_DEFECTS: readonly SeededDefect[] = [
   ...CALLBACK_DEFECTS,
   ...DURABILITY_DEFECTS,
   ...RETENTION_DEFECTS,
+  ...CLEANING_DEFECTS,
   ...STATISTICS_DEFECTS,
   ...RECOVERY_DEFECTS,
   ...BACKUP_DEFECTS,
