@@ -3,7 +3,8 @@ import { failpoint } from '../kernel/failpoints.ts';
 import type { Home } from '../lifecycle/home.ts';
 import type { Repository } from '../lifecycle/repository.ts';
 import type { Store } from '../store/store.ts';
-import { readMirrorBase, updateMirror, type FetchLimits } from '../workspace/mirror.ts';
+import { readMirrorBase } from '../workspace/mirror-base.ts';
+import { updateMirror, type FetchLimits } from '../workspace/mirror.ts';
 import { sourceFailure } from '../workspace/source-failure.ts';
 import type { SourceWatch } from './source-watch.ts';
 

@@ -33,6 +33,8 @@ const ADVICE: Record<string, string> = {
   'start-marker': 'It only tells where a start was. Nothing depends on it; release it.',
   mirror:
     'Objects or names in the mirror are damaged; what was saved of jobs is in it too. Keep a copy, bring them back from a backup or from the source with `git fetch`, then release it.',
+  'mirror-head':
+    'It only says which branch is the base, which the registration says too: a start, and the next fetch of the repository, write it anew. Look at the disk.',
   workspace:
     'Objects of the copy this job works in are damaged or missing. Save what you need of its files, then cancel the job and submit it again.',
   'retention-file':

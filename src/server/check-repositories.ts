@@ -9,6 +9,7 @@ import { JOB_STATES, isTerminal } from '../lifecycle/transitions.ts';
 import type { Store } from '../store/store.ts';
 import { checkMirrorObjects, checkWorkspaceObjects } from '../workspace/check-objects.ts';
 import { checkWorkspace } from '../workspace/check-workspace.ts';
+import { judgeMirrorHead, mirrorHeadPath } from '../workspace/mirror-head.ts';
 import { exists } from '../workspace/remove-tree.ts';
 import { describeDamaged, ok, warn, type Damaged, type Looker } from './doctor-check.ts';
 
@@ -36,9 +37,16 @@ export async function checkRepositories({ store, home }: Inventory, looker: Look
       checks.push(warn(kind, `${item} could not be checked: ${messageOf(error)}`, 'Try `git fsck` there by hand.'));
     }
   };
-  for (const { id, name, cloneState } of repositories) {
+  for (const { id, name, base, cloneState } of repositories) {
     const path = home.mirror(id);
     if (cloneState !== 'ready' && !(await exists(path))) continue;
+    const head = (await exists(path)) ? await judgeMirrorHead(path, base) : null;
+    if (head !== null) {
+      // Git would say of such a mirror that it is none, and not look at it.
+      const damaged = { kind: 'mirror-head', item: name, path: mirrorHeadPath(path), why: head };
+      checks.push(describeDamaged(damaged, looker));
+      continue;
+    }
     await note({ kind: 'mirror', item: name, path }, async () => {
       return (await exists(path)) ? checkMirrorObjects(path) : ['it is missing'];
     });

@@ -32,7 +32,7 @@ const COMMANDS: Record<Looker, string> = {
 };
 
 /** What nobody sets aside: a person looks at it where it lies. */
-const LOOKED_AT = new Set(['workspace']);
+const LOOKED_AT = new Set(['mirror-head', 'workspace']);
 
 /** Returns a finding of its own for one damaged thing, with its evidence and what to do next. */
 export function describeDamaged({ kind, item, path, why }: Damaged, looker: Looker): DoctorCheck {

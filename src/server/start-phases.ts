@@ -5,6 +5,7 @@ import { messageOf } from '../kernel/result.ts';
 import { beginBoot } from '../recovery/boot.ts';
 import { finishRemovals } from '../recovery/finish-removals.ts';
 import type { Degrade, Phase } from '../recovery/phases.ts';
+import { mendMirrors } from '../recovery/mend-mirrors.ts';
 import { quarantineDamaged } from '../recovery/quarantine-damaged.ts';
 import { countDamage, recoverAttempts } from '../recovery/recover-attempts.ts';
 import { describeLeases, recoverLocks } from '../recovery/recover-locks.ts';
@@ -110,6 +111,7 @@ export function startPhases(parts: Parts, options: ListenAddress & { lastSignAt:
   };
 
   const queue = async (): Promise<Record<string, number>> => {
+    state.damaged.push(...(await mendMirrors(ctx)));
     state.report.jobs.push(...(await quarantineDamaged(ctx, corrupt)));
     const findings = await recoverQueue(ctx, clock);
     state.report.jobs.push(...findings);

@@ -6,6 +6,7 @@ import { fail } from '../kernel/errors.ts';
 import { failpoint } from '../kernel/failpoints.ts';
 import { errnoOf } from '../kernel/result.ts';
 import { syncFileSystem } from './file-system.ts';
+import { mendMirrorHead } from './mirror-head.ts';
 import { checkOperation, exists, removeLeftovers, removeOnFailure } from './remove-tree.ts';
 import { safeDirectoryConfig, safeGit, type GitProfile } from './safe-git.ts';
 import { classifySource, isBranchName } from './source-address.ts';
@@ -69,6 +70,8 @@ export async function updateMirror(request: UpdateMirrorRequest): Promise<{ head
   if (cloned) await cloneMirror(request);
   else {
     if (request.takeover === true) await removeStaleLocks(mirrorDir);
+    // Git fetches into nothing whose HEAD makes no sense, and the base may have been changed.
+    if (typeof base === 'string') await mendMirrorHead(mirrorDir, base);
     failpoint('mirror.before-fetch');
     await fetchInto(mirrorDir, request, { config: ['core.fsync=all'], timeoutMs: request.limits?.wallMs });
     failpoint('mirror.after-fetch');
@@ -153,22 +156,6 @@ async function fetchInto(
   } finally {
     await removeScratch(scratch);
   }
-}
-
-/**
- * Returns the commit of the base branch as the mirror has it, without asking the source; null when there is no mirror or
- * the branch is not in it: then only a fetch can tell.
- */
-export async function readMirrorBase(request: { mirrorDir: string; base: string }): Promise<string | null> {
-  if (!(await exists(request.mirrorDir))) return null;
-  const profile: GitProfile = { kind: 'local', gitDir: request.mirrorDir };
-  const ref = `refs/heads/${request.base}^{commit}`;
-  const found = await safeGit({
-    profile,
-    args: ['rev-parse', '--verify', '--quiet', '--end-of-options', ref],
-    okCodes: [0, 1],
-  });
-  return found.code === 0 ? found.text : null;
 }
 
 async function resolveBase(request: UpdateMirrorRequest): Promise<string> {

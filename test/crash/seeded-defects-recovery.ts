@@ -182,4 +182,16 @@ export const RECOVERY_DEFECTS: readonly SeededDefect[] = [
     file: 'src/api/batch/jobs.test.ts',
     test: 'the queue is paged too',
   },
+  {
+    what: 'a damaged HEAD of a mirror is left as it is',
+    edits: [
+      {
+        file: 'src/recovery/mend-mirrors.ts',
+        find: 'const why = await mendMirrorHead(mirrorDir, base);',
+        replace: "const why: string | null = mirrorDir === base ? '' : null;\n      void mendMirrorHead;",
+      },
+    ],
+    file: 'test/e2e/doctor-deep.test.ts',
+    test: 'doctor --deep looks at a home',
+  },
 ];

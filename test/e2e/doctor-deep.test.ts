@@ -48,6 +48,10 @@ test('doctor --deep looks at a home no server serves, and leaves it to a server 
   tamper(world, `UPDATE counters SET value = 7 WHERE name = 'state:completed'`);
   writeFileSync(join(world.home.runDirectory(done.id, 1), RUN_FILES.exit), 'garbage');
   damageObject(join(world.home.workspace(working.id), '.git'));
+  const head = join(world.home.repos, readdirSync(world.home.repos)[0] ?? '', 'mirror.git', 'HEAD');
+  const whole = readFileSync(head, 'utf8');
+  // To git itself this is a branch that was not born yet.
+  writeFileSync(head, whole.replace('main', 'lain'));
   const database = readFileSync(world.home.database);
   const { code, view } = await examine(world);
   assert.equal(code, 8);
@@ -55,7 +59,7 @@ test('doctor --deep looks at a home no server serves, and leaves it to a server 
   const findings = new Map(
     view.checks.flatMap(({ finding }) => (finding === undefined ? [] : [[finding.kind, finding]])),
   );
-  assert.deepEqual([...findings.keys()].toSorted(), ['counter', 'exit', 'job', 'workspace']);
+  assert.deepEqual([...findings.keys()].toSorted(), ['counter', 'exit', 'job', 'mirror-head', 'workspace']);
   assert.equal(findings.get('job')?.name, done.id);
   assert.match(findings.get('job')?.why ?? '', /exitCode differ/);
   assert.equal(findings.get('job')?.evidence, world.home.database);
@@ -64,6 +68,9 @@ test('doctor --deep looks at a home no server serves, and leaves it to a server 
     ['inspect_quarantine', 'holdfast server start'],
   );
   assert.equal(findings.get('exit')?.evidence, join(world.home.runDirectory(done.id, 1), RUN_FILES.exit));
+  const damagedHead = findings.get('mirror-head');
+  assert.deepEqual([damagedHead?.name, damagedHead?.evidence, damagedHead?.nextSafeAction], ['demo', head, 'review']);
+  assert.match(damagedHead?.why ?? '', /^HEAD says .*lain.* instead of .*main/);
   assert.equal(findings.get('workspace')?.name, working.id);
   assert.match(findings.get('workspace')?.why ?? '', /[0-9a-f]{40}/);
   const told = (await run(world, ['doctor', '--deep'])).stdout;
@@ -82,6 +89,15 @@ test('doctor --deep looks at a home no server serves, and leaves it to a server 
   assert.equal(served.code, 8);
   const job = served.view.checks.find(({ finding }) => finding?.kind === 'job')?.finding;
   assert.deepEqual([job?.name, job?.command], [done.id, 'holdfast recovery quarantine']);
+  // What follows from the registration is mended by the start, and told.
+  assert.equal(readFileSync(head, 'utf8'), whole);
+  assert.ok(!served.view.checks.some(({ finding }) => finding?.kind === 'mirror-head'));
+  const item = await until('it is told', async () => {
+    const { items } = (await world.readReport()).corruption;
+    return items?.find(({ kind }) => kind === 'mirror-head') ?? null;
+  });
+  assert.deepEqual([item.item, item.nextSafeAction], ['demo', 'inspect_quarantine']);
+  assert.match(item.advice, /write it anew/);
 });
 
 function damageObject(git: string): void {

@@ -1,0 +1,18 @@
+import { exists } from './remove-tree.ts';
+import { safeGit, type GitProfile } from './safe-git.ts';
+
+/**
+ * Returns the commit of the base branch as the mirror has it, without asking the source; null when there is no mirror or
+ * the branch is not in it: then only a fetch can tell.
+ */
+export async function readMirrorBase(request: { mirrorDir: string; base: string }): Promise<string | null> {
+  if (!(await exists(request.mirrorDir))) return null;
+  const profile: GitProfile = { kind: 'local', gitDir: request.mirrorDir };
+  const ref = `refs/heads/${request.base}^{commit}`;
+  const found = await safeGit({
+    profile,
+    args: ['rev-parse', '--verify', '--quiet', '--end-of-options', ref],
+    okCodes: [0, 1],
+  });
+  return found.code === 0 ? found.text : null;
+}
