@@ -60,10 +60,10 @@ describe('the guard, at acceptance', () => {
     ['https://user@example.com/', /user name or password/],
     ['https://user:pass@example.com/', /user name or password/],
     ['https://:pass@example.com/', /user name or password/],
-    ['file:///etc/passwd', /file: is neither http nor https/],
-    ['gopher://example.com/', /gopher: is neither/],
-    ['ftp://example.com/', /ftp: is neither/],
-    ['javascript:alert(1)', /neither http/],
+    ['file:///etc/passwd', /is neither an http nor an https URL/],
+    ['gopher://example.com/', /is neither an http nor/],
+    ['ftp://example.com/', /is neither an http nor/],
+    ['javascript:alert(1)', /neither an http/],
     ['http://example.com/a\r\nX-Evil: 1', /control character/],
     ['http://exa\tmple.com/', /control character/],
     [' https://example.com/', /space/],
@@ -81,6 +81,18 @@ describe('the guard, at acceptance', () => {
       assert.match(await verdict(makeGuard(), url), why);
     });
   }
+
+  it('says what to write instead of what is no URL, and repeats no password', async () => {
+    const told = async (url: string): Promise<string> => {
+      const error = await makeGuard()
+        .accept(url)
+        .catch((caught: unknown) => caught);
+      return isError(error) ? `${error.detail} ${error.hint}` : assert.fail(`${url} was taken`);
+    };
+    assert.match(await told('foo'), /^"foo" is not a URL Write the whole URL, like https:\/\/example.com\/hook\.$/);
+    assert.match(await told('http://10.0.0.1/'), /callbacks\.allow/);
+    assert.doesNotMatch(await told('https://user:pass@example.com/'), /pass@/);
+  });
 
   it('takes public hosts by name and by address', async () => {
     for (const url of ['https://example.com/hook?a=b', 'http://93.184.216.34:8080/', 'http://[2606:4700::1111]/']) {

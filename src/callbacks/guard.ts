@@ -13,6 +13,8 @@ import type { Lookup } from './lookup.ts';
 
 /** Longest URL taken, characters. */
 const MAX_URL_CHARS = 2048;
+/** Characters of a text that is no URL an error repeats. */
+const MAX_SHOWN_CHARS = 100;
 /** Longest time a submission waits for a name to be resolved, milliseconds: a name that cannot be is judged at the send. */
 const ACCEPT_LOOKUP_MS = 1000;
 /** How long a submission trusts what another found of a name, milliseconds. */
@@ -30,16 +32,24 @@ function refuse(detail: string): HoldfastError {
   return fail('callback-refused', detail);
 }
 
+/** What is no URL is no question of which hosts are allowed. A user name or password is never repeated. */
+function misunderstand(text: string, what: string): HoldfastError {
+  const shown = text.length <= MAX_SHOWN_CHARS ? text : `${text.slice(0, MAX_SHOWN_CHARS).toWellFormed()}…`;
+  const hint = 'Write the whole URL, like https://example.com/hook.';
+  return fail('callback-refused', `"${shown}" ${what}`, { hint });
+}
+
 /** Returns a callback URL as it is understood. Throws `callback-refused` for what is malformed or no plain http(s) URL. */
 export function parseTarget(text: string): URL {
   // What the URL parser would silently drop: a receiver must not be another than the one that was read.
   if (/[\u0000-\u0020\u007f\\]/.test(text))
     throw refuse('the URL contains a space, a backslash or a control character');
   if (text.length > MAX_URL_CHARS) throw refuse(`the URL is longer than ${MAX_URL_CHARS} characters`);
-  if (!URL.canParse(text)) throw refuse('it is not a URL');
+  if (!URL.canParse(text)) throw misunderstand(text, 'is not a URL');
   const url = new URL(text);
-  if (url.protocol !== 'http:' && url.protocol !== 'https:') throw refuse(`${url.protocol} is neither http nor https`);
-  if (!/^https?:\/\/[^/]/i.test(text)) throw refuse('the URL names no host');
+  if (url.protocol !== 'http:' && url.protocol !== 'https:')
+    throw misunderstand(text, 'is neither an http nor an https URL');
+  if (!/^https?:\/\/[^/]/i.test(text)) throw misunderstand(text, 'names no host');
   if (url.username !== '' || url.password !== '') throw refuse('the URL contains a user name or password');
   return url;
 }
@@ -67,8 +77,9 @@ export function createGuard(options: {
     const own = readOwn();
     for (const { address } of addresses) {
       if (allow.allowsAddress(address)) continue;
-      if (!isPublicAddress(address)) throw refuse(`${url.host} is ${address}, which is no public address`);
-      if (own.has(address)) throw refuse(`${url.host} is ${address}, an address of this host`);
+      const who = url.hostname === address ? `${address} is` : `${url.host} is ${address}, which is`;
+      if (!isPublicAddress(address)) throw refuse(`${who} no public address`);
+      if (own.has(address)) throw refuse(`${who} an address of this host`);
     }
     if (addresses.length === 0) throw refuse(`${url.host} has no address`);
   };

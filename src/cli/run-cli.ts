@@ -1,6 +1,8 @@
-import { CommanderError } from 'commander';
+import { CommanderError, type Command } from 'commander';
 import pc from 'picocolors';
+import { ERRORS, fail, type HoldfastError } from '../kernel/errors.ts';
 import { Runtime } from './command.ts';
+import { findCommand, typedName } from './find-command.ts';
 import { renderError, renderProblem, toHoldfastError } from './problem.ts';
 import { buildProgram } from './program.ts';
 import type { Shell } from './shell.ts';
@@ -25,7 +27,7 @@ export async function runCli(argv: readonly string[], shell: Shell): Promise<num
     if (error instanceof CommanderError && error.exitCode === 0) return 0;
     // A group without its subcommand: commander has printed the help of the group.
     if (error instanceof CommanderError && error.code === 'commander.help') return 2;
-    const problem = toHoldfastError(error);
+    const problem = nameCommand(toHoldfastError(error), findCommand(program, words));
     const given = (...names: string[]): boolean => names.some((name) => words.includes(name));
     const color = !given('--no-color');
     if (given('--json')) {
@@ -36,6 +38,13 @@ export async function runCli(argv: readonly string[], shell: Shell): Promise<num
     }
     return problem.exit;
   }
+}
+
+/** A command line that is not valid is explained by the help of the command it was meant for. */
+function nameCommand(problem: HoldfastError, command: Command): HoldfastError {
+  if (problem.code !== 'bad-usage' || problem.hint !== ERRORS['bad-usage'].hint) return problem;
+  const hint = `See \`${typedName(command)} --help\`.`;
+  return fail('bad-usage', problem.detail, { hint, cause: problem.cause });
 }
 
 /**

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import pc from 'picocolors';
 import type { JobView, StatisticView } from '../api/contract.ts';
-import { describeEstimate, renderStatistics, whenStarts } from './statistics-view.ts';
+import { describeEstimate, renderStatistics, STATISTICS_LEGEND, whenStarts } from './statistics-view.ts';
 
 const view = { colours: pc.createColors(false), width: null, now: 0 };
 
@@ -56,4 +56,6 @@ test('the table shows median and 90th percentile of each stage, and a dash where
   assert.match(row, /^app +exec.* 16 +9 +3 +4 +25\.0 % +0ms \/ 2m 5s +– +1m \/ 2m 5s +1m \/ 2m 5s +12$/);
   assert.ok(!row.includes('\u001b'), 'an escape sequence of a name reached the terminal');
   assert.match(others, /^\(others\) /);
+  const stages = ['WAITED', 'PREPARED', 'RAN', 'IN ALL', 'TIMED'];
+  for (const name of stages) assert.ok(head.includes(name) && STATISTICS_LEGEND.includes(name), name);
 });

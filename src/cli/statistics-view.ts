@@ -38,6 +38,10 @@ export function renderStatistics(items: readonly StatisticView[], view: View): s
   return renderTable({ columns, rows, width: view.width, heading: view.colours.bold });
 }
 
+/** What the columns of that table mean, for a person who reads it. */
+export const STATISTICS_LEGEND =
+  'WAITED in the queue, PREPARED the workspace, RAN the agent, IN ALL: median / 90th percentile of the TIMED runs.';
+
 function showDurations(durations: StatisticView['stages']['whole']): string {
   return durations === null ? '–' : `${formatDuration(durations.p50Ms)} / ${formatDuration(durations.p90Ms)}`;
 }

@@ -1,9 +1,9 @@
-import { openAsBlob } from 'node:fs';
+import { openAsBlob, type Stats } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import type { JobFileView, JobView, PageView } from '../api/contract.ts';
-import { fail, isError } from '../kernel/errors.ts';
-import { messageOf } from '../kernel/result.ts';
+import { fail, isError, type HoldfastError } from '../kernel/errors.ts';
+import { errnoOf, messageOf } from '../kernel/result.ts';
 import { faultOfFileName } from '../lifecycle/job-file.ts';
 import { jobPath } from './references.ts';
 import { cleanLine } from './sanitise.ts';
@@ -25,22 +25,29 @@ export async function openUploads(paths: readonly string[], cwd: string): Promis
   for (const given of paths) {
     const path = resolve(cwd, given);
     const name = basename(path);
-    const fault = faultOfFileName(name);
+    // Only the root has no name: that it is a directory says more.
+    const fault = name === '' ? null : faultOfFileName(name);
     if (fault !== null) throw fail('bad-file-name', `${JSON.stringify(name)} ${fault}`);
     if (uploads.some((one) => one.name === name))
       throw fail('bad-usage', `two files are named ${JSON.stringify(name)}`);
-    try {
-      const stats = await stat(path);
-      if (!stats.isFile()) throw new Error('not a regular file');
-      uploads.push({ path, name, content: await openAsBlob(path) });
-    } catch (error) {
-      throw fail('bad-usage', `--file ${given} cannot be read: ${messageOf(error)}`, {
-        hint: 'Name a readable file; nothing was submitted.',
-        cause: error,
-      });
-    }
+    uploads.push({ path, name, content: await openFile(path, given) });
   }
   return uploads;
+}
+
+async function openFile(path: string, given: string): Promise<Blob> {
+  const refuse = (what: string, todo: string, cause?: unknown): HoldfastError =>
+    fail('bad-usage', `--file ${given} ${what}`, { hint: `${todo}; nothing was submitted.`, cause });
+  let stats: Stats;
+  try {
+    stats = await stat(path);
+    if (stats.isFile()) return await openAsBlob(path);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') throw refuse('does not exist', 'Name a file that is there', error);
+    throw refuse(`cannot be read: ${messageOf(error)}`, 'Name a file you may read', error);
+  }
+  if (stats.isDirectory()) throw refuse('is a directory', 'Name its files one by one, or pack them into one file');
+  throw refuse('is not a regular file', 'Name a regular file');
 }
 
 /**

@@ -37,7 +37,7 @@ export function fillCallbacks(given: z.infer<typeof callbackSchema> | undefined)
     try {
       parseTarget(url);
     } catch (error) {
-      throw isError(error) ? fail('bad-config', `callbacks.server: "${url}": ${error.detail}`) : error;
+      throw isError(error) ? fail('bad-config', `callbacks.server: ${error.detail}`) : error;
     }
   }
   return {

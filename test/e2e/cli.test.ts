@@ -341,7 +341,7 @@ test('run --file: the files lie at the top of the workspace before the job start
   assert.deepEqual([first.code, first.stdout], [second.code, second.stdout], second.stderr);
   const missing = await run(world, ['run', '--repo', 'demo', '--file', 'nowhere', '--', 'true']);
   assert.equal(missing.code, 2);
-  assert.match(missing.stderr, /--file nowhere cannot be read[^]*nothing was submitted/);
+  assert.match(missing.stderr, /--file nowhere does not exist[^]*nothing was submitted/);
   const bad = await run(world, ['run', '--repo', 'demo', '--file', '.gitignore', '--', 'true']);
   assert.deepEqual([bad.code, /bad-file-name/.test(bad.stderr)], [2, true], bad.stderr);
   const jobs = parse(await run(world, ['jobs', '--json']))['items'] as unknown[];

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { StatisticsPageView } from '../../api/contract.ts';
 import { systemClock } from '../../kernel/clock.ts';
 import type { Runtime } from '../command.ts';
-import { renderStatistics } from '../statistics-view.ts';
+import { renderStatistics, STATISTICS_LEGEND } from '../statistics-view.ts';
 
 /** Adds `stats`: how jobs ended and how long they took. */
 export function registerStats(program: Command, runtime: Runtime): void {
@@ -24,5 +24,6 @@ export function registerStats(program: Command, runtime: Runtime): void {
     if (page.items.length === 0) return terminal.message('no job has ended yet');
     const view = { colours: terminal.colours, width: terminal.width, now: systemClock.now() };
     await terminal.data(renderStatistics(page.items, view));
+    if (terminal.isTerminal) terminal.message(terminal.messageColours.dim(STATISTICS_LEGEND));
   });
 }
