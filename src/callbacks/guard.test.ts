@@ -28,7 +28,7 @@ async function verdict(guard: Guard, url: string): Promise<string> {
 
 describe('the guard, at acceptance', () => {
   const refused: [string, RegExp][] = [
-    ['http://127.0.0.1/', /127\.0\.0\.1, which is no public address/],
+    ['http://127.0.0.1/', /127\.0\.0\.1 is no public address/],
     ['http://2130706433/', /127\.0\.0\.1/],
     ['http://0x7f.1/', /127\.0\.0\.1/],
     ['http://0177.0.0.01/', /127\.0\.0\.1/],

@@ -1,12 +1,12 @@
 import type { Command } from 'commander';
 
 /** Returns the subcommand of this name or alias, or null. */
-export function findSubcommand(command: Command, name: string): Command | null {
+function findSubcommand(command: Command, name: string): Command | null {
   return command.commands.find((one) => one.name() === name || one.aliases().includes(name)) ?? null;
 }
 
 /** Returns the option a word names (`--repo`, `-f`, `--repo=demo`), looked for in the command and those above it. */
-export function findOption(command: Command | null, word: string): Command['options'][number] | null {
+function findOption(command: Command | null, word: string): Command['options'][number] | null {
   const [flag] = word.split('=');
   for (let at = command; at !== null; at = at.parent) {
     const option = at.options.find((one) => one.long === flag || one.short === flag);
@@ -16,7 +16,7 @@ export function findOption(command: Command | null, word: string): Command['opti
 }
 
 /** Whether a word is an option whose value is the next word. */
-export function takesNextWord(command: Command, word: string): boolean {
+function takesNextWord(command: Command, word: string): boolean {
   const option = findOption(command, word);
   return option !== null && (option.required || option.optional) && !word.includes('=');
 }
