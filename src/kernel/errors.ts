@@ -245,10 +245,10 @@ export const ERRORS = {
     'Register a container, network or process that exists and is yours, or a path inside the workspace.',
   ),
   'resource-failed': row(
-    'The resource could not be cleaned up',
+    'The resource could not be found out about, or not be removed',
     502,
     1,
-    'Read the message below; the next start tries again, `holdfast resource remove ID` does now.',
+    'Read the message. Nothing was registered; what was to be removed the next start tries again, `holdfast resource remove ID` does now.',
   ),
   'keeper-failed': row(
     'The keeper could not be started',

@@ -162,6 +162,19 @@ export function testTransitions(open: OpenHarness): void {
         }
       }));
   }
+
+  it('says which jobs a move is for, also of one at work', () =>
+    withStore(open, async ({ store }) => {
+      await accept(store);
+      const { job } = await launchNext(store);
+      const refusalOf = (transition: 'start' | 'retry'): Promise<string> =>
+        store.moveJob({ id: job.id, transition, fence: null, actor: 'ann' }).then(
+          () => '',
+          (error: unknown) => String(error),
+        );
+      assert.match(await refusalOf('start'), /job 1 is running; start is for jobs that are created/);
+      assert.match(await refusalOf('retry'), /job 1 is running; retry is for jobs that are failed, .* or blocked/);
+    }));
 }
 
 const ATTEMPT_WAYS: Record<AttemptState, AttemptTransition | null> = {

@@ -75,14 +75,21 @@ function refuse(
   if (fence !== null && fence !== job.fence) {
     return fail('fenced', `claim ${fence} of job ${job.number} is over; claim ${job.fence} is the newest`);
   }
-  if (fence === null && isActive(job.state)) {
+  // Who robs an owner is told so only where the state itself would allow it.
+  if (fence === null && isActive(job.state) && (from === null || from.includes(job.state))) {
     return fail(
       'state-conflict',
       `job ${job.number} is ${job.state} under claim ${job.fence}; only its owner may ${wish} it`,
     );
   }
-  const needed = from === null ? '' : `; ${wish} needs ${from.join(', ')}`;
+  const needed = from === null ? '' : `; ${wish} is for jobs that are ${listStates(from)}`;
   return fail('state-conflict', `job ${job.number} is ${job.state}${needed}`);
+}
+
+/** In words: `failed, cancelled or blocked`. */
+function listStates(states: readonly JobState[]): string {
+  const words = states.map((state) => state.replaceAll('_', ' '));
+  return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} or ${words.at(-1) ?? ''}`;
 }
 
 export interface JobWrite {
