@@ -5,6 +5,7 @@
  */
 import type { AgentRegistry } from '../agents/registry.ts';
 import type { HostIdentity } from '../keeper/host-identity.ts';
+import type { HeartbeatAges } from '../keeper/sentinel.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { KeyedMutex } from '../kernel/keyed-mutex.ts';
 import type { Log } from '../kernel/log.ts';
@@ -27,6 +28,8 @@ export interface AttemptContext {
   url: () => string;
   /** Token an agent may use for its own job only. */
   jobToken: (jobId: string) => string;
+  /** What a heartbeat is called by its age. */
+  heartbeatAges: HeartbeatAges;
   /** Held, by job, by whoever moves what lies in the directory of a job that has no attempt under way. */
   jobFiles: KeyedMutex;
   /** Passed on to keepers, for tests. */

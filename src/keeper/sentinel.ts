@@ -3,20 +3,23 @@ import { join } from 'node:path';
 import { RUN_FILES, type Sentinel } from './protocol.ts';
 import { readRecord, type RecordReading } from './run-directory.ts';
 
-/** Below this age a heartbeat is fresh, milliseconds. */
-const FRESH_BELOW_MS = 120_000;
-/** Below this age it is stale, from there on dead, milliseconds. */
-const STALE_BELOW_MS = 600_000;
+/** From which age on a heartbeat is called stale, and dead, milliseconds. */
+export interface HeartbeatAges {
+  staleMs: number;
+  deadMs: number;
+}
+
+/** Two and ten minutes: a heartbeat is for people, nothing is decided by it. */
+export const DEFAULT_HEARTBEAT_AGES: HeartbeatAges = { staleMs: 120_000, deadMs: 600_000 };
 
 /** Reads sentinel.json. It is replaced without fsync: after a power cut `bad` is ordinary and means as much as absent. */
 export function readSentinel(runDir: string, attempt: string): Promise<RecordReading<Sentinel>> {
   return readRecord<Sentinel>(join(runDir, RUN_FILES.sentinel), attempt);
 }
 
-/** Returns how old a heartbeat looks at `now`, both in ms since 1970. One from the future is stale: a clock was set. */
-export function classifyHeartbeat(lastHeartbeat: number, now: number): 'fresh' | 'stale' | 'dead' {
-  const age = now - lastHeartbeat;
-  if (age < 0) return 'stale';
-  if (age < FRESH_BELOW_MS) return 'fresh';
-  return age < STALE_BELOW_MS ? 'stale' : 'dead';
+/** Returns what a heartbeat of this age in milliseconds is called. One from the future is stale: a clock was set. */
+export function classifyHeartbeat(ageMs: number, ages: HeartbeatAges): 'fresh' | 'stale' | 'dead' {
+  if (ageMs < 0) return 'stale';
+  if (ageMs < ages.staleMs) return 'fresh';
+  return ageMs < ages.deadMs ? 'stale' : 'dead';
 }

@@ -225,7 +225,12 @@ export const ERRORS = {
   quarantined: row('The job is quarantined', 409, 8, 'See `holdfast show JOB` for the evidence.'),
   'not-ready': row('The server is still recovering', 503, 6, 'Try again shortly; GET /readyz tells the phase.'),
   'server-unreachable': row('No server answers', 503, 6, 'Start one with `holdfast serve` or `holdfast server start`.'),
-  'git-failed': row('A git command failed', 502, 1, 'Read the message of git below.'),
+  'git-failed': row(
+    'A git command failed',
+    502,
+    1,
+    'What git said ends the message: check what it names, then try again.',
+  ),
   'git-timeout': row(
     'A git command took too long',
     504,

@@ -65,9 +65,9 @@ async function logHeartbeat(ctx: AttemptContext, attempt: Attempt, job: Job): Pr
   const sentinel = await readSentinel(ctx.home.runDirectory(job.id, attempt.number), attempt.id);
   if (sentinel.kind !== 'ok') return null;
   const { lastHeartbeat } = sentinel.record;
-  const now = ctx.clock.now();
-  const age = Math.round((now - lastHeartbeat) / 1000);
-  ctx.log.info(`Job ${job.number} heartbeat ${classifyHeartbeat(lastHeartbeat, now)}, age ${age}s`, { job: job.id });
+  const ageMs = ctx.clock.now() - lastHeartbeat;
+  const health = classifyHeartbeat(ageMs, ctx.heartbeatAges);
+  ctx.log.info(`Job ${job.number} heartbeat ${health}, age ${Math.round(ageMs / 1000)}s`, { job: job.id });
   return lastHeartbeat;
 }
 

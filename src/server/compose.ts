@@ -115,6 +115,7 @@ function createContext(input: {
     identity: readHostIdentity(),
     url: () => input.state.url,
     jobToken: (jobId) => input.tokens.jobToken(jobId),
+    heartbeatAges: input.config.heartbeat,
     jobFiles: createKeyedMutex(),
     failpoints,
     keeperCommand: undefined,

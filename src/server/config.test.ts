@@ -64,3 +64,10 @@ test('the places for event streams are whole numbers from one on', async () => {
   await refuses({ limits: { streams: 0 } }, /limits\.streams: /);
   await refuses({ limits: { streamsPerPrincipal: '9' } }, /limits\.streamsPerPrincipal: /);
 });
+
+test('heartbeat: from which age on it is called stale and dead, in this order', async () => {
+  assert.deepEqual((await read({})).heartbeat, { staleMs: 120_000, deadMs: 600_000 });
+  assert.deepEqual((await read({ heartbeat: { stale: '5m' } })).heartbeat, { staleMs: 300_000, deadMs: 600_000 });
+  await refuses({ heartbeat: { stale: '10m' } }, /heartbeat\.dead: must be longer than heartbeat\.stale/);
+  await refuses({ heartbeat: { fresh: '1m' } }, /heartbeat: .*"fresh"/);
+});

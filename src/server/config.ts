@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { AgentSettings } from '../agents/adapter.ts';
 import { DEFAULT_STREAM_LIMITS } from '../api/stream-limits.ts';
 import { createAgents } from '../agents/registry.ts';
+import { DEFAULT_HEARTBEAT_AGES, type HeartbeatAges } from '../keeper/sentinel.ts';
 import { readIfExists } from '../kernel/durable.ts';
 import { parseDuration } from '../kernel/duration.ts';
 import { fail, isError } from '../kernel/errors.ts';
@@ -73,6 +74,14 @@ const schema = z.strictObject({
   accounts: z.strictObject({ sessionMs: span.optional() }).optional(),
   http: z.strictObject({ allowedHosts: z.array(z.string().min(1)).optional() }).optional(),
   resources: z.strictObject({ containerCommand: z.array(z.string().min(1)).min(1).optional() }).optional(),
+  heartbeat: z
+    .strictObject({ stale: span.optional(), dead: span.optional() })
+    .superRefine((given, context) => {
+      const { staleMs, deadMs } = fillHeartbeat(given);
+      if (staleMs >= deadMs)
+        context.addIssue({ code: 'custom', path: ['dead'], message: 'must be longer than heartbeat.stale' });
+    })
+    .optional(),
   defaultAgent: z.string().optional(),
   callbacks: callbackSchema.optional(),
   retention: retentionSchema.optional(),
@@ -102,8 +111,15 @@ export interface Config {
   resources: { containerCommand: string[] | null };
   defaultAgent: string;
   agents: Record<string, AgentSettings>;
+  /** From which age on a heartbeat is called stale, and dead. */
+  heartbeat: HeartbeatAges;
   callbacks: CallbackSettings;
   retention: RetentionSpans;
+}
+
+function fillHeartbeat(given: { stale?: number | undefined; dead?: number | undefined } = {}): HeartbeatAges {
+  const { staleMs, deadMs } = DEFAULT_HEARTBEAT_AGES;
+  return { staleMs: given.stale ?? staleMs, deadMs: given.dead ?? deadMs };
 }
 
 /** Jobs a host works on at once unless configured: the larger of 4 and its cores. */
@@ -177,6 +193,7 @@ function fillConfig(given: z.infer<typeof schema>): Config {
     resources: { containerCommand: given.resources?.containerCommand ?? null },
     defaultAgent: given.defaultAgent ?? 'exec',
     agents: given.agents ?? {},
+    heartbeat: fillHeartbeat(given.heartbeat),
     callbacks: fillCallbacks(given.callbacks),
     retention: fillRetention(given.retention),
   };

@@ -12,5 +12,6 @@ export async function isStalled(ctx: AttemptContext, attempt: Attempt): Promise<
   if (state !== 'running' || keeper === null || !isAlive(keeper)) return false;
   if (isStopped(keeper)) return true;
   const sentinel = await readSentinel(ctx.home.runDirectory(attempt.jobId, attempt.number), attempt.id);
-  return sentinel.kind === 'ok' && classifyHeartbeat(sentinel.record.lastHeartbeat, ctx.clock.now()) !== 'fresh';
+  if (sentinel.kind !== 'ok') return false;
+  return classifyHeartbeat(ctx.clock.now() - sentinel.record.lastHeartbeat, ctx.heartbeatAges) !== 'fresh';
 }

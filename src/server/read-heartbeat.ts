@@ -10,6 +10,6 @@ export async function readHeartbeat(
   const reading = await readSentinel(ctx.home.runDirectory(attempt.jobId, attempt.number), attempt.id);
   if (reading.kind !== 'ok') return null;
   const { lastHeartbeat, pid, startTime, agentEngine, sessionId, outputBytes } = reading.record;
-  const health = classifyHeartbeat(lastHeartbeat, ctx.clock.now());
+  const health = classifyHeartbeat(ctx.clock.now() - lastHeartbeat, ctx.heartbeatAges);
   return { lastHeartbeatAt: lastHeartbeat, health, pid, startTime, agent: agentEngine, sessionId, outputBytes };
 }
