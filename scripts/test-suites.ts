@@ -48,6 +48,7 @@ const LONG = [
   'test/crash/several-repositories.test.ts',
   'test/crash/silent-source.test.ts',
   'test/crash/statistics.test.ts',
+  'test/crash/stopped-writer.test.ts',
   'test/crash/stranger-signals.test.ts',
   'test/crash/transcript.test.ts',
   'test/crash/uploads.test.ts',

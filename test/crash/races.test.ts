@@ -5,6 +5,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isAlive, readProcess } from '../../src/keeper/host-identity.ts';
@@ -137,7 +138,7 @@ test(
     const job = await world.submitShell(testifying('while [ ! -e "$WITNESS/stop" ]; do say on; sleep 0.1; done'));
     await until('it works', async () => (await world.getJob(job.id)).outputBytes > 0);
     const { bootId: before } = await world.readServer();
-    signalProcess(stopped.identity, 'SIGSTOP');
+    await stopBetweenWrites(world, stopped);
     // The kernel takes the lock from nobody who lives: it takes a person who deletes the file.
     await rm(world.home.serverLock);
     await world.start();
@@ -188,4 +189,25 @@ async function awaitWinner(
   await sleep(100);
   assert.ok(isAlive(winner.identity), await world.readLog());
   return { winner, loser };
+}
+
+/**
+ * Stops a server that is not in the middle of a write: one that is keeps the right to write, and no other gets in until it
+ * is continued (stopped-writer.test.ts).
+ */
+async function stopBetweenWrites(world: World, { identity }: ServerProcess): Promise<void> {
+  await until('it is stopped between two writes', () => {
+    signalProcess(identity, 'SIGSTOP');
+    if (readProcess(identity.pid)?.state !== 'T') return false;
+    const database = new DatabaseSync(world.home.database, { timeout: 0 });
+    try {
+      database.exec('BEGIN IMMEDIATE; ROLLBACK');
+      return true;
+    } catch {
+      signalProcess(identity, 'SIGCONT');
+      return false;
+    } finally {
+      database.close();
+    }
+  });
 }

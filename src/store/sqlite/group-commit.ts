@@ -53,8 +53,12 @@ export function commitGroup(store: ReadContext, requests: Request[]): { answers:
 function refusalOf(error: GroupError, path: string): Error {
   if (error.failure === 'full') return fail('storage-full', `no space left for ${path}: ${error.message}`);
   if (error.failure === 'corrupt') return fail('store-corrupt', `${path}: ${error.message}`);
-  return fail('storage-failed', `${path} is held by another process: ${error.message}`);
+  return fail('storage-failed', `${path} is held by another process: ${error.message}`, { hint: BUSY_HINT });
 }
+
+/** The lock of the home keeps other servers away; what is left is one that lost it, or a tool. */
+const BUSY_HINT =
+  'A server of this home that was stopped in the middle of a write, or a program somebody opened the database with: continue or end it.';
 
 /** Throws a `GroupError` for what leaves nothing behind, a `FatalError` for what may have. */
 function escalate(error: unknown, failure: Failure): never {
