@@ -261,6 +261,8 @@ test('a running job shows where its files are and how much it has printed', asyn
   assert.equal(job.outputBytes, 5);
   assert.equal(job.outputFile, attempt.outputFile);
   assert.match(job.sentinelFile ?? '', /sentinel\.json$/);
+  const live = (await running.call('GET', `/v1/jobs/${id}/attempts/1`)).json<AttemptView>();
+  assert.deepEqual([live.state, live.outputBytes], ['running', 5], 'an attempt at work tells how far its output is');
   assert.notEqual(job.startedAt, null);
   await attempt.finish('fail', 7);
   const failed = (await running.call('GET', `/v1/jobs/${id}`)).json<JobView>();

@@ -86,7 +86,7 @@ async function findDamage({ store }: Services, job: Job): Promise<string | null>
 }
 
 /** Bytes of a file, 0 when it does not exist yet. */
-async function sizeOf(path: string): Promise<number> {
+export async function sizeOf(path: string): Promise<number> {
   try {
     return (await lstat(path)).size;
   } catch (error) {

@@ -19,6 +19,7 @@ import type { RetentionState } from '../recovery/retention/retention-keeper.ts';
 import { describeRecord } from '../recovery/scrub-kinds.ts';
 import { checkRetention } from './check-retention.ts';
 import { checkRuns } from './check-runs.ts';
+import { checkTrouble } from './check-trouble.ts';
 import { attemptChecks, describeDamaged, ok, warn, type Looker } from './doctor-check.ts';
 import { findProgram } from './find-program.ts';
 
@@ -27,7 +28,14 @@ const VERSION_TIMEOUT_MS = 15_000;
 /** Looks at everything a job depends on. Reads only; a check that cannot be carried out is a failed check. */
 export async function runDoctor(
   ctx: AttemptContext,
-  options: { deep: boolean; admission: Admission; orphans: OrphanKeeper; retention: RetentionState },
+  options: {
+    deep: boolean;
+    admission: Admission;
+    orphans: OrphanKeeper;
+    retention: RetentionState;
+    /** What the start could not make available, each with its reason. */
+    degraded: readonly string[];
+  },
 ): Promise<DoctorCheck[]> {
   return [
     checkNode(),
@@ -40,6 +48,7 @@ export async function runDoctor(
     ...(await attemptChecks('store', () => checkStore(ctx, options.deep))),
     ...(options.deep ? await attemptChecks('runs', () => checkRuns(ctx, 'server')) : []),
     ...(options.deep ? await attemptChecks('git objects', () => checkRepositories(ctx, 'server')) : []),
+    ...(await checkTrouble(ctx.store, options.degraded)),
     checkRetention(options.retention),
     await attemptCheck('resources', () => checkResources(ctx)),
     await attemptCheck('orphans', () => checkOrphans(options.orphans)),

@@ -94,8 +94,11 @@ export function createServices(input: ServicesInput): Services {
     currentReport: () => state.report,
     statistics: input.statistics,
     hostLimit: config.limits.agentsPerHost,
-    doctor: (options) =>
-      runDoctor(ctx, { ...options, admission, orphans: input.orphans, retention: input.retention.state() }),
+    doctor: (options) => {
+      const retention = input.retention.state();
+      const { degraded } = state.report;
+      return runDoctor(ctx, { ...options, admission, orphans: input.orphans, retention, degraded });
+    },
     keptUntil: (job) => keptUntil(job, config.retention, input.retention.state().witness.aheadMs),
     metrics: () => input.metrics.render(),
     metricValues: () => input.metrics.list(),

@@ -68,8 +68,14 @@ test(`${JOBS} finished jobs and one damaged record of every kind`, { timeout: 90
     401,
     'a damaged token is refused',
   );
-  const doctor = (await world.api('GET', '/v1/doctor?deep=true')).body as { ok: boolean; checks: { detail: string }[] };
+  const doctor = (await world.api('GET', '/v1/doctor?deep=true')).body as {
+    ok: boolean;
+    checks: { name: string; detail: string }[];
+  };
   assert.equal(doctor.ok, false);
+  const detailOf = (wanted: string): string => doctor.checks.find(({ name }) => name === wanted)?.detail ?? '';
+  assert.match(detailOf('start'), /degraded: .*callback-secret/);
+  assert.match(detailOf('quarantine'), new RegExp(`^set aside: ${corruption.corrupt} .*, 1 whole jobs$`));
   const words = doctor.checks.map((check) => check.detail).join('\n');
   for (const { kind, name, mended } of damages) {
     assert.ok(mended === true || words.includes(name), `doctor --deep does not name ${kind} ${name}`);

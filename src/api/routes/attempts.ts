@@ -7,6 +7,7 @@ import { eventPageSchema, timelineQuerySchema } from '../contract/event.ts';
 import { decodeCursor, encodeCursor } from '../cursor.ts';
 import { presentAttempt, presentEvent } from '../present.ts';
 import type { Services } from '../services.ts';
+import { sizeOf } from '../view-job.ts';
 
 const tags = ['jobs'];
 
@@ -74,5 +75,8 @@ export function addAttemptRoutes(app: Api, { services }: RouteContext): void {
 
 async function viewAttempt(services: Services, attempt: Attempt): Promise<AttemptView> {
   const stalled = await services.isStalled(attempt);
-  return presentAttempt(attempt, { outputFile: services.outputPath(attempt, 'stdout'), stalled });
+  const outputFile = services.outputPath(attempt, 'stdout');
+  const view = presentAttempt(attempt, { outputFile, stalled });
+  // While it runs the file is ahead of what was recorded of it.
+  return attempt.state === 'running' ? { ...view, outputBytes: await sizeOf(outputFile) } : view;
 }

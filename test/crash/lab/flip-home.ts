@@ -25,6 +25,8 @@ const KINDS: readonly (readonly [name: string, path: RegExp])[] = [
   ['the host id', /^host$/],
   ['the secret of callbacks', /^callback-secret\.json$/],
   ['server.json', /^server\.json$/],
+  ['the statistics', /^statistics\.json$/],
+  ['what retention knows', /^retention\.json$/],
   ['a staged file', /^jobs\/[^/]+\/staging\//],
   ['a transcript', /^jobs\/[^/]+\/transcript\.md$/],
   ['output', /^jobs\/[^/]+\/attempts\/\d+\/output$/],
@@ -90,6 +92,10 @@ async function prepareHome(template: Template): Promise<Trial> {
   const twice = '[ -e "$WITNESS/second" ] || { : >"$WITNESS/second"; echo new >new.txt; kill -9 $$; }';
   await trial.submit('twice', `${twice}\n${WORK}`);
   for (const { id } of trial.jobs.values()) await world.awaitState(id, 'completed');
+  // What was counted is written when a server stops.
+  world.server?.child.kill('SIGTERM');
+  await world.awaitEnd();
+  await world.start();
   const { id } = await trial.submit('held', 'cat README.md data.txt | sha256sum', { start: false });
   await world.upload(id, 'data.txt', Buffer.from(Array.from({ length: 400 }, (_, n) => sha256(`${n}`)).join('\n')));
   await world.kill();
@@ -167,7 +173,7 @@ async function ask(world: World, path: string, seen: Seen): Promise<unknown> {
 }
 
 /** Fields that differ between two looks at the same home, because time goes by. */
-const PASSING = new Set(['updatedAt', 'estimate', 'queuePosition']);
+const PASSING = new Set(['updatedAt', 'estimate', 'queuePosition', 'throughSeq']);
 
 function steady(value: unknown): string {
   return JSON.stringify(value, (key, one: unknown) => (PASSING.has(key) ? undefined : one));
@@ -187,6 +193,10 @@ async function lookAtJobs(world: World, jobs: readonly JobView[], seen: Seen): P
 
 /** What is made of the mirror and of staged files, what is kept in the mirror, and what callbacks are signed with. */
 async function lookAtMore(world: World, seen: Seen): Promise<void> {
+  seen.served['the statistics'] = await until('what was missed is counted', async () => {
+    const counted = (await ask(world, '/v1/statistics', seen)) as { complete: boolean } | null;
+    return counted?.complete === false ? null : steady(counted);
+  });
   const { items } = (await world.api('GET', '/v1/jobs')).body as { items: JobView[] };
   const held = items.find(({ state }) => state === 'created');
   if (held === undefined) seen.complaints.push('the held job is not there');
