@@ -36,6 +36,7 @@ const LONG = [
   'test/crash/batches.test.ts',
   'test/crash/callbacks.test.ts',
   'test/crash/damaged-home.test.ts',
+  'test/crash/freeze.test.ts',
   'test/crash/full-disk.test.ts',
   'test/crash/installed.test.ts',
   'test/crash/low-disk.test.ts',

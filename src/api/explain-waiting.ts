@@ -32,8 +32,11 @@ export function explainWaiting(
     job,
     locks.some((lock) => lock.jobId === job.id),
   );
-  if (job.state === 'queued')
-    return { phase, waitingFor: repositoriesOf(job).flatMap((name) => whyQueued(job, places.get(name))) };
+  if (job.state === 'queued') {
+    const others = repositoriesOf(job).flatMap((name) => whyQueued(job, places.get(name)));
+    const frozen = { what: 'unfreeze', why: 'it is frozen: nothing of it starts before it is unfrozen' };
+    return { phase, waitingFor: job.frozen ? [frozen, ...others] : others };
+  }
   if (phase !== 'waiting') return { phase, waitingFor: [] };
   const keys = new Set(repositoriesOf(job).map((name) => lockKey('repo', name)));
   const held = locks.filter((lock) => keys.has(lock.key) && lock.jobId !== job.id);

@@ -31,7 +31,7 @@ export interface JobFacts {
 }
 
 function actionOf(job: Job, facts: JobFacts): NextSafeAction {
-  if (facts.waitsFor !== null) return 'free_disk';
+  if (facts.waitsFor !== null && !job.frozen) return 'free_disk';
   return facts.damage === null ? nextSafeAction(job) : 'inspect_quarantine';
 }
 

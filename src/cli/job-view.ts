@@ -65,6 +65,8 @@ export function commandForAction(action: NextSafeAction, number: number): string
       return `holdfast wait ${number}`;
     case 'start':
       return `holdfast start ${number}`;
+    case 'unfreeze':
+      return `holdfast unfreeze ${number}`;
     case 'resume':
     case 'retry':
     case 'fixup':
@@ -97,7 +99,10 @@ const JOB_COLUMNS: readonly Column[] = [
 export function renderJobs(jobs: readonly JobView[], view: View): string {
   const rows = jobs.map((job): (Cell | string)[] => [
     String(job.number),
-    { text: `${SIGNS[job.state]} ${job.state}`, style: stateStyle(job.state, view.colours) },
+    {
+      text: `${SIGNS[job.state]} ${job.state}${job.frozen ? ', frozen' : ''}`,
+      style: stateStyle(job.state, view.colours),
+    },
     cleanLine(job.repositories.join(', ')),
     cleanLine(job.agent),
     shorten(job.prompt),

@@ -13,6 +13,9 @@ test('an action that names a transition is one the table allows', () => {
 });
 
 test('a job blocked by its configuration says so, and is retried once that is mended', () => {
+  assert.equal(nextSafeAction({ state: 'queued', reason: 'free_disk', frozen: true }), 'unfreeze');
+  assert.equal(commandOf('unfreeze', 3), 'holdfast unfreeze 3');
+  assert.equal(nextSafeAction({ state: 'running', reason: null, frozen: true }), 'wait');
   assert.equal(nextSafeAction({ state: 'blocked', reason: 'fix_config' }), 'fix_config');
   assert.equal(commandOf('fix_config', 3), 'holdfast retry 3');
   assert.equal(nextSafeAction({ state: 'blocked', reason: 'crash_loop' }), 'retry');

@@ -2,11 +2,12 @@ import type { Job } from './job.ts';
 import type { NextSafeAction } from './report.ts';
 
 /** Returns what a person (or a program) can safely do next about a job. */
-export function nextSafeAction(job: Pick<Job, 'state' | 'reason'>): NextSafeAction {
+export function nextSafeAction(job: Pick<Job, 'state' | 'reason'> & { frozen?: boolean }): NextSafeAction {
   switch (job.state) {
     case 'created':
       return 'start';
     case 'queued':
+      if (job.frozen === true) return 'unfreeze';
       return job.reason === 'free_disk' ? 'free_disk' : 'wait';
     case 'preparing':
     case 'running':
@@ -30,6 +31,8 @@ export function commandOf(action: NextSafeAction, number: number): string | null
   switch (action) {
     case 'start':
       return `holdfast start ${number}`;
+    case 'unfreeze':
+      return `holdfast unfreeze ${number}`;
     case 'wait':
       return `holdfast wait ${number}`;
     case 'retry':

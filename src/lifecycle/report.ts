@@ -26,6 +26,7 @@ export type NextSafeAction =
   | 'inspect_quarantine'
   | 'fix_config'
   | 'free_disk'
+  | 'unfreeze'
   | 'abandon';
 
 export interface EvidenceItem {

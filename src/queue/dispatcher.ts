@@ -97,8 +97,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   };
 }
 
-/** Whether an event may let a queued job begin: new work, an ended or returned job, a repository available again. */
+/** Whether an event may let a queued job begin: new or unfrozen work, an ended or returned job, a repository available again. */
 function mayFreeOrBringWork(event: JournalEvent): boolean {
-  if (event.kind.startsWith('repository.')) return true;
+  if (event.kind.startsWith('repository.') || event.kind === 'job.unfreeze') return true;
   return event.kind.startsWith('job.') && 'state' in event.data && event.data['state'] !== 'running';
 }

@@ -278,6 +278,11 @@ export interface Store
    * `state-conflict` where it would change how an ended job ended.
    */
   noteJob(note: { id: string; fence: number | null; set: JobPatch; actor: string }): Promise<Job>;
+  /**
+   * Sets or clears the flag that keeps a job from being claimed; what was claimed goes on. A frozen job stays frozen through
+   * every transition until it is unfrozen. Throws `state-conflict` for a job that has ended and would be frozen.
+   */
+  freezeJob(freeze: { id: string; frozen: boolean; actor: string }): Promise<Job>;
   /** Appends a warning to the history of a job at work; changes nothing of it. Refused like `noteJob`. */
   warnJob(warning: { id: string; fence: number; warning: string; actor: string }): Promise<Job>;
   /** Records the wish to cancel; ends an unclaimed job at once, else its owner does. No effect on a terminal job but `state-conflict`. */

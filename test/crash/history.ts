@@ -21,20 +21,33 @@ import type { JournalEvent } from '../../src/store/store.ts';
 /** Its workspace goes by age. */
 const RETIRING = ['job.retire', 'job.retired'];
 /** Events of a job that are no transition. */
-const STILL = new Set(['job.overtake', 'job.warn', 'job.note', 'job.cancel_request', ...RETIRING]);
+const STILL = new Set([
+  'job.overtake',
+  'job.warn',
+  'job.note',
+  'job.cancel_request',
+  'job.freeze',
+  'job.unfreeze',
+  ...RETIRING,
+]);
 
 /**
  * Walks through the journal as it is and asserts that jobs and attempts only ever made steps of the tables (S1), and
- * that a job left a terminal state only by an operator's retry, into a new epoch (S4).
+ * that a job left a terminal state only by an operator's retry, into a new epoch (S4), and none was claimed while it was
+ * frozen (Q4).
  */
 export function checkHistory(events: readonly JournalEvent[]): void {
   const jobs = new Map<string, JobState>();
   const attempts = new Map<string, AttemptState>();
   const deliveries = new Map<string, DeliveryState>();
+  const frozen = new Set<string>();
   for (const event of events) {
     if (event.kind.startsWith('attempt.')) stepAttempt(attempts, event);
     else if (event.kind.startsWith('job.')) stepJob(jobs, event);
     else if (event.kind.startsWith('delivery.')) stepDelivery(deliveries, event);
+    if (event.kind === 'job.freeze') frozen.add(event.subject);
+    if (event.kind === 'job.unfreeze') frozen.delete(event.subject);
+    if (event.kind === 'job.claim') assert.ok(!frozen.has(event.subject), `${event.subject} was claimed while frozen`);
   }
 }
 

@@ -26,4 +26,16 @@ export const WAITING_DEFECTS: readonly SeededDefect[] = [
     file: 'test/crash/batches.test.ts',
     test: 'killed at mirror.after-batch',
   },
+  {
+    what: 'a job that is unfrozen stands in no line',
+    edits: [
+      {
+        file: 'src/store/sqlite/freeze.ts',
+        find: 'session.counters.recountFrozen({ before: job.record, after: record });',
+        replace: '',
+      },
+    ],
+    file: 'src/store/sqlite/sqlite-store.test.ts',
+    test: 'does not claim a frozen job after a start',
+  },
 ];

@@ -98,6 +98,7 @@ const actionSchema = z.enum([
   'fixup',
   'inspect_quarantine',
   'fix_config',
+  'unfreeze',
   'free_disk',
   'abandon',
 ]);
@@ -117,7 +118,9 @@ export const jobSchema = z
     stage: z.literal('implement'),
     outcome: z.enum(['success', 'failure', 'cancelled', 'timed_out']).nullable(),
     reason: z.string().nullable(),
-    frozen: z.boolean(),
+    frozen: z
+      .boolean()
+      .meta({ description: 'No attempt of it begins before it is unfrozen; one that was begun goes on.' }),
     priority: z.int(),
     queueSeq: z.int().nullable(),
     phase: z

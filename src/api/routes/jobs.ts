@@ -123,6 +123,16 @@ function addCommands(app: Api, { services }: RouteContext): void {
     return viewJob(services, job);
   });
 
+  for (const [verb, summary] of [
+    ['freeze', 'Let no further attempt of a job begin; one that was begun goes on'],
+    ['unfreeze', 'Let a frozen job have its turn again, at its old place'],
+  ] as const) {
+    app.post(`/v1/jobs/:id/${verb}`, { schema: { ...schema, summary } }, async (request) => {
+      const actor = callerOf(request).principal;
+      return viewJob(services, await store.freezeJob({ id: jobOf(request).id, frozen: verb === 'freeze', actor }));
+    });
+  }
+
   app.delete(
     '/v1/jobs/:id',
     {

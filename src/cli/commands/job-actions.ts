@@ -7,9 +7,9 @@ import { showState } from '../job-view.ts';
 import { renderError, renderProblem } from '../problem.ts';
 import { getJob, jobPath } from '../references.ts';
 
-type Action = 'start' | 'cancel' | 'retry';
+type Action = 'start' | 'cancel' | 'retry' | 'freeze' | 'unfreeze';
 
-/** Adds `start`, `cancel`, `retry` and `remove`: one request per job, each on its own, the first failure decides the exit code. */
+/** Adds `start`, `cancel`, `retry`, `freeze`, `unfreeze` and `remove`: one request per job, each on its own, the first failure decides the exit code. */
 export function registerJobActions(program: Command, runtime: Runtime): void {
   const add = (action: Action, summary: string): void => {
     const command = program
@@ -22,6 +22,8 @@ export function registerJobActions(program: Command, runtime: Runtime): void {
   add('start', 'queue jobs that were submitted with --hold');
   add('cancel', 'cancel jobs; what runs is stopped first');
   add('retry', 'queue jobs again that ended badly or are blocked, with a new budget');
+  add('freeze', 'let no further attempt of jobs begin; what runs goes on, also after a restart');
+  add('unfreeze', 'let frozen jobs have their turn again, at their old place');
   const remove = program
     .command('remove')
     .summary('remove ended jobs for good')
@@ -57,7 +59,9 @@ async function actOnJobs(call: Call, action: Action): Promise<number> {
     const job = await client.post<JobView>(jobPath(reference, `/${action}`));
     items.push(job);
     const pending = action === 'cancel' && job.state !== 'cancelled' ? ', being cancelled' : '';
-    if (!terminal.json) await terminal.data(`job ${job.number} ${showState(job.state, terminal.colours)}${pending}\n`);
+    const frozen = job.frozen ? ', frozen' : '';
+    const state = `${showState(job.state, terminal.colours)}${frozen}${pending}`;
+    if (!terminal.json) await terminal.data(`job ${job.number} ${state}\n`);
   });
   if (terminal.json) await terminal.document({ items });
   return exit;

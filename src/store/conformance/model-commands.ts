@@ -154,6 +154,17 @@ export function modelCommands(): fc.Arbitrary<ModelCommand>[] {
         hasJobs,
       ),
     ),
+    fc.record({ index, frozen: fc.boolean() }).map(({ index: at, frozen }) =>
+      command(
+        `${frozen ? 'freeze' : 'unfreeze'} ${at}`,
+        async (model, world) => {
+          const job = pick(model.jobs, at);
+          const verdict = await verdictOf(world.store.freezeJob({ id: job.id, frozen, actor: OWNER }));
+          assert.equal(verdict, model.freeze(job, frozen));
+        },
+        hasJobs,
+      ),
+    ),
     fc.constantFrom(-365, -1, 1, 365).map((days) =>
       command(`clock ${days} days`, async (_model, world) => {
         world.clock.time += days * 86_400_000;

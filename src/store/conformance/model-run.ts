@@ -10,26 +10,30 @@ import { StoreModel } from './model.ts';
 async function compareWithModel(model: StoreModel, { store }: ModelWorld): Promise<void> {
   const jobs = (await store.listJobs({ limit: 200 })).items.toReversed();
   assert.deepEqual(
-    jobs.map(({ id, number, state, priority, epoch, fence, queueSeq, attempts, outcome, cancelRequestedAt }) => {
-      return {
-        id,
-        number,
-        state,
-        priority,
-        epoch,
-        fence,
-        queueSeq,
-        attempts,
-        outcome,
-        cancelled: cancelRequestedAt !== null,
-      };
-    }),
-    model.jobs.map(({ id, number, state, priority, epoch, fence, queueSeq, attempts, cancelRequested }) => {
+    jobs.map(
+      ({ id, number, state, frozen, priority, epoch, fence, queueSeq, attempts, outcome, cancelRequestedAt }) => {
+        return {
+          id,
+          number,
+          state,
+          frozen,
+          priority,
+          epoch,
+          fence,
+          queueSeq,
+          attempts,
+          outcome,
+          cancelled: cancelRequestedAt !== null,
+        };
+      },
+    ),
+    model.jobs.map(({ id, number, state, frozen, priority, epoch, fence, queueSeq, attempts, cancelRequested }) => {
       const outcome = OUTCOME_OF[state];
       return {
         id,
         number,
         state,
+        frozen,
         priority,
         epoch,
         fence,

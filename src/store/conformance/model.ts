@@ -6,6 +6,7 @@ import {
   canMoveAttempt,
   canMoveJob,
   isActive,
+  isTerminal,
   type AttemptState,
   type AttemptTransition,
   type JobState,
@@ -28,6 +29,7 @@ export interface ModelJob {
   fence: number;
   queueSeq: number | null;
   cancelRequested: boolean;
+  frozen: boolean;
   attempts: ModelAttempt[];
 }
 
@@ -53,7 +55,18 @@ export class StoreModel {
     const state = input.start ? 'queued' : 'created';
     const number = this.jobs.length + 1;
     const { priority, key } = input;
-    this.jobs.push({ id, number, state, priority, epoch: 1, fence: 0, queueSeq, cancelRequested: false, attempts: [] });
+    this.jobs.push({
+      id,
+      number,
+      state,
+      priority,
+      epoch: 1,
+      fence: 0,
+      queueSeq,
+      cancelRequested: false,
+      frozen: false,
+      attempts: [],
+    });
     if (key !== null) this.keys.set(key, id);
   }
 
@@ -67,7 +80,9 @@ export class StoreModel {
   claim(max: number, hostLimit: number): ModelJob[] {
     const active = this.jobs.filter((job) => isActive(job.state)).length;
     const room = Math.max(0, Math.min(max, hostLimit - active, this.concurrency - active));
-    const claimed = this.queue().slice(0, room);
+    const claimed = this.queue()
+      .filter((job) => !job.frozen)
+      .slice(0, room);
     for (const job of claimed) {
       job.state = 'preparing';
       job.fence++;
@@ -98,6 +113,12 @@ export class StoreModel {
   cancel(job: ModelJob): Verdict {
     if (!isActive(job.state)) return this.move(job, 'cancel', null);
     job.cancelRequested = true;
+    return 'ok';
+  }
+
+  freeze(job: ModelJob, frozen: boolean): Verdict {
+    if (frozen && !job.frozen && isTerminal(job.state)) return 'state-conflict';
+    job.frozen = frozen;
     return 'ok';
   }
 

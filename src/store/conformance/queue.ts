@@ -15,6 +15,37 @@ import { rejectsWith } from './rejects.ts';
 
 /** The queue: order, claims, limits, places, cancellation. */
 export function testQueue(open: OpenHarness): void {
+  it('claims no frozen job, keeps its place, and lets what was claimed go on', () =>
+    withStore(open, async ({ store, reopen }) => {
+      await store.updateRepository('app', { concurrency: 10 }, 'local');
+      const [first, second] = [await accept(store), await accept(store)];
+      const freeze = (on: typeof store, id: string, frozen: boolean) => on.freezeJob({ id, frozen, actor: 'ann' });
+      assert.equal((await freeze(store, first.id, true)).frozen, true);
+      const seq = await store.getLastSeq();
+      await freeze(store, first.id, true);
+      assert.equal(await store.getLastSeq(), seq, 'once is enough');
+      const stored = await reopen();
+      const claim = async () => (await stored.claimJobs({ boot: 'b', hostLimit: 9, max: 9 })).map(({ id }) => id);
+      assert.deepEqual(await claim(), [second.id]);
+      assert.equal(await stored.getQueuePosition(first.id), 1);
+      assert.deepEqual((await freeze(stored, second.id, true)).state, 'preparing');
+      const back = { id: second.id, transition: 'requeue', fence: 1, actor: 'b' } as const;
+      assert.deepEqual((await stored.moveJob(back)).frozen, true, 'it stays so through its transitions');
+      assert.deepEqual(await claim(), []);
+      for (const { id } of [first, second]) await freeze(stored, id, false);
+      assert.deepEqual(await claim(), [first.id, second.id], 'at their old places');
+      const held = await accept(stored, { start: false });
+      await freeze(stored, held.id, true);
+      await stored.requestCancel(held.id, 'local');
+      assert.equal((await freeze(stored, held.id, false)).frozen, false);
+      await rejectsWith('state-conflict', freeze(stored, held.id, true));
+      await rejectsWith('job-not-found', freeze(stored, 'job_none', true));
+      const told = (await stored.listEvents({ after: 0, limit: 100 })).filter(({ kind }) => kind.includes('freeze'));
+      assert.equal(told.length, 6);
+      assert.ok(told.every(({ actor }) => actor === 'ann'));
+      assert.deepEqual((await stored.checkDeep()).corrupt, []);
+    }));
+
   it('claims by priority, then in the order of acceptance, each under a new fence', () =>
     withStore(open, async ({ store }) => {
       await store.updateRepository('app', { concurrency: 10 }, 'local');

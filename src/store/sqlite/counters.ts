@@ -188,6 +188,12 @@ export class Counters {
     this.#count(job, to, 1);
   }
 
+  /** Counts a job that was frozen or unfrozen in its state: a frozen one stands in no line. */
+  recountFrozen({ before, after }: { before: JobRecord; after: JobRecord }): void {
+    this.#count(before, before.state, -1);
+    this.#count(after, after.state, 1);
+  }
+
   /** Takes a removed job out of the count. */
   dropJob(job: CountedJob, state: JobState): void {
     this.#count(job, state, -1);

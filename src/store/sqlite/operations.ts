@@ -17,6 +17,7 @@ import { checkLive } from './check-live.ts';
 import { claimDeliveries, keepBackDeliveries, returnDeliveries } from './claim-deliveries.ts';
 import { claimJobs } from './claim.ts';
 import { recordDelivery, redeliver } from './deliveries.ts';
+import { freezeJob } from './freeze.ts';
 import { moveJob, noteJob, requestCancel } from './job-moves.ts';
 import { findJob, getJob, getPrompt, getQueuePosition, listActiveJobs, listJobs, listQueue } from './jobs.ts';
 import { removeJob } from './remove-job.ts';
@@ -78,6 +79,7 @@ type WriteOperation =
   | 'acceptJob'
   | 'moveJob'
   | 'noteJob'
+  | 'freezeJob'
   | 'warnJob'
   | 'requestCancel'
   | 'claimJobs'
@@ -127,6 +129,7 @@ const writes: { [K in WriteOperation]: Carry<K, Session> } = {
   acceptJob,
   moveJob,
   noteJob,
+  freezeJob,
   warnJob,
   requestCancel,
   claimJobs,

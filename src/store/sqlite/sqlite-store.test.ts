@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { DatabaseSync } from 'node:sqlite';
 import { describe, it } from 'node:test';
 import { accept, newRepository } from '../conformance/fixtures.ts';
 import { runStoreSuite } from '../store.testsuite.ts';
@@ -8,25 +7,25 @@ import { makeScratch, openHarness, startStore } from './harness.fixture.ts';
 runStoreSuite('sqlite', () => openHarness());
 
 describe('sqlite store', () => {
-  it('does not claim a frozen job, and shows it in the queue', async () => {
+  it('does not claim a frozen job after a start, and shows it in the queue', async () => {
     using scratch = makeScratch();
     {
       await using store = await startStore({ path: scratch.path });
       await store.addRepository(newRepository());
-      for (let i = 0; i < 2; i++) await accept(store);
+      const { id } = await accept(store);
+      await accept(store);
+      await store.freezeJob({ id, frozen: true, actor: 'local' });
     }
-    const database = new DatabaseSync(scratch.path);
-    database.exec('UPDATE jobs SET frozen = 1 WHERE number = 1');
-    database.close();
     await using store = await startStore({ path: scratch.path });
-    assert.deepEqual(
-      (await store.claimJobs({ boot: 'b', hostLimit: 9, max: 9 })).map((job) => job.number),
-      [2],
-    );
+    const claim = async () => (await store.claimJobs({ boot: 'b', hostLimit: 9, max: 9 })).map((job) => job.number);
+    assert.deepEqual(await claim(), [2]);
     assert.deepEqual(
       (await store.listQueue(9)).map((job) => [job.number, job.frozen]),
       [[1, true]],
     );
+    const [frozen] = await store.listQueue(1);
+    await store.freezeJob({ id: frozen?.id ?? '', frozen: false, actor: 'local' });
+    assert.deepEqual(await claim(), [1]);
   });
 
   it('carries out what was asked before it was stopped, and nothing after', async () => {

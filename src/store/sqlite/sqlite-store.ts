@@ -67,6 +67,7 @@ export function openSqliteStore(options: SqliteStoreOptions): Store {
     countJobsByState: call('countJobsByState'),
     moveJob: call('moveJob'),
     noteJob: call('noteJob'),
+    freezeJob: call('freezeJob'),
     warnJob: call('warnJob'),
     requestCancel: call('requestCancel'),
     claimJobs: call('claimJobs'),
