@@ -5,6 +5,8 @@ import { resolve } from 'node:path';
 import { describe, it } from 'node:test';
 import { FAILPOINTS } from '../src/kernel/failpoints.ts';
 import { listPlans } from './crash/failpoint-plans.ts';
+import { LEAST, listMissing, PART, renderLeast } from './crash/lab/least.ts';
+import { SCENARIOS } from './crash/lab/scenarios.ts';
 
 const root = resolve(import.meta.dirname, '..');
 const SWEEP = 'test/crash/failpoint-sweep.test.ts';
@@ -30,7 +32,8 @@ function readMatrix(text: string): MatrixRow[] {
   });
 }
 
-const matrix = readMatrix(readFileSync(resolve(root, 'docs/crash-matrix.md'), 'utf8'));
+const page = readFileSync(resolve(root, 'docs/crash-matrix.md'), 'utf8');
+const matrix = readMatrix(page);
 
 describe('docs/crash-matrix.md', () => {
   it('has one row for every failpoint, and no other', () => {
@@ -60,6 +63,34 @@ describe('the sweep', () => {
   it('takes, in every run, some of every kind', () => {
     const kinds = new Set(listPlans('sample').map(({ point }) => point.split('.')[0]));
     assert.deepEqual(kinds, new Set(FAILPOINTS.map((point) => point.split('.')[0])));
+  });
+});
+
+describe('the crash lab', () => {
+  it('is held to what the page promises of a full run', () => {
+    const table = page.split('| part | what it does | at least, with `--all` |')[1]?.split('\n\n')[0] ?? '';
+    const rows = [...table.matchAll(/^\| (\w[^|]*) \|.*\| ([^|]*) \|$/gm)].map(([, part, least]) => [part, least]);
+    const parts = [...new Set(LEAST.map(({ part }) => part))];
+    assert.deepEqual(
+      rows,
+      parts.map((part) => [part, renderLeast(part)]),
+    );
+  });
+
+  it('has failed when it did less, whichever part that was', () => {
+    const results = Object.values(PART).map((name) => ({ name, tried: 0, counts: {}, violations: [], seconds: 0 }));
+    assert.equal(listMissing(results).length, LEAST.length);
+    const [, ...others] = results.map((one) => ({ ...one, tried: 1e6, counts: { 'distinct states': 1e6 } }));
+    assert.deepEqual(
+      listMissing(others).map((text) => text.split(':')[0]),
+      ['kill sweep', 'power cuts'],
+    );
+  });
+
+  it('plays every scenario the page names, and no other', () => {
+    const named = page.split('The scenarios: ')[1]?.split('. ')[0] ?? '';
+    const names = [...named.matchAll(/`([a-z-]+)`/g)].map(([, name]) => name);
+    assert.deepEqual(new Set(names), new Set(SCENARIOS.map(({ name }) => name)));
   });
 });
 

@@ -14,6 +14,7 @@ import { until } from '../../support/poll.ts';
 import { World, type JobView } from '../../support/world.ts';
 import { TELL_LOOPBACK } from '../check-callbacks.ts';
 import { WORK } from './agents.ts';
+import { PART } from './least.ts';
 import { measurePart, type PartResult } from './outcome.ts';
 import { createRandom, pickOne } from './random.ts';
 import { Trial, type Template } from './scenario.ts';
@@ -59,7 +60,7 @@ export function flipHome(what: {
   lanes: number;
 }): Promise<PartResult> {
   const { template, flips, seed, lanes } = what;
-  return measurePart('bit flips under servers', async (result) => {
+  return measurePart(PART.homeFlips, async (result) => {
     Object.assign(result.counts, { noticed: 0, harmless: 0, 'undetectable by design': 0, silent: 0 });
     // A home for each lane: servers on copies of one home would take each other's children for their own.
     const share = Math.ceil(flips / lanes);

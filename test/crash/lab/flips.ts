@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { messageOf } from '../../../src/kernel/result.ts';
 import { checkHome } from './check-home.ts';
+import { PART } from './least.ts';
 import { measurePart, type PartResult } from './outcome.ts';
 import { makeScratch } from './power-cut.ts';
 import { createRandom, pickOne } from './random.ts';
@@ -24,7 +25,7 @@ const DATABASE_SHARE = 0.5;
 /** Damages a home as often as asked for, one bit of one file each time. */
 export function runFlips(what: { template: Template; flips: number; seed: number }): Promise<PartResult> {
   const { template, flips, seed } = what;
-  return measurePart('bit flips', async (result) => {
+  return measurePart(PART.flips, async (result) => {
     const scenario = findScenario('run');
     await using trial = await createTrial(template, scenario);
     const { world } = trial;

@@ -6,15 +6,13 @@ import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { flipHome } from './flip-home.ts';
 import { runFlips } from './flips.ts';
+import { listMissing } from './least.ts';
 import { renderTable, summarise, type PartResult } from './outcome.ts';
 import { cutPower, failOperations, sweepServers, sweepStore, walkRandomly, type Lab, type LabSize } from './parts.ts';
 import { replay } from './replay.ts';
 import { createTemplate, type Scenario } from './scenario.ts';
 import { findScenario, SCENARIOS } from './scenarios.ts';
 import { whyNoShim } from './shim.ts';
-
-/** The smallest numbers a full run may end with. */
-const LEAST = { kills: 2000, states: 3000, crashes: 1000, flips: 500 };
 
 const FULL: LabSize = {
   storePoints: 1750,
@@ -23,7 +21,7 @@ const FULL: LabSize = {
   failures: 20,
   cuts: { stride: 2, seeds: 2 },
   recoveries: 4,
-  crashes: LEAST.crashes,
+  crashes: 1000,
   flips: 600,
   homeFlips: 96,
 };
@@ -40,18 +38,6 @@ function report(result: PartResult): void {
   for (const { what, why, replay: command } of result.violations) {
     print(`VIOLATION in ${what}: ${why}\n  again: ${command}`);
   }
-}
-
-/** Returns what a full run was to try and did not. */
-function listMissing(results: readonly PartResult[]): string[] {
-  const tried = (name: string): number =>
-    results.filter((one) => one.name.includes(name)).reduce((sum, one) => sum + one.tried, 0);
-  const states = results.reduce((sum, one) => sum + (one.counts['distinct states'] ?? 0), 0);
-  const found = { kills: tried('kill sweep'), states, crashes: tried('random'), flips: tried('flip') };
-  return Object.entries(LEAST).flatMap(([what, least]) => {
-    const count = found[what as keyof typeof found];
-    return count < least ? [`only ${count} ${what} of ${least}`] : [];
-  });
 }
 
 type Part = (lab: Lab) => Promise<PartResult>;

@@ -16,6 +16,7 @@ import type { Scenario, Template } from './scenario.ts';
 import { findScenario } from './scenarios.ts';
 import { findStorePoints, tryStorePoint } from './store-lab.ts';
 import { findPoints, replayCommand, tryPoint } from './sweep.ts';
+import { DIED_TWICE, DISTINCT, PART, STARTED } from './least.ts';
 import { createRandom, pickOne } from './random.ts';
 import { walk } from './walk.ts';
 
@@ -64,7 +65,7 @@ async function guard(
 
 /** Kills the store alone at its operations, torn writes among them. */
 export function sweepStore({ size, lanes }: Lab): Promise<PartResult> {
-  return measurePart('kill sweep of the store', async (result) => {
+  return measurePart(PART.store, async (result) => {
     // Between two operations of one thread nothing happens: to die after one is to die before the next.
     const points = (await findStorePoints()).filter(({ fault }) => fault.when !== 'before');
     await inLanes(thinOut(points, size.storePoints), lanes, (point) =>
@@ -80,17 +81,22 @@ export function sweepStore({ size, lanes }: Lab): Promise<PartResult> {
 /** Kills whole servers and keepers, and some of them again while they recover. */
 export function sweepServers(lab: Lab): Promise<PartResult> {
   const { template, scenarios, size, lanes } = lab;
-  return measurePart('kill sweep of servers and keepers', async (result) => {
+  return measurePart(PART.servers, async (result) => {
     const recovery = await findPoints(template, findScenario('recover'));
     const deaths = recovery.filter(({ role }) => role === 'server');
     for (const scenario of scenarios) {
       const chosen = choosePoints(await findPoints(template, scenario), size.serverPoints);
+      if (chosen.length === 0) throw new Error(`${scenario.name} changes nothing that could be cut off`);
       const twice = thinOut(chosen, size.twice).map((point, index) => {
         const again = deaths[(index * 37) % Math.max(1, Math.floor(deaths.length / 2))]?.fault;
         return again === undefined ? point : { ...point, again };
       });
       await inLanes([...chosen, ...twice], lanes, (point) =>
-        guard(result, { name: scenario.name, replay: replayCommand(point) }, () => tryPoint(template, scenario, point)),
+        guard(result, { name: scenario.name, replay: replayCommand(point) }, async () => {
+          const isReached = await tryPoint(template, scenario, point);
+          if (isReached && point.again !== undefined) result.counts[DIED_TWICE] = (result.counts[DIED_TWICE] ?? 0) + 1;
+          return isReached;
+        }),
       );
     }
   });
@@ -107,11 +113,12 @@ function choosePoints(points: readonly KillPoint[], limit: number): KillPoint[] 
 
 /** Fails operations of whole servers and keepers, once and lasting. */
 export function failOperations({ template, scenarios, size, lanes }: Lab): Promise<PartResult> {
-  return measurePart('I/O errors', async (result) => {
+  return measurePart(PART.io, async (result) => {
     for (const scenario of scenarios) {
       const points = await findPoints(template, scenario);
       // Whole disks that turn read-only or full in the middle, and single operations that fail.
       const whole = thinOut(listDiskFailures(points), Math.ceil(size.failures / 5));
+      if (whole.length === 0) throw new Error(`${scenario.name} does nothing that could fail`);
       const failures = [...whole, ...thinOut(listFailures(points), size.failures - whole.length)];
       await inLanes(failures, lanes, (point) =>
         guard(result, { name: scenario.name, replay: replayFailure(point) }, () =>
@@ -128,9 +135,9 @@ const MODELS: readonly DiskModel[] = ['strict', 'ordered', 'eager', 'torn'];
 
 /** Cuts the power of the store and of whole servers after every operation. */
 export function cutPower(lab: Lab): Promise<PartResult> {
-  return measurePart('power cuts', async (result) => {
-    result.counts['distinct states'] = 0;
-    result.counts['servers started on one'] = 0;
+  return measurePart(PART.cuts, async (result) => {
+    result.counts[DISTINCT] = 0;
+    result.counts[STARTED] = 0;
     await cutRecording(lab, result, await recordStore());
     for (const scenario of lab.scenarios) {
       // What is known to be wrong by now is not learned better from the others.
@@ -143,8 +150,9 @@ export function cutPower(lab: Lab): Promise<PartResult> {
 async function cutRecording(lab: Lab, result: PartResult, recording: Recording): Promise<void> {
   await using run = recording;
   const { tried, distinct, violations } = await cutEverywhere(run, lab.size.cuts);
+  if (tried === 0) throw new Error(`${run.name} changed nothing that could be lost`);
   result.tried += tried;
-  result.counts['distinct states'] = (result.counts['distinct states'] ?? 0) + distinct;
+  result.counts[DISTINCT] = (result.counts[DISTINCT] ?? 0) + distinct;
   for (const { cut, why } of violations) {
     result.violations.push({ what: run.name, why: why.join('\n'), replay: replayCutCommand(run.name, cut) });
   }
@@ -160,13 +168,13 @@ async function cutRecording(lab: Lab, result: PartResult, recording: Recording):
       return true;
     });
     result.tried++;
-    result.counts['servers started on one'] = (result.counts['servers started on one'] ?? 0) + 1;
+    result.counts[STARTED] = (result.counts[STARTED] ?? 0) + 1;
   }
 }
 
 /** Walks until as many crashes have happened as were asked for. */
 export function walkRandomly({ template, size, seed, lanes }: Lab): Promise<PartResult> {
-  return measurePart('random crashes', async (result) => {
+  return measurePart(PART.walks, async (result) => {
     let next = seed;
     const lane = async (): Promise<void> => {
       while (result.tried < size.crashes) {
