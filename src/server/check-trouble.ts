@@ -4,6 +4,9 @@ import { messageOf } from '../kernel/result.ts';
 import type { Store } from '../store/store.ts';
 import { ok, warn } from './doctor-check.ts';
 
+/** Not `quarantine`: that is what the check of a damaged record of it is called. */
+const NAME = 'set aside';
+
 /** Returns one check for everything that is degraded, by its reasons, and one for what the quarantine holds. */
 export async function checkTrouble(
   store: Pick<Store, 'countQuarantine' | 'countJobsByState'>,
@@ -20,10 +23,10 @@ async function checkQuarantine(store: Pick<Store, 'countQuarantine' | 'countJobs
   try {
     const records = await store.countQuarantine();
     const { quarantined } = await store.countJobsByState();
-    if (records + quarantined === 0) return ok('quarantine', 'nothing is set aside');
-    const detail = `set aside: ${records} damaged records or files, ${quarantined} whole jobs`;
-    return warn('quarantine', detail, 'See `holdfast recovery quarantine`: what each is, and what to do.');
+    if (records + quarantined === 0) return ok(NAME, 'nothing');
+    const detail = `${records} damaged records or files, ${quarantined} whole jobs`;
+    return warn(NAME, detail, 'See `holdfast recovery quarantine`: what each is, and what to do.');
   } catch (error) {
-    return { name: 'quarantine', ok: false, level: 'fail', detail: messageOf(error), hint: null };
+    return { name: NAME, ok: false, level: 'fail', detail: messageOf(error), hint: null };
   }
 }

@@ -1,6 +1,6 @@
 /** One damaged record of every kind: rows of every table, the files of a run, of a job, of a repository and of the home. */
 import assert from 'node:assert/strict';
-import { readFileSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { RUN_FILES } from '../../src/keeper/protocol.ts';
@@ -129,7 +129,9 @@ export function damageRuns({ home }: World, { jobs }: Past): Damage[] {
   const damages = (Object.keys(RUN_FILES) as (keyof typeof RUN_FILES)[])
     .filter((kind) => KEPT_OF_A_RUN.has(kind))
     .map((kind, n) => {
-      const job = jobs[20 + n]?.id ?? '';
+      // Not every job has printed to stderr.
+      const printed = jobs.find(({ id }) => existsSync(join(home.runDirectory(id, 1), RUN_FILES.stderr)));
+      const job = (kind === 'stderr' ? printed : jobs[20 + n])?.id ?? '';
       flipMiddle(join(home.runDirectory(job, 1), RUN_FILES[kind]));
       return { kind, name: join(job, 'attempts', '1', RUN_FILES[kind]) };
     });

@@ -61,8 +61,10 @@ async function finishOne(home: Home, store: Store, job: Job): Promise<Job> {
     boot: 'boot_past',
   });
   const output = `job ${job.number} worked\n`;
-  writeRunDirectory(home.runDirectory(job.id, 1), intended.attempt.id, output);
-  const hashes = { outputSha256: sha256(output), stderrSha256: sha256(STDERR) };
+  // Most print nothing there: each file costs the check of history its time.
+  const stderr = job.number % 10 === 0 ? STDERR : null;
+  writeRunDirectory(home.runDirectory(job.id, 1), intended.attempt.id, { output, stderr });
+  const hashes = { outputSha256: sha256(output), stderrSha256: stderr === null ? null : sha256(stderr) };
   const end = { exitCode: 0, outputBytes: output.length };
   const settled = await store.settleAttempt(
     { id: intended.attempt.id, transition: 'finish', set: { ...end, ...hashes, verdict: 'FINISHED' }, ...owner },
@@ -72,7 +74,12 @@ async function finishOne(home: Home, store: Store, job: Job): Promise<Job> {
 }
 
 /** What a keeper leaves of an attempt that printed `output` and ended with 0. */
-function writeRunDirectory(runDir: string, attempt: string, output: string): void {
+function writeRunDirectory(
+  runDir: string,
+  attempt: string,
+  { output, stderr }: { output: string; stderr: string | null },
+): void {
+  const stderrBytes = stderr?.length ?? 0;
   mkdirSync(runDir, { recursive: true });
   const write = (name: keyof typeof RUN_FILES, text: string): void =>
     writeFileSync(join(runDir, RUN_FILES[name]), text);
@@ -88,10 +95,10 @@ function writeRunDirectory(runDir: string, attempt: string, output: string): voi
   write('agent', encodeRecord(attempt, { ...process, cgroup: null, claim: sum }));
   write('limits', encodeRecord(attempt, { wallMs: limits.wallMs, idleMs: limits.idleMs, at: 2 }));
   const beat = { lastHeartbeat: 3, pid: 4711, startTime: '1', bootId: 'kernel_past', sessionId: null };
-  const counts = { agentEngine: 'exec', outputBytes: output.length, stderrBytes: STDERR.length, keeperPid: 4710 };
+  const counts = { agentEngine: 'exec', outputBytes: output.length, stderrBytes, keeperPid: 4710 };
   write('sentinel', encodeRecord(attempt, { ...beat, ...counts }));
   write('output', output);
-  write('stderr', STDERR);
+  if (stderr !== null) write('stderr', stderr);
   const ended = { started: true, code: 0, signal: null, execErrno: null, stoppedBy: null, reason: null, at: 4 };
-  write('exit', encodeRecord(attempt, { ...ended, bytesOut: output.length, bytesErr: STDERR.length, claim: sum }));
+  write('exit', encodeRecord(attempt, { ...ended, bytesOut: output.length, bytesErr: stderrBytes, claim: sum }));
 }
