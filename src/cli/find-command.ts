@@ -6,7 +6,7 @@ function findSubcommand(command: Command, name: string): Command | null {
 }
 
 /** Returns the option a word names (`--repo`, `-f`, `--repo=demo`), looked for in the command and those above it. */
-function findOption(command: Command | null, word: string): Command['options'][number] | null {
+export function findOption(command: Command | null, word: string): Command['options'][number] | null {
   const [flag] = word.split('=');
   for (let at = command; at !== null; at = at.parent) {
     const option = at.options.find((one) => one.long === flag || one.short === flag);

@@ -3,6 +3,7 @@ import { VERSION } from '../server/version.ts';
 import type { Runtime } from './command.ts';
 import { registerBackup } from './commands/backup.ts';
 import { registerCallbacks } from './commands/callbacks.ts';
+import { registerCompletion } from './commands/completion.ts';
 import { registerDemo } from './commands/demo.ts';
 import { registerDiff } from './commands/diff.ts';
 import { registerDoctor } from './commands/doctor.ts';
@@ -82,5 +83,6 @@ export function buildProgram(runtime: Runtime): Command {
   registerResource(program, runtime);
   registerBackup(program, runtime);
   registerRestore(program, runtime);
+  registerCompletion(program, runtime);
   return program;
 }
