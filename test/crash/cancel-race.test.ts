@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { DEFAULT_LIMITS } from '../../src/lifecycle/job.ts';
-import type { NewJob } from '../../src/store/store.ts';
+import { newJob } from '../../src/store/conformance/fixtures.ts';
 import { composeServer } from '../../src/server/compose.ts';
 import { readConfig } from '../../src/server/config.ts';
 import { prepareHome } from '../../src/server/prepare-home.ts';
@@ -9,20 +8,7 @@ import { until } from '../support/poll.ts';
 import { World } from '../support/world.ts';
 
 const SILENT = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
-const JOB: NewJob = {
-  repository: 'demo',
-  prompt: 'sleep 600',
-  command: ['sleep', '600'],
-  agent: 'exec',
-  pipeline: 'implement',
-  priority: 0,
-  onInterrupt: 'continue',
-  limits: DEFAULT_LIMITS,
-  deadlineMs: null,
-  start: true,
-  principal: 'local',
-  idempotency: null,
-};
+const JOB = newJob({ repository: 'demo', prompt: 'sleep 600', command: ['sleep', '600'], agent: 'exec' });
 
 /** One commit may hold the claim and the wish: the wish is told to everybody before the claimant has its answer. */
 test('a wish to cancel in the same commit as the claim is not lost', { timeout: 120_000 }, async () => {

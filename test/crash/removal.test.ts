@@ -1,9 +1,10 @@
 /** Removal of ended jobs: for good, by whoever is first, through a crash at any step, and never of anything else. */
 import assert from 'node:assert/strict';
-import { access, mkdir, readdir, rename, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { scanProcesses, signalProcess } from '../../src/keeper/processes.ts';
+import { exists } from '../../src/workspace/remove-tree.ts';
 import { until } from '../support/poll.ts';
 import { git } from '../support/repository.ts';
 import { World, type JobView } from '../support/world.ts';
@@ -25,13 +26,6 @@ async function runInterrupted(world: World): Promise<JobView> {
 async function listTrees(world: World, job: JobView): Promise<string> {
   const [repository = ''] = await readdir(world.home.repos);
   return git(world.home.mirror(repository), 'for-each-ref', `refs/holdfast/${job.id}/`);
-}
-
-function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }
 
 /** Nothing of it is on disk, every door says that it is gone, and says when. */

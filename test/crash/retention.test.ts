@@ -1,8 +1,9 @@
 /** What goes by age: only what has ended, only what is saved, only by time that passed; and it comes back. */
 import assert from 'node:assert/strict';
-import { access, mkdir, readFile, readdir, rename, symlink, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rename, symlink, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
+import { exists } from '../../src/workspace/remove-tree.ts';
 import { until } from '../support/poll.ts';
 import { shifted, YEAR_MS } from '../support/shifted-clock.ts';
 import { World, type JobView } from '../support/world.ts';
@@ -21,13 +22,6 @@ interface Kept extends JobView {
 
 async function get(world: World, job: { id: string }): Promise<Kept> {
   return (await world.getJob(job.id)) as Kept;
-}
-
-function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }
 
 async function awaitRetired(world: World, job: { id: string }): Promise<void> {

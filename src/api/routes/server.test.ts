@@ -2,27 +2,13 @@ import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { test } from 'node:test';
 import type { RecoveryReport } from '../../lifecycle/report.ts';
+import { newReport } from '../../store/conformance/fixtures.ts';
 import { asProblem, makeServer } from '../api.fixture.ts';
 import type { BootView, DoctorView, PageView, VersionView } from '../contract.ts';
 
 function makeReport(bootId: string): RecoveryReport {
-  return {
-    bootId,
-    previousBootId: null,
-    previousStop: 'crash',
-    downSeconds: 1.5,
-    recoveryMs: 12,
-    phases: [{ name: 'store', ms: 3, ok: true, retries: 0 }],
-    jobs: [],
-    locks: [],
-    leases: [],
-    deliveries: [],
-    removals: [],
-    orphans: [],
-    corruption: { checked: 1, ok: 1, corrupt: 0, rate: 0, files: [], complete: true },
-    degraded: [],
-    warnings: [],
-  };
+  const corruption = { checked: 1, ok: 1, corrupt: 0, rate: 0, files: [], complete: true };
+  return newReport({ bootId, phases: [{ name: 'store', ms: 3, ok: true, retries: 0 }], corruption });
 }
 
 test('before recovery has ended only what tells about it answers', async () => {

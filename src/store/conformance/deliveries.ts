@@ -3,7 +3,16 @@ import { it } from 'node:test';
 import { JOB_CALLBACK_TYPES, type Delivery, type JobCallback } from '../../lifecycle/delivery.ts';
 import type { RecoveryReport } from '../../lifecycle/report.ts';
 import type { DeliveryRecord, Store } from '../store.ts';
-import { accept, claimNext, completeNext, launchNext, newBoot, withStore, type OpenHarness } from './fixtures.ts';
+import {
+  accept,
+  claimNext,
+  completeNext,
+  launchNext,
+  newBoot,
+  newReport,
+  withStore,
+  type OpenHarness,
+} from './fixtures.ts';
 import { rejectsWith } from './rejects.ts';
 
 const A = 'https://a.example/hook';
@@ -40,23 +49,7 @@ async function checkWhole(store: Store): Promise<void> {
   assert.deepEqual((await store.checkLive()).corrupt, []);
 }
 
-const REPORT: RecoveryReport = {
-  bootId: 'boot_1',
-  previousBootId: null,
-  previousStop: 'crash',
-  downSeconds: 3,
-  recoveryMs: 12,
-  phases: [],
-  jobs: [],
-  locks: [],
-  leases: [],
-  deliveries: [],
-  removals: [],
-  orphans: [],
-  corruption: { checked: 0, ok: 0, corrupt: 0, rate: 0, files: [], complete: false },
-  degraded: [],
-  warnings: [],
-};
+const REPORT = newReport();
 
 /** Callbacks and the outbox. */
 export function testDeliveries(open: OpenHarness): void {

@@ -1,5 +1,6 @@
 /** What every part of the conformance suite begins with. */
 import { DEFAULT_LIMITS, type Job } from '../../lifecycle/job.ts';
+import type { RecoveryReport } from '../../lifecycle/report.ts';
 import type { Attempt } from '../../lifecycle/attempt.ts';
 import type { Boot, NewAttempt, NewJob, NewRepository, Store } from '../store.ts';
 
@@ -56,6 +57,28 @@ export function newJob(overrides: Partial<NewJob> = {}): NewJob {
     start: true,
     principal: 'local',
     idempotency: null,
+    ...overrides,
+  };
+}
+
+/** What a start that found nothing reports. */
+export function newReport(overrides: Partial<RecoveryReport> = {}): RecoveryReport {
+  return {
+    bootId: 'boot_1',
+    previousBootId: null,
+    previousStop: 'crash',
+    downSeconds: 3,
+    recoveryMs: 12,
+    phases: [],
+    jobs: [],
+    locks: [],
+    leases: [],
+    deliveries: [],
+    removals: [],
+    orphans: [],
+    corruption: { checked: 0, ok: 0, corrupt: 0, rate: 0, files: [], complete: false },
+    degraded: [],
+    warnings: [],
     ...overrides,
   };
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { KEPT_BOOTS, type RecoveryReport } from '../../lifecycle/report.ts';
-import { accept, completeNext, newBoot, newRepository, withStore, type OpenHarness } from './fixtures.ts';
+import { KEPT_BOOTS } from '../../lifecycle/report.ts';
+import { accept, completeNext, newBoot, newReport, newRepository, withStore, type OpenHarness } from './fixtures.ts';
 import { rejectsWith } from './rejects.ts';
 
 /** A moment no test reaches. */
@@ -110,23 +110,12 @@ export function testRecords(open: OpenHarness): void {
       );
       await rejectsWith('already-exists', store.recordBoot(newBoot('boot_5')));
       await rejectsWith('not-found', store.updateBoot('boot_1', { readyAt: 1 }));
-      const report: RecoveryReport = {
+      const report = newReport({
         bootId: 'boot_12',
         previousBootId: 'boot_11',
-        previousStop: 'crash',
-        downSeconds: 3,
-        recoveryMs: 12,
         phases: [{ name: 'store', ms: 1, ok: true, retries: 0 }],
-        jobs: [],
-        locks: [],
-        leases: [],
-        deliveries: [],
-        removals: [],
-        orphans: [],
-        corruption: { checked: 0, ok: 0, corrupt: 0, rate: 0, files: [], complete: false },
-        degraded: [],
         warnings: ['a "quoted" warning'],
-      };
+      });
       await store.updateBoot('boot_12', { report, previousStop: 'crash', readyAt: 5 });
       await store.updateBoot('boot_12', { stoppedAt: 6 });
       const [newest] = await store.listBoots();
