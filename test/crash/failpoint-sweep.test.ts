@@ -7,7 +7,8 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { availableParallelism } from 'node:os';
+import { describe, test } from 'node:test';
 import { scanProcesses, signalProcess } from '../../src/keeper/processes.ts';
 import { until, within } from '../support/poll.ts';
 import { git } from '../support/repository.ts';
@@ -29,34 +30,39 @@ const sinks = new WeakMap<World, Sink>();
 
 const size = process.env['HOLDFAST_CRASH'] === 'all' ? 'all' : 'sample';
 
-for (const plan of listPlans(size)) {
-  test(`killed at ${nameOf(plan)}: nothing lost, nothing doubled`, { timeout: 240_000 }, async () => {
-    await using sink = await openSink();
-    await using world = await World.create();
-    sinks.set(world, sink);
-    await world.configure({ callbacks: TELL_LOOPBACK });
-    const known: Acknowledged = new Map();
-    await crashAt(world, plan, known);
-    await world.start();
-    if (plan.occasion === 'remove-job') await checkJobRemoved(world, known);
-    await checkAcknowledged(world, known);
-    if (plan.occasion === 'remove') await checkRemoved(world);
-    if (plan.occasion === 'retention') await checkBack(world);
-    if (plan.occasion === 'upload') await completeUploads(world, known);
-    if (plan.occasion === 'resource') await checkScrap(world, known);
-    if (plan.occasion === 'backup') await checkBackup(world);
-    if (plan.occasion === 'orphan') await checkTemp(world, known);
-    await submitMissing(world, known);
-    for (const job of known) await checkCompleted(world, job, plan);
-    // Where a job was retried or removed, more was counted than is there.
-    if (plan.occasion !== 'remove-job' && plan.occasion !== 'retention') await checkCounted(world);
-    await awaitTold(world);
-    await checkInvariants(world);
-    const redelivered = sink.received.slice(0, 1).map(({ id }) => id);
-    await checkTold(world, sink, plan.occasion === 'redeliver' ? { redelivered } : {});
-    if (isRotation(plan.point)) await checkRotation(world, plan.point !== 'callbacks.after-rotation-intent');
-  });
-}
+/** Every pass has a world of its own and waits for agents most of the time. */
+const LANES = availableParallelism() * (size === 'all' ? 2 : 1);
+
+describe('the sweep', { concurrency: LANES }, () => {
+  for (const plan of listPlans(size)) {
+    test(`killed at ${nameOf(plan)}: nothing lost, nothing doubled`, { timeout: 240_000 }, async () => {
+      await using sink = await openSink();
+      await using world = await World.create();
+      sinks.set(world, sink);
+      await world.configure({ callbacks: TELL_LOOPBACK });
+      const known: Acknowledged = new Map();
+      await crashAt(world, plan, known);
+      await world.start();
+      if (plan.occasion === 'remove-job') await checkJobRemoved(world, known);
+      await checkAcknowledged(world, known);
+      if (plan.occasion === 'remove') await checkRemoved(world);
+      if (plan.occasion === 'retention') await checkBack(world);
+      if (plan.occasion === 'upload') await completeUploads(world, known);
+      if (plan.occasion === 'resource') await checkScrap(world, known);
+      if (plan.occasion === 'backup') await checkBackup(world);
+      if (plan.occasion === 'orphan') await checkTemp(world, known);
+      await submitMissing(world, known);
+      for (const job of known) await checkCompleted(world, job, plan);
+      // Where a job was retried or removed, more was counted than is there.
+      if (plan.occasion !== 'remove-job' && plan.occasion !== 'retention') await checkCounted(world);
+      await awaitTold(world);
+      await checkInvariants(world);
+      const redelivered = sink.received.slice(0, 1).map(({ id }) => id);
+      await checkTold(world, sink, plan.occasion === 'redeliver' ? { redelivered } : {});
+      if (isRotation(plan.point)) await checkRotation(world, plan.point !== 'callbacks.after-rotation-intent');
+    });
+  }
+});
 
 /** Repositories and jobs are removed by the same steps: both are tried. */
 function nameOf({ point, hit, occasion }: Plan): string {
