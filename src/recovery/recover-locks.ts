@@ -37,7 +37,7 @@ export async function recoverLocks(
 ): Promise<RecoveryReport['locks']> {
   const judged = await judgeLocks(ctx, ctx.clock.monotonic());
   const taken = judged.filter((one) => one.verdict !== 'valid');
-  await Promise.all(taken.map(({ lock }) => ctx.store.releaseLock(lock.key, lock.fence)));
+  await Promise.all(taken.map(({ lock }) => ctx.store.releaseLock(lock.key, lock.fence, ctx.boot)));
   const damaged = await shutDamagedLocks(ctx);
   const dead = taken.filter((one) => one.verdict === 'dead').length;
   ctx.log.info(
@@ -128,7 +128,7 @@ function judgeAgain(ctx: AttemptContext, signal: AbortSignal): void {
       for (const { lock, verdict, why } of judged) {
         if (verdict === 'valid') continue;
         ctx.log.info(`lock ${lock.key} is taken away: ${why}`);
-        await ctx.store.releaseLock(lock.key, lock.fence);
+        await ctx.store.releaseLock(lock.key, lock.fence, ctx.boot);
       }
       if (judged.every((one) => one.verdict !== 'valid' || one.lock.boot === ctx.boot)) return;
     }

@@ -59,8 +59,8 @@ export interface WaitingStore {
    * the lock it has. Throws `lock-damaged` when the row of that key cannot be trusted.
    */
   acquireLock(lock: Omit<Lock, 'acquiredAt' | 'fence'>): Promise<Lock | null>;
-  /** No effect when the lock was taken over by a newer fence. */
-  releaseLock(key: string, fence: number): Promise<void>;
+  /** No effect when the lock was taken over by a newer fence. `actor` where it is not the boot that held it. */
+  releaseLock(key: string, fence: number, actor?: string): Promise<void>;
   /** The locks that can be read, by key. */
   listLocks(): Promise<Lock[]>;
   /** The others: fields that cannot be read, or that are not what the journal says. Looks at the chains of locks only. */

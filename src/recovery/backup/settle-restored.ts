@@ -45,7 +45,7 @@ export interface Settling {
 /** Settles all rows; `jobs` are those of the copy. The record of the restore comes last. */
 export async function settleRestored(settling: Settling, jobs: Iterable<CopiedJob>): Promise<Settled> {
   const { store, manifest, from } = settling;
-  for (const { key, fence } of await store.listLocks()) await store.releaseLock(key, fence);
+  for (const { key, fence } of await store.listLocks()) await store.releaseLock(key, fence, ACTOR);
   const resources = await leaveResources(store);
   const settled: Settled = { interrupted: 0, queued: 0, resources, callbacks: 0 };
   const files = new Set(manifest.files.map(({ path }) => path));

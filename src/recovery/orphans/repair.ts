@@ -154,7 +154,7 @@ async function releaseLock(ctx: AttemptContext, orphan: Orphan): Promise<string>
   if (lock === undefined) return 'it is gone';
   const { left } = await endOperation(lock.operation);
   if (left.length > 0) throw fail('state-conflict', `processes of ${lock.operation} do not end`);
-  await ctx.store.releaseLock(lock.key, lock.fence);
+  await ctx.store.releaseLock(lock.key, lock.fence, ctx.boot);
   return 'released';
 }
 

@@ -177,7 +177,11 @@ export function testWaiting(open: OpenHarness): void {
       const tests = await store.acquireLock({ ...lock, key: 'tests:app' });
       assert.ok(own !== null && tests !== null);
       assert.equal(await store.acquireLock({ ...lock, operation: 'other', key: 'tests:app' }), null);
-      await store.releaseLock('repo:app', own.fence);
+      await store.releaseLock('repo:app', own.fence, 'recovery');
+      const released = (await store.listEvents({ after: 0, limit: 99 })).findLast(
+        ({ kind }) => kind === 'lock.release',
+      );
+      assert.equal(released?.actor, 'recovery', 'who took it away is not who held it');
       await rejectsWith('repository-busy', store.removeRepository('app', 'local'));
       for (const key of ['app', 'repo:', 'lint:app', 'repo:a/b', 'repo:app#1'])
         await rejectsWith('bad-request', store.acquireLock({ ...lock, key }));

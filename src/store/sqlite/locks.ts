@@ -1,6 +1,7 @@
 /** Short critical sections. A lock's events belong to the chain of its job, else of its repository. */
 import { fail } from '../../kernel/errors.ts';
 import { parseLockKey } from '../../lifecycle/lock-key.ts';
+import type { Store } from '../store.ts';
 import type { Lock } from '../waiting-store.ts';
 import { readLockRow } from './damaged-locks.ts';
 import { LOCKS } from './entities.ts';
@@ -28,15 +29,19 @@ export function listLocks(reader: Reader): Lock[] {
   });
 }
 
-function appendLockEvent(session: Session, lock: Lock, { kind, data }: { kind: string; data: object }): void {
+function appendLockEvent(
+  session: Session,
+  lock: Lock,
+  { kind, data, actor = lock.boot }: { kind: string; data: object; actor?: string | undefined },
+): void {
   if (lock.jobId !== null) {
     const job = readJob(session, lock.jobId);
-    const event = { actor: lock.boot, kind, subject: lock.jobId, jobId: lock.jobId, attemptId: null, data };
+    const event = { actor, kind, subject: lock.jobId, jobId: lock.jobId, attemptId: null, data };
     writeHead(session, job, appendEvent(session, event, job.head));
     return;
   }
   const { record, head } = readRepository(session, parseLockKey(lock.key)?.repository ?? '');
-  const event = { actor: lock.boot, kind, subject: record.id, jobId: null, attemptId: null, data };
+  const event = { actor, kind, subject: record.id, jobId: null, attemptId: null, data };
   session.sql.run('UPDATE repositories SET head = $1 WHERE id = $2', appendEvent(session, event, head), record.id);
 }
 
@@ -54,9 +59,9 @@ export function acquireLock(session: Session, input: Omit<Lock, 'acquiredAt' | '
 }
 
 /** Lets a lock go, unless a newer fence holds it or nobody does. */
-export function releaseLock(session: Session, key: string, fence: number): void {
+export function releaseLock(session: Session, ...[key, fence, actor]: Parameters<Store['releaseLock']>): void {
   const lock = readLock(session, key);
   if (lock === null || lock.fence !== fence) return;
-  appendLockEvent(session, lock, { kind: 'lock.release', data: { key, fence } });
+  appendLockEvent(session, lock, { kind: 'lock.release', data: { key, fence }, actor });
   session.sql.run('DELETE FROM locks WHERE key = $1 AND fence = $2', key, fence);
 }
