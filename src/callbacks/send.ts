@@ -3,10 +3,10 @@
  * TLS still asks for the name. No redirect is followed, and of the answer only the status and the first bytes are taken.
  */
 import type { LookupAddress } from 'node:dns';
-import { Agent as HttpAgent, request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
-import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import type { IncomingMessage, RequestOptions } from 'node:http';
 import type { LookupFunction } from 'node:net';
 import { isError } from '../kernel/errors.ts';
+import { http, https } from '../kernel/node-http.ts';
 import { errnoOf, messageOf } from '../kernel/result.ts';
 import { parseTarget, type Guard } from './guard.ts';
 import type { TryResult } from './judge-try.ts';
@@ -44,7 +44,7 @@ function pin(addresses: readonly LookupAddress[]): LookupFunction {
 /** Returns the sender. `timeoutMs` is for one try, from the look-up of the name to the status. */
 export function createSender(options: { guard: Guard; timeoutMs: number }): Sender {
   const idle = { keepAlive: true, maxFreeSockets: 32, timeout: IDLE_MS, scheduling: 'lifo' } as const;
-  const agents = { http: new HttpAgent(idle), https: new HttpsAgent(idle) };
+  const agents = { http: new http.Agent(idle), https: new https.Agent(idle) };
 
   const post = async (url: URL, message: Message, extra: RequestOptions): Promise<TryResult> =>
     (await postOnce(url, message, extra)) ?? (await postOnce(url, message, extra)) ?? BROKEN;
@@ -53,7 +53,7 @@ export function createSender(options: { guard: Guard; timeoutMs: number }): Send
   const postOnce = (url: URL, message: Message, extra: RequestOptions): Promise<TryResult | null> =>
     new Promise((resolve, reject) => {
       const isSecure = url.protocol === 'https:';
-      const request = (isSecure ? httpsRequest : httpRequest)(url, {
+      const request = (isSecure ? https : http).request(url, {
         ...extra,
         method: 'POST',
         agent: isSecure ? agents.https : agents.http,

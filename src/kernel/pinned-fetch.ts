@@ -3,11 +3,12 @@
  * a home is signed by nobody, and its name need not be the address it answers at.
  */
 import { X509Certificate } from 'node:crypto';
-import { request as httpRequest, type IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { connect, type TLSSocket } from 'node:tls';
+import { http } from './node-http.ts';
 
 /** What is sent; the subset of fetch this program needs. */
 export interface PinnedRequest {
@@ -61,7 +62,7 @@ function connectPinned(url: URL, certificate: string, signal: AbortSignal | unde
 function send(url: URL, { method = 'GET', headers, body, signal }: PinnedRequest, socket: TLSSocket) {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   const length = body instanceof Blob ? { 'content-length': body.size } : {};
-  const call = httpRequest({
+  const call = http.request({
     createConnection: () => socket,
     method,
     path: url.pathname + url.search,

@@ -99,8 +99,14 @@ async function prepareLog(home: Home): Promise<number> {
   }
 }
 
+/** Where the program begins: beside this room or, where all rooms were made into one folder, beside this file. */
+function findMain(own: string): string {
+  const isInRoom = /\/server\/detach\.[jt]s$/.test(own);
+  return fileURLToPath(new URL(isInRoom ? `../cli/main${extname(own)}` : './main.js', own));
+}
+
 async function spawnServer(home: Home, options: DetachOptions): Promise<ChildProcess> {
-  const main = fileURLToPath(new URL(`../cli/main${extname(import.meta.url)}`, import.meta.url));
+  const main = findMain(import.meta.url);
   const args = [...process.execArgv.filter((flag) => PASSED_ON.test(flag)), main, 'serve', '--home', home.root];
   if (options.host !== undefined) args.push('--host', options.host);
   args.push('--port', String(options.port ?? 'auto'));

@@ -4,12 +4,13 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { PassThrough, Readable } from 'node:stream';
-import { fileURLToPath } from 'node:url';
+
+import { ensureProgram } from '../../scripts/build-program.ts';
 import { runCli } from '../../src/cli/run-cli.ts';
 import { within } from '../support/poll.ts';
 import type { World } from '../support/world.ts';
 
-const CLI = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+const CLI = await ensureProgram();
 
 export interface Finished {
   code: number | null;

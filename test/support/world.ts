@@ -8,6 +8,7 @@ import { cp, mkdir, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/p
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { ensureProgram } from '../../scripts/build-program.ts';
 import { endProcesses, scanProcesses } from '../../src/keeper/processes.ts';
 import { isAlive, readProcess, type ProcessIdentity } from '../../src/keeper/host-identity.ts';
 import type { AttemptView } from '../../src/api/contract/attempt.ts';
@@ -18,7 +19,7 @@ import { until, within } from './poll.ts';
 import { createRepository } from './repository.ts';
 import { findMentioning, listAttempts, type KnownAttempt } from './world-processes.ts';
 
-const CLI = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+const CLI = await ensureProgram();
 /** Kept between runs: starting servers is most of what crash tests do. */
 const COMPILE_CACHE = fileURLToPath(new URL('../../node_modules/.cache/holdfast', import.meta.url));
 
