@@ -25,7 +25,18 @@ export type Reason =
   | 'needs_human'
   | 'record_corrupt'
   | 'workspace_unsafe'
-  | 'restored';
+  | 'restored'
+  | 'weak_packet'
+  | 'no_changes'
+  | 'uncommitted_work'
+  | 'work_unusable'
+  | 'gate_blocked'
+  | 'fix_budget'
+  | 'manual_review'
+  | 'merge_held'
+  | 'empty_merge'
+  | 'merge_refused'
+  | 'merge_failed_final';
 
 /** What every job has, whatever its state. Times are milliseconds since 1970, spans milliseconds. */
 export interface JobCore {
