@@ -23,6 +23,8 @@ export const FAILPOINTS = [
   'workspace.after-save-ref',
   'workspace.before-restore',
   'workspace.after-restore',
+  'workspace.before-harvest-ref',
+  'workspace.after-harvest-ref',
   // files sent for a job
   'upload.before-rename',
   'upload.after-rename',

@@ -27,7 +27,7 @@ const gate = (name: string, result: 'PASS' | 'FAIL' | 'BLOCK', why: string | nul
 });
 
 /** Stage and gate of a decision, or how it ends: `verify:lint`, `block:fix_budget`. */
-function name(decision: Decision): string {
+function nameOf(decision: Decision): string {
   if (decision.kind === 'go') return [decision.stage, decision.gate].filter((one) => one !== null).join(':');
   return decision.kind === 'complete' ? 'complete' : `${decision.kind}:${decision.reason ?? 'handoff'}`;
 }
@@ -35,13 +35,13 @@ function name(decision: Decision): string {
 describe('what follows a working stage', () => {
   test('committed work opens a new epoch with its first gate', () => {
     const next = decideStage(facts({}));
-    assert.equal(name(next), 'verify:lint');
+    assert.equal(nameOf(next), 'verify:lint');
     assert.ok(next.kind === 'go' && next.newEpoch);
   });
 
   test('what earlier work has passed opens nothing for new work', () => {
     const next = decideStage(facts({ stage: 'fix', passed: new Set(['lint', 'test', 'alpha', 'beta']) }));
-    assert.equal(name(next), 'verify:lint');
+    assert.equal(nameOf(next), 'verify:lint');
   });
 
   test('uncommitted work is sent back only to commit it, in the same stage and epoch', () => {
@@ -58,7 +58,7 @@ describe('what follows a working stage', () => {
       return diffs.map((diffSha256) => {
         const next = decideStage(facts({ spent, ended: { kind: 'work', work: { kind: 'uncommitted', diffSha256 } } }));
         spent = next.spent;
-        return name(next);
+        return nameOf(next);
       });
     };
     assert.deepEqual(sendBack(['a', 'a', 'a']), ['implement', 'implement', 'block:uncommitted_work']);
@@ -68,9 +68,9 @@ describe('what follows a working stage', () => {
   });
 
   test('no changes and unusable history stop at a person', () => {
-    assert.equal(name(decideStage(facts({ ended: { kind: 'work', work: { kind: 'empty' } } }))), 'block:no_changes');
+    assert.equal(nameOf(decideStage(facts({ ended: { kind: 'work', work: { kind: 'empty' } } }))), 'block:no_changes');
     const ended: StageEnd = { kind: 'work', work: { kind: 'unusable', why: 'no base' } };
-    assert.equal(name(decideStage(facts({ ended }))), 'block:work_unusable');
+    assert.equal(nameOf(decideStage(facts({ ended }))), 'block:work_unusable');
   });
 });
 
@@ -80,21 +80,21 @@ describe('what follows a gate', () => {
     const seen: string[] = [];
     let next = decideStage(facts({}));
     while (next.kind === 'go' && next.gate !== null) {
-      seen.push(name(next));
+      seen.push(nameOf(next));
       passed.add(next.gate);
       next = decideStage(facts({ stage: next.stage, passed, ended: gate(next.gate, 'PASS') }));
     }
     assert.deepEqual(seen, ['verify:lint', 'verify:test', 'review:alpha', 'review:beta']);
-    assert.equal(name(next), 'merge');
+    assert.equal(nameOf(next), 'merge');
   });
 
   test('a plan without a merge ends in a hand-off, also one without any gate', () => {
     const plan: Plan = { verify: [], reviewers: [], merge: true };
-    assert.equal(name(decideStage(facts({ plan }))), 'handoff');
+    assert.equal(nameOf(decideStage(facts({ plan }))), 'handoff');
     const only: Plan = { verify: ['test'], reviewers: [], merge: false };
     const passed = new Set(['test']);
     assert.equal(
-      name(decideStage(facts({ plan: only, stage: 'verify', passed, ended: gate('test', 'PASS') }))),
+      nameOf(decideStage(facts({ plan: only, stage: 'verify', passed, ended: gate('test', 'PASS') }))),
       'handoff',
     );
   });
@@ -106,12 +106,12 @@ describe('what follows a gate', () => {
       spent = next.spent;
       return next;
     };
-    assert.deepEqual([name(fail()), name(fail()), name(fail())], ['fix', 'fix', 'block:fix_budget']);
+    assert.deepEqual([nameOf(fail()), nameOf(fail()), nameOf(fail())], ['fix', 'fix', 'block:fix_budget']);
   });
 
   test('no result is no pass and no failure', () => {
     const next = decideStage(facts({ stage: 'verify', ended: gate('test', 'BLOCK', 'timed out') }));
-    assert.equal(name(next), 'block:gate_blocked');
+    assert.equal(nameOf(next), 'block:gate_blocked');
     assert.deepEqual(next.spent, NOTHING_SPENT);
   });
 });
@@ -121,21 +121,21 @@ describe('what follows a merge', () => {
     decideStage(facts({ stage: 'merge', spent, ended: { kind: 'merge', result, why: 'told' } }));
 
   test('each result has its way', () => {
-    assert.equal(name(merge('merged')), 'complete');
-    assert.equal(name(merge('moved')), 'merge');
-    assert.equal(name(merge('held')), 'ready:merge_held');
-    assert.equal(name(merge('empty')), 'block:empty_merge');
-    assert.equal(name(merge('refused')), 'block:merge_refused');
-    assert.equal(name(merge('gate-failed')), 'merge');
+    assert.equal(nameOf(merge('merged')), 'complete');
+    assert.equal(nameOf(merge('moved')), 'merge');
+    assert.equal(nameOf(merge('held')), 'ready:merge_held');
+    assert.equal(nameOf(merge('empty')), 'block:empty_merge');
+    assert.equal(nameOf(merge('refused')), 'block:merge_refused');
+    assert.equal(nameOf(merge('gate-failed')), 'merge');
   });
 
   test('a conflict starts one resolving agent, once; three failures are final', () => {
     const first = merge('conflict');
     assert.ok(first.kind === 'go' && first.task === 'resolve');
     const second = merge('conflict', first.spent);
-    assert.equal(name(second), 'merge');
-    assert.equal(name(merge('conflict', second.spent)), 'block:merge_failed_final');
-    assert.equal(name(merge('gate-failed', second.spent)), 'block:merge_failed_final');
+    assert.equal(nameOf(second), 'merge');
+    assert.equal(nameOf(merge('conflict', second.spent)), 'block:merge_failed_final');
+    assert.equal(nameOf(merge('gate-failed', second.spent)), 'block:merge_failed_final');
   });
 
   test('a base that moves is no strike, however often', () => {

@@ -149,7 +149,7 @@ function afterGates(facts: StageFacts): Decision {
 }
 
 /** Whether anything but words vouches for the work. */
-export function hasGates(plan: Plan): boolean {
+function hasGates(plan: Plan): boolean {
   return plan.verify.length + plan.reviewers.length > 0;
 }
 

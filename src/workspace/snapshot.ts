@@ -1,11 +1,11 @@
 import { lstat, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
-import { makeDirectory, writeDurable } from '../kernel/durable.ts';
 import { errnoOf } from '../kernel/result.ts';
 import { fail } from '../kernel/errors.ts';
 import { bytesOf, dropFromIndex, listLinks, listPaths, show, splitPaths, type Git, type Link } from './index-paths.ts';
 import { runChild } from './run-child.ts';
-import { objectFormatOf, gitFailure, plainEnvironment, safeGit, type GitProfile } from './safe-git.ts';
+import { gitFailure, plainEnvironment, safeGit, type GitProfile } from './safe-git.ts';
+import { makeScratchRepository } from './scratch-repository.ts';
 
 /** The content of a tree as git objects in a scratch repository. */
 export interface Snapshot {
@@ -21,7 +21,9 @@ export interface SnapshotRequest {
   mirrorDir: string;
   workspaceDir: string;
   baseCommit: string;
-  /** Empty directory for repository and index. */
+  /** Directory of objects beside the mirror's that `baseCommit` may need; only read. */
+  moreObjects?: string | undefined;
+  /** Directory for repository and index. */
   scratch: string;
   /** Larger files are left as they are in the base and noted. */
   maxFileBytes: number;
@@ -55,13 +57,10 @@ interface Place extends SnapshotRequest {
  * keep only a commit id of them and lose their files.
  */
 export async function takeSnapshot(request: SnapshotRequest): Promise<Snapshot> {
+  const { mirrorDir, moreObjects, op, signal } = request;
+  const stores = [join(mirrorDir, 'objects'), ...(moreObjects === undefined ? [] : [moreObjects])];
   const gitDir = join(request.scratch, 'repo.git');
-  const common = { op: request.op, signal: request.signal };
-  const format = objectFormatOf(request.baseCommit);
-  const init = ['init', '-q', '--bare', '--template=', `--object-format=${format}`, '--', gitDir];
-  await safeGit({ ...common, profile: { kind: 'local', gitDir: null }, args: init });
-  await makeDirectory(join(gitDir, 'objects', 'info'));
-  await writeDurable(join(gitDir, 'objects', 'info', 'alternates'), `${join(request.mirrorDir, 'objects')}\n`);
+  await makeScratchRepository({ gitDir, stores, like: request.baseCommit, op, signal });
   const place: Place = { ...request, gitDir, notes: [], indexes: { made: 0 } };
   const tree = await readDirectory(place, { path: '', baseTree: `${request.baseCommit}^{tree}`, depth: 0 });
   return { tree, gitDir, notes: place.notes };
