@@ -1,0 +1,81 @@
+import { fail } from '../kernel/errors.ts';
+import { safeGit, type GitProfile } from './safe-git.ts';
+
+export interface MergeRequest {
+  mirrorDir: string;
+  /** Commit the base branch is at. */
+  base: string;
+  /** Harvested commit, in the mirror. */
+  candidate: string;
+  /** Of the merge commit, if one is needed. */
+  message: string;
+  /** `refs/holdfast/<job>/merge-<n>`: keeps the result. */
+  ref: string;
+  op?: string | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+export type MergeOutcome =
+  /** `commit` stands on `base`: the candidate itself where that is possible, else a merge of both. */
+  | { kind: 'merged'; commit: string; fastForward: boolean }
+  /** Both sides changed these paths in ways that do not go together; `text` is git's own account. */
+  | { kind: 'conflict'; paths: string[]; text: string }
+  /** The base has everything of it already. */
+  | { kind: 'empty' };
+
+const IDENTITY = ['user.name=Holdfast', 'user.email=holdfast@holdfast.invalid'];
+const MAX_PATHS = 200;
+
+/**
+ * Merges a candidate with the base inside the mirror, without a work tree: nothing of either is checked out, no driver or
+ * filter is run, no branch moves. The result is durable and kept under `ref`. Can be repeated.
+ * Throws `git-failed`, `git-timeout`, `storage-full`.
+ */
+export async function mergeCandidate(request: MergeRequest): Promise<MergeOutcome> {
+  const { mirrorDir, base, candidate, op, signal } = request;
+  if (!/^refs\/holdfast\/[A-Za-z0-9_-]+\/merge-\d+$/.test(request.ref))
+    throw fail('internal', `${request.ref} is not ours`);
+  const profile: GitProfile = { kind: 'local', gitDir: mirrorDir };
+  const git = (args: readonly string[], more: { okCodes?: readonly number[]; input?: string } = {}) =>
+    safeGit({ profile, args, config: [...IDENTITY, 'core.logAllRefUpdates=always'], op, signal, ...more });
+  const isIn = async (one: string, other: string): Promise<boolean> =>
+    (await git(['merge-base', '--is-ancestor', one, other], { okCodes: [0, 1] })).code === 0;
+  const keep = async (commit: string): Promise<void> => {
+    await git(['update-ref', '--create-reflog', '-m', 'merge', '--', request.ref, commit]);
+  };
+
+  if (await isIn(candidate, base)) return { kind: 'empty' };
+  if (await isIn(base, candidate)) {
+    if (await haveSameTree(git, base, candidate)) return { kind: 'empty' };
+    await keep(candidate);
+    return { kind: 'merged', commit: candidate, fastForward: true };
+  }
+  const merged = await git(['merge-tree', '--write-tree', '-z', '--name-only', '--messages', base, candidate], {
+    okCodes: [0, 1],
+  });
+  const [tree = '', ...rest] = merged.stdout.toString('utf8').split('\0');
+  if (merged.code === 1) return describeConflict(rest);
+  if ((await git(['rev-parse', `${base}^{tree}`])).text === tree) return { kind: 'empty' };
+  const commitArgs = ['commit-tree', '-p', base, '-p', candidate, '-F', '-', tree];
+  const commit = (await git(commitArgs, { input: `${request.message}\n` })).text;
+  await keep(commit);
+  return { kind: 'merged', commit, fastForward: false };
+}
+
+type Git = (args: readonly string[]) => Promise<{ text: string }>;
+
+async function haveSameTree(git: Git, one: string, other: string): Promise<boolean> {
+  return (await git(['rev-parse', `${one}^{tree}`])).text === (await git(['rev-parse', `${other}^{tree}`])).text;
+}
+
+/** Paths up to an empty entry, then messages: a count of paths, the paths, a kind and its text each. */
+function describeConflict(entries: readonly string[]): MergeOutcome {
+  const end = entries.indexOf('');
+  const paths = [...new Set(entries.slice(0, end))].slice(0, MAX_PATHS);
+  const text = entries
+    .slice(end + 1)
+    .filter((entry) => /\s/.test(entry))
+    .join('')
+    .trim();
+  return { kind: 'conflict', paths, text };
+}
