@@ -25,6 +25,8 @@ export const FAILPOINTS = [
   'workspace.after-restore',
   'workspace.before-harvest-ref',
   'workspace.after-harvest-ref',
+  'merge.before-advance',
+  'merge.after-advance',
   // files sent for a job
   'upload.before-rename',
   'upload.after-rename',

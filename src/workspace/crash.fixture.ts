@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { armFailpoints, type FailpointName } from '../kernel/failpoints.ts';
+import { advanceBase, type AdvanceRequest } from './advance-base.ts';
 import { discardWorkspace } from './discard-workspace.ts';
 import { updateMirror, type UpdateMirrorRequest } from './mirror.ts';
 import { saveTree, type SaveTreeRequest } from './observe.ts';
@@ -11,10 +12,12 @@ export type Call =
   | { do: 'updateMirror'; with: UpdateMirrorRequest }
   | { do: 'prepareWorkspace'; with: PrepareWorkspaceRequest }
   | { do: 'saveTree'; with: SaveTreeRequest }
+  | { do: 'advanceBase'; with: AdvanceRequest }
   | { do: 'discardWorkspace'; with: Parameters<typeof discardWorkspace>[0] };
 
 function carryOut(call: Call): Promise<unknown> {
   if (call.do === 'updateMirror') return updateMirror(call.with);
+  if (call.do === 'advanceBase') return advanceBase(call.with);
   if (call.do === 'discardWorkspace') return discardWorkspace(call.with);
   return call.do === 'prepareWorkspace' ? prepareWorkspace(call.with) : saveTree(call.with);
 }
