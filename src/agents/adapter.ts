@@ -2,6 +2,7 @@
  * What the rest of Holdfast knows of an agent command line. An adapter builds argument lists, reads the agent's own
  * events, and says what they amount to; it starts nothing and touches no state.
  */
+import type { StageTask } from '../lifecycle/stage.ts';
 
 /** What an agent said, reduced to what matters here. Unknown lines become `other`. */
 export type AgentEvent =
@@ -63,6 +64,10 @@ export type NonEmptyString = string & { readonly [nonEmpty]: true };
 
 export interface Launch {
   prompt: string;
+  /** The text of the job as it was accepted, when `prompt` says more than that. */
+  accepted?: string;
+  /** What is asked for in a stage of a pipeline, and for which time; absent is the work itself. */
+  task?: { kind: StageTask; round: number } | undefined;
   /** argv of agent `exec`. */
   command: string[] | null;
   /** Absolute path of the workspace. */

@@ -3,6 +3,7 @@
  * what is not understood is refused with the number of the step, so that a typing mistake never passes as a run.
  */
 import { fail } from '../kernel/errors.ts';
+import type { StageTask } from '../lifecycle/stage.ts';
 
 /**
  * Lines of the program's output that begin so are its events. It never lets anything it prints begin so: text cannot
@@ -12,6 +13,8 @@ export const EVENT_PREFIX = '{"holdfast":"';
 
 /** Something that goes on writing by itself: a command, or lines `tick <n> pid <pid>` appended to a file. */
 export type Work = { argv: string[] } | { path: string; tickMs: number; times: number };
+
+type Fields = Record<string, unknown>;
 
 export type Step =
   | { kind: 'print'; text: string }
@@ -28,18 +31,22 @@ export type Step =
   | { kind: 'ignoreSigterm' }
   | { kind: 'fail'; message: string; api: boolean }
   | { kind: 'exit'; code: number }
-  | { kind: 'vanish'; code: number };
+  | { kind: 'vanish'; code: number }
+  | { kind: 'verdict'; fields: Fields };
 
 export interface Scenario {
   /** File below the workspace that gets one line per start of the agent; null: `.holdfast-starts` in its HOME. */
   startsFile: string | null;
   steps: Step[];
+  /** What is played instead when a pipeline asks for something else, for the first time, the second, and so on. */
+  tasks: { [K in OtherTask]?: Step[][] };
 }
+
+export const OTHER_TASKS = ['commit', 'fix', 'resolve', 'review'] as const satisfies readonly StageTask[];
+export type OtherTask = (typeof OTHER_TASKS)[number];
 
 const MAX_STEPS = 10_000;
 const DAY_MS = 86_400_000;
-
-type Fields = Record<string, unknown>;
 
 /** How each step is read from the value of its key; throws a plain Error that says what is wrong. */
 const READERS: { [K in Step['kind']]: (value: unknown) => Extract<Step, { kind: K }> } = {
@@ -88,6 +95,10 @@ const READERS: { [K in Step['kind']]: (value: unknown) => Extract<Step, { kind: 
   },
   exit: (value) => ({ kind: 'exit', code: readInteger(value, 'the code', 255) }),
   vanish: (value) => ({ kind: 'vanish', code: readInteger(value, 'the code', 255) }),
+  verdict: (value) => {
+    if (value === null || typeof value !== 'object' || Array.isArray(value)) throw new Error('it must be an object');
+    return { kind: 'verdict', fields: value as Fields };
+  },
 };
 
 /** The keys a step may have. */
@@ -98,23 +109,59 @@ export function parseScenario(prompt: string): Scenario {
   const hint = 'Send a scenario like {"steps":[{"print":"hello"},{"exit":0}]}.';
   let value: unknown;
   try {
-    value = JSON.parse(prompt);
+    value = JSON.parse(findScenario(prompt));
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw fail('bad-prompt', `the scenario is not JSON: ${why}`, { hint });
   }
   try {
-    const { steps, startsFile = null } = readFields(value, ['steps', 'startsFile']);
-    if (!Array.isArray(steps)) throw new Error('"steps" must be a list');
-    if (steps.length > MAX_STEPS) throw new Error(`it has ${steps.length} steps, at most ${MAX_STEPS} are played`);
+    const { steps, startsFile = null, tasks = {} } = readFields(value, ['steps', 'startsFile', 'tasks']);
     return {
       startsFile: startsFile === null ? null : readPath(startsFile, 'startsFile'),
-      steps: steps.map(readStep),
+      steps: readSteps(steps, 'steps'),
+      tasks: readTasks(tasks),
     };
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw fail('bad-prompt', `the scenario is not valid: ${why}`, { hint });
   }
+}
+
+/** A scenario by itself, or in the fenced block `scenario` of a longer text such as a packet. */
+function findScenario(prompt: string): string {
+  return /^```scenario\n([\s\S]*?)\n```$/m.exec(prompt)?.[1] ?? prompt;
+}
+
+function readSteps(steps: unknown, name: string): Step[] {
+  if (!Array.isArray(steps)) throw new Error(`"${name}" must be a list`);
+  if (steps.length > MAX_STEPS) throw new Error(`it has ${steps.length} steps, at most ${MAX_STEPS} are played`);
+  return steps.map(readStep);
+}
+
+function readTasks(value: unknown): Scenario['tasks'] {
+  const tasks: Scenario['tasks'] = {};
+  for (const [task, rounds] of Object.entries(readFields(value, OTHER_TASKS))) {
+    if (!Array.isArray(rounds) || rounds.length === 0)
+      throw new Error(`"tasks.${task}" must be a list of lists of steps`);
+    tasks[task as OtherTask] = rounds.map((steps) => readSteps(steps, `tasks.${task}`));
+  }
+  return tasks;
+}
+
+/**
+ * Returns the scenario that plays what is asked for in this round: the steps of that task, of which the last are played
+ * again when it is asked for once more, or those of the work where it has none.
+ */
+export function chooseRound(prompt: string, task: { kind: StageTask; round: number } | undefined): string {
+  if (task === undefined || task.kind === 'work') return prompt;
+  const { steps, startsFile, tasks } = JSON.parse(findScenario(prompt)) as {
+    steps: unknown;
+    startsFile?: string;
+    tasks?: Partial<Record<StageTask, unknown[]>>;
+  };
+  const rounds = tasks?.[task.kind];
+  const chosen = rounds === undefined ? steps : rounds[Math.min(task.round, rounds.length) - 1];
+  return JSON.stringify({ steps: chosen, ...(startsFile === undefined ? {} : { startsFile }) });
 }
 
 function readStep(value: unknown, index: number): Step {

@@ -63,7 +63,7 @@ function openSession(options: Map<string, string>, home: string): Session {
   return session;
 }
 
-const NO_SCENARIO: Scenario = { startsFile: null, steps: [] };
+const NO_SCENARIO: Scenario = { startsFile: null, steps: [], tasks: {} };
 
 /** What an earlier process of the session left; null when there was none, or its file is of no use. */
 function readKept(file: string): { scenario: Scenario; done: number } | null {

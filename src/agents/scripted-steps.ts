@@ -73,6 +73,9 @@ export async function playStep(step: Step, number: number, stage: Stage): Promis
       return { code: 1, final: { ok: false, reason: step.message, ...(step.api ? { cause: 'api' } : {}) } };
     case 'exit':
       return { code: step.code, final: { ok: step.code === 0, reason: `exit ${step.code}` } };
+    case 'verdict':
+      leaveVerdict(step.fields);
+      return null;
     case 'vanish':
       return { code: step.code, final: null };
   }
@@ -163,4 +166,23 @@ async function daemonise(work: Work): Promise<void> {
     child.on('exit', () => resolve());
   });
   if (typeof out === 'number') closeSync(out);
+}
+
+/** Answers what a reviewer was asked (HOLDFAST_REVIEW) in the file it was given, with `fields` in place of the right ones. */
+function leaveVerdict(fields: Record<string, unknown>): void {
+  const asked = process.env['HOLDFAST_REVIEW'];
+  if (asked === undefined) throw new Error('nobody asked for a verdict');
+  const { file, job, epoch, candidate, nonce } = JSON.parse(asked) as Record<string, string>;
+  const verdict = {
+    v: 1,
+    job,
+    epoch,
+    candidate,
+    nonce,
+    verdict: 'PASS',
+    score: 90,
+    summary: 'It is good.',
+    findings: [],
+  };
+  writeFileSync(file ?? '', `${JSON.stringify({ ...verdict, ...fields })}\n`);
 }

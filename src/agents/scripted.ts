@@ -4,7 +4,7 @@ import { fail } from '../kernel/errors.ts';
 import type { AgentAdapter, AgentEvent, FinalCause, Launch } from './adapter.ts';
 import { outcomeByFinal } from './outcome.ts';
 import { checkPrompt, refuseCommand } from './prompt.ts';
-import { EVENT_PREFIX, parseScenario } from './scenario.ts';
+import { EVENT_PREFIX, chooseRound, parseScenario } from './scenario.ts';
 
 /** Our own agent program, beside this file: `.ts` in a checkout, `.js` once built. */
 const PROGRAM = fileURLToPath(
@@ -35,7 +35,7 @@ export function createScriptedAdapter(): AgentAdapter {
       return {
         argv: [...program(launch), `--session=${session}`, `--scenario=${join(launch.home, path)}`],
         env: {},
-        files: [{ path, content: launch.prompt }],
+        files: [{ path, content: chooseRound(launch.accepted ?? launch.prompt, launch.task) }],
       };
     },
     resumeCommand: (resume) => ({

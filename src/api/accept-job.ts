@@ -38,7 +38,7 @@ export async function acceptJob(
     prompt,
     command,
     agent,
-    pipeline: 'implement',
+    pipeline: body.pipeline ?? 'implement',
     priority: body.priority ?? 0,
     onInterrupt: body.onInterrupt ?? 'continue',
     limits: {

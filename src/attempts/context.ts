@@ -10,6 +10,7 @@ import type { Clock } from '../kernel/clock.ts';
 import type { KeyedMutex } from '../kernel/keyed-mutex.ts';
 import type { Log } from '../kernel/log.ts';
 import type { Home } from '../lifecycle/home.ts';
+import type { StageRules } from '../lifecycle/stage-rules.ts';
 import type { Store } from '../store/store.ts';
 
 /** What every part of the room works with; made once by the composition root. */
@@ -17,6 +18,8 @@ export interface AttemptContext {
   store: Store;
   home: Home;
   agents: AgentRegistry;
+  /** Decides what follows a stage, and what is asked in one. */
+  rules: StageRules;
   clock: Clock;
   log: Log;
   /** Boot of this server. */

@@ -1,7 +1,9 @@
 import { hashRecordedOutput } from '../keeper/verify-run.ts';
 import { failpoint } from '../kernel/failpoints.ts';
 import type { Attempt } from '../lifecycle/attempt.ts';
+import { agentOf } from '../lifecycle/agent-of.ts';
 import type { Job } from '../lifecycle/job.ts';
+import { isWork } from '../lifecycle/stage.ts';
 import { ATTEMPT_TRANSITIONS } from '../lifecycle/transitions.ts';
 import type { ExitFacts } from '../lifecycle/verdict.ts';
 import type { AttemptPatch, JobPatch } from '../store/store.ts';
@@ -9,6 +11,7 @@ import type { AttemptContext } from './context.ts';
 import { CRASH_LOOP_WINDOW_MS, decideEnding, type Ending, type FinalVerdict, type Trouble } from './decide.ts';
 import { keepTranscript } from './keep-transcript.ts';
 import { findAdapter } from './find-adapter.ts';
+import { concludeStage } from './stages/conclude-stage.ts';
 import type { Judgement } from './gather-facts.ts';
 import { recordPatiently } from './record-patiently.ts';
 import type { PassedLimit } from './watch-orphan.ts';
@@ -36,6 +39,8 @@ export async function endAttempt(
   const patch = { ...attemptPatch(input), ...(await hashOutput(ctx, input)) };
   const { to: state } = ATTEMPT_TRANSITIONS[ending.attempt];
   const transcriptSha256 = await keepTranscript(ctx, job, { ...input.attempt, ...patch, state });
+  const outputBytes = patch.outputBytes ?? 0;
+  const stage = await concludeStage(ctx, { job, attempt: input.attempt, ending, outputBytes, signal });
   failpoint('attempt.before-settle');
   const settled = await recordPatiently(ctx, signal, () =>
     ctx.store.settleAttempt(
@@ -48,26 +53,30 @@ export async function endAttempt(
       },
       {
         id: job.id,
-        transition: ending.job,
+        transition: stage?.transition ?? ending.job,
         fence: job.fence,
-        set: { ...jobPatch(input, ending), transcriptSha256 },
+        set: { ...jobPatch(input, ending), transcriptSha256, ...stage?.set },
+        ...(stage === null ? {} : { newEpoch: stage.newEpoch, results: stage.results }),
         actor: 'attempts',
       },
     ),
   );
   failpoint('attempt.after-settle');
   if (ending.dropSession) ctx.log.info(`session prune job=${job.id} session=${job.sessionId ?? 'none'}`);
-  ctx.log.info(`Job ${job.number} ${ending.job}: attempt ${input.attempt.number} ${input.verdict.kind}`, {
-    job: job.id,
-    reason: ending.reason,
-  });
+  ctx.log.info(
+    `Job ${job.number} ${stage?.transition ?? ending.job}: attempt ${input.attempt.number} ${input.verdict.kind}`,
+    {
+      job: job.id,
+      reason: settled.job.reason,
+    },
+  );
   return { ...settled, ending };
 }
 
 async function decide(ctx: AttemptContext, input: EndInput): Promise<Ending> {
   const { job, attempt, verdict } = input;
   const { summary } = input.judgement;
-  const adapter = findAdapter(ctx, job.agent);
+  const adapter = findAdapter(ctx, agentOf(job, attempt));
   const since = ctx.clock.now() - CRASH_LOOP_WINDOW_MS;
   const attempts = await ctx.store.listAttempts(job.id);
   const before = attempts.filter((other) => other.number < attempt.number && other.boot === ctx.boot);
@@ -78,7 +87,7 @@ async function decide(ctx: AttemptContext, input: EndInput): Promise<Ending> {
   return decideEnding({
     verdict,
     outcome: ran && adapter !== null ? adapter.outcome(summary, exit) : null,
-    unreadable: ran && adapter === null ? `agent ${job.agent} is not configured any more` : null,
+    unreadable: ran && adapter === null ? `agent ${agentOf(job, attempt)} is not configured any more` : null,
     agentMessage: summary?.final?.reason ?? summary?.lastError?.message ?? null,
     stoppedBy: verdict.kind === 'FINISHED' ? verdict.exit.stoppedBy : input.passedLimit,
     exitCode: verdict.kind === 'FINISHED' ? verdict.exit.code : null,
@@ -133,7 +142,9 @@ function jobPatch(input: EndInput, ending: Ending): JobPatch {
   const { verdict } = input;
   const { evidence, summary } = input.judgement;
   const exit = verdict.kind === 'FINISHED' ? verdict.exit : null;
-  const sessionId = ending.dropSession ? null : (input.attempt.sessionId ?? summary?.sessionId ?? input.job.sessionId);
+  // The session of a reviewer is none of the job's.
+  const own = isWork(input.attempt.stage) ? (input.attempt.sessionId ?? summary?.sessionId ?? null) : null;
+  const sessionId = ending.dropSession ? null : (own ?? input.job.sessionId);
   return {
     sessionId,
     outputBytes: exit?.bytesOut ?? evidence.outputBytes,

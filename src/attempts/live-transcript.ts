@@ -6,6 +6,7 @@ import { openPlainFile } from '../keeper/plain-file.ts';
 import { RUN_FILES } from '../keeper/protocol.ts';
 import { openView, type View } from '../kernel/durable.ts';
 import { errnoOf, messageOf } from '../kernel/result.ts';
+import { agentOf } from '../lifecycle/agent-of.ts';
 import type { Attempt } from '../lifecycle/attempt.ts';
 import type { Job } from '../lifecycle/job.ts';
 import type { AttemptContext } from './context.ts';
@@ -38,7 +39,7 @@ export class LiveTranscript {
     this.#ctx = ctx;
     this.#job = job;
     this.#attempt = attempt;
-    const source = transcriptSource(ctx, job.agent);
+    const source = transcriptSource(ctx, agentOf(job, attempt));
     this.#renderer = createTranscriptRenderer(source);
     this.#limit = headBytes(source);
     this.#timer = setTimeout(() => this.#wake(), LIVE_MS);

@@ -3,6 +3,7 @@ import { endOperation } from '../keeper/processes.ts';
 import { fail } from '../kernel/errors.ts';
 import { failpoint } from '../kernel/failpoints.ts';
 import type { Attempt } from '../lifecycle/attempt.ts';
+import { isWork } from '../lifecycle/stage.ts';
 import { baseOf, type Job } from '../lifecycle/job.ts';
 import type { JobFile } from '../lifecycle/job-file.ts';
 import type { JobPatch } from '../store/store.ts';
@@ -121,7 +122,9 @@ async function keepOrDiscard(
 }
 
 function startsOver(ctx: AttemptContext, job: Job): boolean {
-  return ctx.agents.get(job.agent).capabilities.restartsFromScratch;
+  // In a pipeline only the first work begins at the base; everything later stands on it.
+  const isFirst = job.step === null || job.step.task === 'work';
+  return isFirst && isWork(job.stage) && ctx.agents.get(job.agent).capabilities.restartsFromScratch;
 }
 
 /** Where a copy is made. */

@@ -3,6 +3,7 @@ import { sealAttempt } from '../keeper/run-directory.ts';
 import { delay } from '../kernel/backoff.ts';
 import { fail } from '../kernel/errors.ts';
 import { failpoint } from '../kernel/failpoints.ts';
+import { agentOf } from '../lifecycle/agent-of.ts';
 import type { Attempt } from '../lifecycle/attempt.ts';
 import type { Job } from '../lifecycle/job.ts';
 import type { AttemptContext } from './context.ts';
@@ -31,7 +32,7 @@ export async function resolveAttempt(
   input: { attempt: Attempt; job: Job; signal: AbortSignal; scan?: ProcessScan; wait?: boolean },
 ): Promise<Resolution> {
   const { attempt, signal } = input;
-  const adapter = findAdapter(ctx, input.job.agent);
+  const adapter = findAdapter(ctx, agentOf(input.job, attempt));
   const runDir = ctx.home.runDirectory(attempt.jobId, attempt.number);
   let scan = input.scan;
   for (;;) {

@@ -50,6 +50,8 @@ export async function saveTrees(
   if (unsafe !== null) throw fail('workspace-unsafe', unsafe);
   const last = findLastRun(attempts);
   if (last === null) return 'unneeded';
+  // What it left is in its commits, which are in the mirror already.
+  if (last.state === 'finished' && (job.step?.candidate ?? null) !== null) return 'unneeded';
   for (const part of parts) {
     const parent = baseOf(job, part.repository);
     if (parent === null) return 'unneeded';

@@ -12,7 +12,10 @@ import { failpoint } from '../kernel/failpoints.ts';
 import { sha256 } from '../kernel/hash.ts';
 import type { Attempt } from '../lifecycle/attempt.ts';
 import { repositoriesOf, type Job } from '../lifecycle/job.ts';
+import { agentOf } from '../lifecycle/agent-of.ts';
+import { isGateCommand, isWork } from '../lifecycle/stage.ts';
 import type { AttemptContext } from './context.ts';
+import { argvOf, askOf, type Question } from './stages/ask.ts';
 import { readSummary } from './read-summary.ts';
 
 /** Time between asking an agent to stop and killing it, milliseconds. */
@@ -24,7 +27,7 @@ const GRACE_MS = 10_000;
  * launched at all: the attempt is then still to be judged, not assumed away.
  */
 export async function startAttempt(ctx: AttemptContext, ready: Job): Promise<{ job: Job; attempt: Attempt }> {
-  const prompt = await readPrompt(ctx, ready);
+  const accepted = await readPrompt(ctx, ready);
   const session = await chooseSession(ctx, ready);
   const { job, attempt } = await ctx.store.intendAttempt({
     jobId: ready.id,
@@ -39,18 +42,18 @@ export async function startAttempt(ctx: AttemptContext, ready: Job): Promise<{ j
     attempt: attempt.number,
   });
   const runDir = ctx.home.runDirectory(job.id, attempt.number);
-  const secrets = ctx.agents.settings(job.agent).env;
+  const secrets = secretsOf(ctx, attempt, job);
   await prepareRunDirectory({
     runDir,
     attemptId: attempt.id,
-    spec: await buildSpec(ctx, { job, attempt, prompt }),
+    spec: await buildSpec(ctx, { job, attempt, accepted }),
     ...(secrets === undefined ? {} : { secrets }),
   });
   failpoint('attempt.after-spec');
   return { job, attempt };
 }
 
-/** The prompt as it was accepted; a damaged one is never run. Throws `record-corrupt`. */
+/** The text as it was accepted; a damaged one is never run. Throws `record-corrupt`. */
 async function readPrompt(ctx: AttemptContext, job: Job): Promise<string> {
   const prompt = await ctx.store.getPrompt(job.promptSha256);
   if (prompt !== null && sha256(prompt) === job.promptSha256) return prompt;
@@ -73,20 +76,37 @@ export async function launchAttempt(ctx: AttemptContext, attempt: Attempt): Prom
  * with a fresh id where the id is ours to give: an id that may have been used is never used for a start again.
  */
 async function chooseSession(ctx: AttemptContext, job: Job): Promise<{ mode: 'warm' | 'cold'; id: string | null }> {
-  const { capabilities } = ctx.agents.get(job.agent);
+  const { capabilities } = ctx.agents.get(agentOf(job, { stage: job.stage, gate: job.step?.gate ?? null }));
   const attempts = await ctx.store.listAttempts(job.id);
   const last = attempts.findLast((attempt) => attempt.epoch === job.epoch && attempt.state !== 'never_ran');
-  const resumable = capabilities.resume && last?.state === 'interrupted' && job.sessionId !== null;
+  const isOwn = last?.stage === job.stage && isWork(job.stage);
+  const resumable = capabilities.resume && isOwn && last.state === 'interrupted' && job.sessionId !== null;
   ctx.log.info(`session lookup job=${job.id} session=${job.sessionId ?? 'none'} resumable=${resumable}`);
   if (resumable) return { mode: 'warm', id: job.sessionId };
   return { mode: 'cold', id: capabilities.assignSessionId ? randomUUID() : null };
 }
 
-async function buildSpec(ctx: AttemptContext, what: { job: Job; attempt: Attempt; prompt: string }): Promise<Spec> {
-  const { job, attempt } = what;
-  const home = ctx.home.agentHome(job.id);
-  const cwd = ctx.home.workspace(job.id);
-  const invocation = await buildInvocation(ctx, { ...what, home, cwd });
+interface Starting {
+  job: Job;
+  attempt: Attempt;
+  /** The text of the job as it was accepted. */
+  accepted: string;
+}
+
+/** Configured variables may be keys: they travel in a file of their own that is unlinked once the agent runs. */
+function secretsOf(ctx: AttemptContext, attempt: Attempt, job: Job): Record<string, string> | undefined {
+  return isGateCommand(attempt) ? undefined : ctx.agents.settings(agentOf(job, attempt)).env;
+}
+
+async function buildSpec(ctx: AttemptContext, starting: Starting): Promise<Spec> {
+  const { job, attempt } = starting;
+  const agent = agentOf(job, attempt);
+  const home = isWork(attempt.stage) ? ctx.home.agentHome(job.id) : ctx.home.stageHome(job.id, attempt.number);
+  const cwd = attempt.stage === 'review' ? ctx.home.review(job.id, attempt.number) : ctx.home.workspace(job.id);
+  const { env: asked, ...question } = await askOf(ctx, starting);
+  const invocation = isGateCommand(attempt)
+    ? { argv: argvOf(job, attempt), env: {}, files: [] }
+    : await buildInvocation(ctx, { ...starting, agent, home, cwd, question });
   await makeDirectory(home);
   for (const file of invocation.files) {
     const path = join(home, file.path);
@@ -102,16 +122,16 @@ async function buildSpec(ctx: AttemptContext, what: { job: Job; attempt: Attempt
       attempt: attempt.id,
       host: ctx.host,
       url: ctx.url(),
-      token: ctx.jobToken(job.id),
+      // What is no agent of this job has nothing to tell the server.
+      token: isWork(attempt.stage) ? ctx.jobToken(job.id) : null,
       caFile: ctx.url().startsWith('https:') ? ctx.home.certificateFile : null,
       home,
-      extra: invocation.env,
+      extra: { ...invocation.env, ...asked },
     }),
-    // Configured variables may be keys: they travel in a file of their own that is unlinked once the agent runs.
-    secrets: ctx.agents.settings(job.agent).env !== undefined,
-    limits: job.limits,
-    mergeStderr: ctx.agents.get(job.agent).capabilities.mergeStderr,
-    agentEngine: job.agent,
+    secrets: secretsOf(ctx, attempt, job) !== undefined,
+    limits: attempt.limits,
+    mergeStderr: ctx.agents.get(agent).capabilities.mergeStderr,
+    agentEngine: agent,
     sessionId: attempt.sessionId,
     graceMs: GRACE_MS,
   };
@@ -119,19 +139,19 @@ async function buildSpec(ctx: AttemptContext, what: { job: Job; attempt: Attempt
 
 async function buildInvocation(
   ctx: AttemptContext,
-  input: { job: Job; attempt: Attempt; prompt: string; home: string; cwd: string },
+  input: Starting & { agent: string; home: string; cwd: string; question: Question },
 ): Promise<Invocation> {
-  const { job, attempt, prompt } = input;
-  const adapter = ctx.agents.get(job.agent);
+  const { job, attempt, agent, question } = input;
+  const adapter = ctx.agents.get(agent);
   const repositories = await Promise.all(repositoriesOf(job).map((name) => ctx.store.getRepository(name)));
   const launch = {
     trusted: repositories.every((repository) => repository?.trusted === true),
-    prompt,
+    ...question,
     command: job.command,
     cwd: input.cwd,
     home: input.home,
     sessionId: attempt.sessionId,
-    settings: ctx.agents.settings(job.agent),
+    settings: ctx.agents.settings(agent),
   };
   if (attempt.mode === 'cold' || attempt.sessionId === null) return adapter.command(launch);
   const continuation = continuationPrompt({

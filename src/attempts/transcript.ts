@@ -11,6 +11,7 @@ import { openPlainFile } from '../keeper/plain-file.ts';
 import { RUN_FILES } from '../keeper/protocol.ts';
 import { toIso } from '../kernel/clock.ts';
 import { formatSize } from '../kernel/size.ts';
+import { agentOf } from '../lifecycle/agent-of.ts';
 import type { AttemptCore } from '../lifecycle/attempt.ts';
 import type { Job } from '../lifecycle/job.ts';
 import type { AttemptState } from '../lifecycle/transitions.ts';
@@ -70,7 +71,7 @@ async function* renderAttempt(ctx: AttemptContext, job: Job, attempt: Told): Asy
     yield `\n**Set aside**: ${neutraliseLine(attempt.note ?? '', 1000)}\n`;
     return;
   }
-  const source = transcriptSource(ctx, job.agent);
+  const source = transcriptSource(ctx, agentOf(job, attempt));
   yield* renderOutput(source, join(runDir, RUN_FILES.output), isOver ? attempt.outputBytes : null);
   if (!isOver) return;
   const stderr = (await readTail(join(runDir, RUN_FILES.stderr))).trimEnd();

@@ -4,13 +4,15 @@ import type { JobState } from '../lifecycle/transitions.ts';
 export type JobExit = 0 | 7 | 8 | null;
 
 /**
- * Returns the exit code a job in this state stands for: 0 completed, 7 ended otherwise, 8 needs a person, null while it
+ * Returns the exit code a job in this state stands for: 0 completed or handed off, 7 ended otherwise, 8 needs a person (`reason` tells it of a hand-off), null while it
  * goes on by itself. A job that was never started stays null: somebody may still start it.
  */
-export function exitOfState(state: JobState): JobExit {
+export function exitOfState(state: JobState, reason: string | null = null): JobExit {
   switch (state) {
     case 'completed':
       return 0;
+    case 'ready':
+      return reason === null ? 0 : 8;
     case 'failed':
     case 'cancelled':
     case 'timed_out':

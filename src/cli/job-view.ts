@@ -24,6 +24,7 @@ const SIGNS: Record<JobState, string> = {
   running: '●',
   blocked: '■',
   quarantined: '▲',
+  ready: '◆',
   completed: '✓',
   failed: '✗',
   cancelled: '–',
@@ -33,6 +34,7 @@ const SIGNS: Record<JobState, string> = {
 /** Returns the colour of a state. */
 function stateStyle(state: JobState | AttemptState, colours: Colours): (text: string) => string {
   switch (state) {
+    case 'ready':
     case 'completed':
     case 'finished':
       return colours.green;

@@ -61,7 +61,7 @@ export async function followToEnd(context: Context, options: Wanted): Promise<nu
     await output.end();
     if (terminal.json) await terminal.document({ type: 'end', job: end });
     sayEnd(context, end);
-    return exitOfState(end.state) ?? 0;
+    return exitOfState(end.state, end.reason) ?? 0;
   } catch (error) {
     progress.stop();
     await output.end();
@@ -97,7 +97,7 @@ export async function waitToEnd(
     const ended = await watchJobs(context, { latest, signal: AbortSignal.any(signals), progress });
     progress?.stop();
     if (context.terminal.json) await context.terminal.document(ended.length === 1 ? ended[0] : { items: ended });
-    return worstExit(ended.map((job) => exitOfState(job.state)));
+    return worstExit(ended.map((job) => exitOfState(job.state, job.reason)));
   } catch (error) {
     if (timeout?.aborted === true && !context.shell.interrupted.aborted) {
       throw fail('wait-timeout', `after ${formatDuration(timeoutMs ?? 0)} not ended: job ${open()}`);

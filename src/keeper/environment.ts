@@ -33,7 +33,8 @@ export function buildAgentEnvironment(what: {
   job: string;
   attempt: string;
   url: string;
-  token: string;
+  /** Lets the agent call this server about its own job; null for what is no agent. */
+  token: string | null;
   /** Random id of the home. */
   host?: string;
   /** Certificate of the server at `url`; null when that is plain HTTP. */
@@ -51,7 +52,7 @@ export function buildAgentEnvironment(what: {
     HOLDFAST_JOB: what.job,
     [ATTEMPT_VARIABLE]: what.attempt,
     HOLDFAST_URL: what.url,
-    HOLDFAST_TOKEN: what.token,
+    ...(what.token === null ? {} : { HOLDFAST_TOKEN: what.token }),
     ...(what.host === undefined ? {} : { [HOST_VARIABLE]: what.host }),
     ...(typeof what.caFile === 'string' ? { HOLDFAST_CA_FILE: what.caFile } : {}),
   };

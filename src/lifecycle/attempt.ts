@@ -1,4 +1,5 @@
-import type { AttemptLimits, Stage } from './job.ts';
+import type { AttemptLimits } from './job.ts';
+import type { Stage, StageTask } from './stage.ts';
 import type { VerdictKind } from './verdict.ts';
 
 /** Identity of a process on one host: a bare pid means nothing (03 · Identity and life). */
@@ -15,6 +16,9 @@ export interface AttemptCore {
   /** From 1 within the job; also the name of its run directory. */
   number: number;
   stage: Stage;
+  /** Gate it passes or reviews for, and what its agent was asked to do; null in a job without a pipeline. */
+  gate: string | null;
+  task: StageTask | null;
   epoch: number;
   /** Fence of the claim it was made under. */
   fence: number;

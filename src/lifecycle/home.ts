@@ -35,6 +35,12 @@ export interface Home {
   /** HOME of the agent of this job, kept across attempts so that a session can be resumed. */
   agentHome(jobId: string): string;
   runDirectory(jobId: string, attempt: number): string;
+  /** Immutable files of the job, each under its sha256. */
+  evidence(jobId: string): string;
+  /** HOME of what works in a stage of the job without being its agent. */
+  stageHome(jobId: string, attempt: number): string;
+  /** Copies of a candidate that reviewers work in, one for each attempt. */
+  review(jobId: string, attempt: number): string;
 }
 
 /** Returns the layout below `root`, an absolute path. */
@@ -64,5 +70,8 @@ export function homeLayout(root: string): Home {
     transcript: (jobId) => join(jobs, jobId, 'transcript.md'),
     agentHome: (jobId) => join(jobs, jobId, 'home'),
     runDirectory: (jobId, attempt) => join(jobs, jobId, 'attempts', String(attempt)),
+    evidence: (jobId) => join(jobs, jobId, 'evidence'),
+    stageHome: (jobId, attempt) => join(jobs, jobId, 'homes', String(attempt)),
+    review: (jobId, attempt) => join(jobs, jobId, 'reviews', String(attempt)),
   };
 }

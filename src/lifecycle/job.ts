@@ -1,9 +1,10 @@
 import type { JobCallback } from './delivery.ts';
+import type { Plan, Stage, Step } from './stage.ts';
 import type { JobState } from './transitions.ts';
 
-/** The pipeline a job walks. This version knows the single stage `implement`. */
-export type Pipeline = 'implement';
-export type Stage = 'implement';
+export const PIPELINES = ['implement', 'full'] as const;
+/** The stages a job walks: `implement` alone, or all of them up to hand-off or merge. */
+export type Pipeline = (typeof PIPELINES)[number];
 
 /** How a job ended; null while it has not. */
 export type Outcome = 'success' | 'failure' | 'cancelled' | 'timed_out';
@@ -50,14 +51,19 @@ export interface JobCore {
   otherBases: (string | null)[] | null;
   /** How often a later job took a place in one of its repositories while it waited for all of them; null for never. */
   overtaken: number | null;
-  /** sha256 of the prompt; the text is `Store.getPrompt`. */
+  /** sha256 of the prompt or packet; the text is `Store.getPrompt`. */
   promptSha256: string;
+  /** True where the text is a packet in its canonical form, else null. */
+  packet: true | null;
   /** argv of agent `exec`, else null. */
   command: string[] | null;
   agent: string;
   pipeline: Pipeline;
   stage: Stage;
-  /** Round of work: grows by one with every operator retry, which grants a new budget. */
+  /** What it must pass and where it is; null in a job of the stage `implement` alone. */
+  plan: Plan | null;
+  step: Step | null;
+  /** Round of work: grows by one with every round of verification, and with every operator action that reopens it. */
   epoch: number;
   frozen: boolean;
   priority: number;
@@ -135,7 +141,7 @@ export type Job = JobCore &
     | ({ state: 'running'; outcome: null } & Claimed)
     | { state: 'blocked'; outcome: null; reason: Reason; blocker: string }
     | { state: 'quarantined'; outcome: null; reason: Reason; blocker: string }
-    | ({ state: 'completed' | 'failed' | 'cancelled' | 'timed_out' } & Ended)
+    | ({ state: 'ready' | 'completed' | 'failed' | 'cancelled' | 'timed_out' } & Ended)
   );
 
 export type JobIn<S extends JobState> = Extract<Job, { state: S }>;

@@ -1,4 +1,4 @@
-import type { Job } from './job.ts';
+import type { Job, Reason } from './job.ts';
 import type { NextSafeAction } from './report.ts';
 
 /** Returns what a person (or a program) can safely do next about a job. */
@@ -13,16 +13,38 @@ export function nextSafeAction(job: Pick<Job, 'state' | 'reason'> & { frozen?: b
     case 'running':
       return 'wait';
     case 'blocked':
-      return job.reason === 'fix_config' ? 'fix_config' : 'retry';
+      return actionOfBlocked(job.reason);
     case 'quarantined':
       return 'inspect_quarantine';
     case 'failed':
     case 'timed_out':
       return 'retry';
+    case 'ready':
     case 'completed':
       return 'review';
     case 'cancelled':
       return 'none';
+  }
+}
+
+/** What helps depends on why it is blocked: an old budget, a wrong registration, work that cannot be handed on. */
+function actionOfBlocked(reason: Reason | null): NextSafeAction {
+  switch (reason) {
+    case 'fix_config':
+    case 'gate_blocked':
+    case 'merge_refused':
+      return 'fix_config';
+    case 'weak_packet':
+      return 'abandon';
+    case 'fix_budget':
+    case 'merge_failed_final':
+    case 'uncommitted_work':
+    case 'work_unusable':
+    case 'no_changes':
+    case 'empty_merge':
+      return 'fixup';
+    default:
+      return 'retry';
   }
 }
 
@@ -38,6 +60,10 @@ export function commandOf(action: NextSafeAction, number: number): string | null
     case 'retry':
     case 'fix_config':
       return `holdfast retry ${number}`;
+    case 'fixup':
+      return `holdfast fixup ${number}`;
+    case 'abandon':
+      return `holdfast cancel ${number}`;
     case 'review':
       return `holdfast diff ${number}`;
     case 'inspect_quarantine':

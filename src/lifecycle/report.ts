@@ -1,7 +1,7 @@
 /** The recovery report: one schema for command line, API and, later, dashboard and callback (04 · The recovery report). */
 import type { VerdictKind } from './verdict.ts';
 import type { JobState } from './transitions.ts';
-import type { Stage } from './job.ts';
+import type { Stage } from './stage.ts';
 
 export type PreviousStop = 'clean' | 'crash' | 'reboot' | 'unknown';
 

@@ -1,3 +1,6 @@
+import type { AttemptLimits } from './job.ts';
+import type { Budgets, Reviewer } from './stage.ts';
+
 /** A registered git repository. Its clone state is what the mirror on disk is known to be, not a wish. */
 export type CloneState = 'registered' | 'cloning' | 'ready' | 'failed';
 
@@ -13,6 +16,8 @@ export interface Repository {
   /** Gate commands as argv lists; never taken from a prompt or the repository's own files. */
   verify: string[][];
   merge: boolean;
+  /** Reviewers, budgets and limits of gates, where they are not the defaults. */
+  pipeline: PipelineSettings | null;
   trusted: boolean;
   /** Jobs of this repository that may hold a place at once. */
   concurrency: number;
@@ -28,6 +33,13 @@ export interface Repository {
   createdAt: number;
   updatedAt: number;
   version: number;
+}
+
+/** What an operator says of the pipeline of a repository; what is absent is as by default. */
+export interface PipelineSettings {
+  reviewers?: Reviewer[];
+  budgets?: Partial<Budgets>;
+  gateLimits?: Partial<AttemptLimits>;
 }
 
 /** A creating request that may be repeated: the key is its principal's own. */

@@ -1,24 +1,84 @@
+import type { AttemptLimits } from './job.ts';
+
 /** The vocabulary of the pipeline: stages, gates and what is counted against budgets. */
 
 /** The steps of a job, in their order; `fix` leads back to `verify`. */
 export const STAGES = ['implement', 'verify', 'review', 'fix', 'merge', 'handoff'] as const;
 export type Stage = (typeof STAGES)[number];
 
+/** Whether the agent of the job works on it in this stage. */
+export function isWork(stage: Stage): boolean {
+  return stage === 'implement' || stage === 'fix';
+}
+
+/** Whether an attempt runs a command the operator registered, and no agent. */
+export function isGateCommand(attempt: { stage: Stage }): boolean {
+  return attempt.stage === 'verify' || attempt.stage === 'merge';
+}
+
 export const GATE_RESULTS = ['PASS', 'FAIL', 'BLOCK'] as const;
 /** BLOCK: there is no result, and a person must find out why. */
 export type GateResult = (typeof GATE_RESULTS)[number];
 
 /** What an agent is asked to do: the work itself, committing what it left, fixing what a gate found, resolving a conflict, reviewing. */
-export type StageTask = 'work' | 'commit' | 'fix' | 'resolve' | 'review';
+export const STAGE_TASKS = ['work', 'commit', 'fix', 'resolve', 'review'] as const;
+export type StageTask = (typeof STAGE_TASKS)[number];
 
-/** What a job must pass, fixed when it is accepted. */
+export interface GateCommand {
+  /** Unique in the plan; what the ledger names it by. */
+  name: string;
+  /** As the operator registered it. */
+  argv: readonly string[];
+}
+
+export interface Reviewer {
+  /** Unique in the plan. */
+  name: string;
+  /** Agent that reviews. */
+  agent: string;
+  /** What it is to look at beside what every reviewer is told; null for nothing. */
+  instructions: string | null;
+  /** A PASS with a lower score (0 to 100) is a failure. */
+  leastScore: number;
+}
+
+export interface Budgets {
+  /** Rounds of fixing after a failed gate. */
+  fixRounds: number;
+  /** Failed merges. */
+  merges: number;
+  /** Times an agent is sent back to commit what it left, in all, and with the very same diff. */
+  commits: number;
+  sameDiffs: number;
+}
+
+/** 04 · Budgets. */
+export const DEFAULT_BUDGETS: Budgets = { fixRounds: 2, merges: 3, commits: 8, sameDiffs: 3 };
+
+/**
+ * What a job must pass: taken from the registration of its repository when it is accepted and when an operator reopens
+ * it, never from a prompt, a packet or the agent's files.
+ */
 export interface Plan {
-  /** Names of the gate commands, in their order. */
-  verify: readonly string[];
-  /** Names of the reviewers, in their order. */
-  reviewers: readonly string[];
+  /** In their order. */
+  verify: readonly GateCommand[];
+  reviewers: readonly Reviewer[];
   /** Whether it is merged; else it is handed off. */
   merge: boolean;
+  budgets: Budgets;
+  /** Of one run of a gate command. */
+  gateLimits: AttemptLimits;
+}
+
+/** Where in its stage a job is. */
+export interface Step {
+  /** Gate that is being passed, in the stages that have several; else null. */
+  gate: string | null;
+  /** What an agent is asked to do, in the stages that have one; else null. */
+  task: StageTask | null;
+  /** Commit in the mirror that is verified, reviewed and handed on; null while there is none of this epoch. */
+  candidate: string | null;
+  spent: Spent;
 }
 
 /** What a job has used of its budgets since it was accepted or last reopened by an operator. */
@@ -40,3 +100,43 @@ export const NOTHING_SPENT: Spent = {
   sameDiffs: 0,
   diffSha256: null,
 };
+
+/** Where a job of the whole pipeline begins. */
+export const FIRST_STEP: Step = { gate: null, task: 'work', candidate: null, spent: NOTHING_SPENT };
+
+/** A recorded result of a gate; it is never changed. */
+export interface GateRecord {
+  id: string;
+  jobId: string;
+  epoch: number;
+  stage: Stage;
+  gate: string;
+  result: GateResult;
+  /** One sentence; null where the result says it all. */
+  why: string | null;
+  /** Commit it is about. */
+  candidate: string;
+  /** Number of the attempt that produced it; null for one the server produced itself. */
+  attempt: number | null;
+  /** sha256 of the evidence it rests on. */
+  evidence: string[];
+  recordedAt: number;
+}
+
+export const EVIDENCE_KINDS = ['output', 'verdict', 'junit', 'tap', 'patch', 'report', 'diff', 'merge'] as const;
+export type EvidenceKind = (typeof EVIDENCE_KINDS)[number];
+
+/** An immutable file of a job under its hash: `jobs/<id>/evidence/<sha256>`. */
+export interface EvidenceRecord {
+  id: string;
+  jobId: string;
+  sha256: string;
+  kind: EvidenceKind;
+  /** What it is called for people. */
+  name: string;
+  bytes: number;
+  epoch: number;
+  /** Number of the attempt that produced it; null for what the server produced itself. */
+  attempt: number | null;
+  recordedAt: number;
+}

@@ -10,6 +10,7 @@ export const JOB_STATES = [
   'running',
   'blocked',
   'quarantined',
+  'ready',
   'completed',
   'failed',
   'cancelled',
@@ -38,7 +39,21 @@ export const JOB_TRANSITIONS = {
     to: 'queued',
     cause: "its attempt ended without a result (crash, reboot, a stranger's signal); continued by a new attempt",
   },
-  complete: { from: ['running'], to: 'completed', cause: 'the attempt finished with success' },
+  advance: {
+    from: ['preparing', 'running'],
+    to: 'queued',
+    cause: 'a stage of its pipeline ended; the next one begins from the old position',
+  },
+  hand_off: {
+    from: ['preparing', 'running'],
+    to: 'ready',
+    cause: 'its branch, patch and report are there; a person takes them up',
+  },
+  complete: {
+    from: ['preparing', 'running'],
+    to: 'completed',
+    cause: 'the attempt finished with success, or its work is merged',
+  },
   fail: { from: ['preparing', 'running'], to: 'failed', cause: 'the work itself failed' },
   time_out: {
     from: ['queued', 'preparing', 'running'],
@@ -53,7 +68,7 @@ export const JOB_TRANSITIONS = {
   block: {
     from: ['queued', 'preparing', 'running'],
     to: 'blocked',
-    cause: 'a person must act first; the reason says why (crash_loop, fix_config, output_limit, …)',
+    cause: 'a person must act first; the reason says why (crash_loop, fix_config, fix_budget, …)',
   },
   quarantine: {
     from: ['created', 'queued', 'preparing', 'running'],
@@ -69,6 +84,11 @@ export const JOB_TRANSITIONS = {
     from: ['failed', 'cancelled', 'timed_out', 'blocked'],
     to: 'queued',
     cause: 'an operator grants a new budget; opens a new epoch at the end of the queue',
+  },
+  fixup: {
+    from: ['ready', 'failed', 'timed_out', 'blocked'],
+    to: 'queued',
+    cause: 'an operator reopens the work of a pipeline into its implementation, in a new epoch and with a new budget',
   },
 } as const satisfies Record<string, Transition<JobState>>;
 export type JobTransition = keyof typeof JOB_TRANSITIONS;
@@ -94,7 +114,7 @@ export const ATTEMPT_TRANSITIONS = {
 export type AttemptTransition = keyof typeof ATTEMPT_TRANSITIONS;
 
 /** States a job leaves only by an explicit operator action. */
-export const TERMINAL_STATES: readonly JobState[] = ['completed', 'failed', 'cancelled', 'timed_out'];
+export const TERMINAL_STATES: readonly JobState[] = ['ready', 'completed', 'failed', 'cancelled', 'timed_out'];
 
 /** Whether a job in this state has ended. */
 export function isTerminal(state: JobState): boolean {
@@ -118,5 +138,5 @@ export function canMoveAttempt(state: AttemptState, transition: AttemptTransitio
 
 /** The transitions a client may ask for in this state, in the table's order. */
 export function listOperatorActions(state: JobState): JobTransition[] {
-  return (['start', 'cancel', 'retry'] as const).filter((transition) => canMoveJob(state, transition));
+  return (['start', 'cancel', 'retry', 'fixup'] as const).filter((transition) => canMoveJob(state, transition));
 }

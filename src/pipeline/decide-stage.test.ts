@@ -1,10 +1,18 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { NOTHING_SPENT, type Plan, type Stage } from '../lifecycle/stage.ts';
-import { DEFAULT_BUDGETS, decideStage, type Decision, type StageEnd, type StageFacts } from './decide-stage.ts';
+import { DEFAULT_GATE_LIMITS } from '../lifecycle/plan.ts';
+import { DEFAULT_BUDGETS, NOTHING_SPENT, type Plan, type Stage } from '../lifecycle/stage.ts';
+import type { Decision, StageEnd, StageFacts } from '../lifecycle/stage-decision.ts';
+import { decideStage } from './decide-stage.ts';
 
-const PLAN: Plan = { verify: ['lint', 'test'], reviewers: ['alpha', 'beta'], merge: true };
+const PLAN: Plan = {
+  verify: ['lint', 'test'].map((name) => ({ name, argv: ['run', name] })),
+  reviewers: ['alpha', 'beta'].map((name) => ({ name, agent: 'scripted', instructions: null, leastScore: 70 })),
+  merge: true,
+  budgets: DEFAULT_BUDGETS,
+  gateLimits: DEFAULT_GATE_LIMITS,
+};
 const COMMITTED: StageEnd = { kind: 'work', work: { kind: 'committed' } };
 
 function facts(set: Partial<StageFacts>): StageFacts {
@@ -14,7 +22,6 @@ function facts(set: Partial<StageFacts>): StageFacts {
     plan: PLAN,
     passed: new Set(),
     spent: NOTHING_SPENT,
-    budgets: DEFAULT_BUDGETS,
     ...set,
   };
 }
@@ -89,9 +96,9 @@ describe('what follows a gate', () => {
   });
 
   test('a plan without a merge ends in a hand-off, also one without any gate', () => {
-    const plan: Plan = { verify: [], reviewers: [], merge: true };
+    const plan: Plan = { ...PLAN, verify: [], reviewers: [] };
     assert.equal(nameOf(decideStage(facts({ plan }))), 'handoff');
-    const only: Plan = { verify: ['test'], reviewers: [], merge: false };
+    const only: Plan = { ...PLAN, verify: [{ name: 'test', argv: ['run'] }], reviewers: [], merge: false };
     const passed = new Set(['test']);
     assert.equal(
       nameOf(decideStage(facts({ plan: only, stage: 'verify', passed, ended: gate('test', 'PASS') }))),
@@ -167,7 +174,7 @@ test('whatever the stages answer, a job ends within its budgets and passes nothi
       for (const choice of choices) {
         const ended = answer(at.stage, at.gate, choice);
         if (ended.kind === 'gate' && ended.result === 'PASS') passed.add(ended.gate);
-        const next = decideStage({ stage: at.stage, ended, plan, passed, spent, budgets: DEFAULT_BUDGETS });
+        const next = decideStage({ stage: at.stage, ended, plan, passed, spent });
         spent = next.spent;
         if (next.kind !== 'go') return;
         if (next.newEpoch) passed = new Set();

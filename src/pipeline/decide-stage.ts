@@ -2,67 +2,10 @@
  * What follows in the pipeline of a job: one pure function of the stage that ended, the gates recorded in this epoch, and
  * the budgets. Nothing an agent printed is among its facts: a stage is passed by a recorded result or not at all.
  */
-import type { GateResult, Plan, Spent, Stage, StageTask } from '../lifecycle/stage.ts';
 import type { Reason } from '../lifecycle/job.ts';
-
-/** What the agent of a working stage left in the workspace, as git shows it. */
-export type Work =
-  /** Everything is in commits that stand on the base. */
-  | { kind: 'committed' }
-  /** Some of it is not committed; `diffSha256` tells whether it is the same as the last time. */
-  | { kind: 'uncommitted'; diffSha256: string }
-  | { kind: 'empty' }
-  /** Its history cannot be handed on as it is: rewritten below the base, or the repository in it is gone. */
-  | { kind: 'unusable'; why: string };
-
-/** How a stage ended. An interrupted attempt ends nothing: its stage goes on with the next attempt. */
-export type StageEnd =
-  | { kind: 'work'; work: Work }
-  | { kind: 'gate'; gate: string; result: GateResult; why: string | null }
-  | { kind: 'merge'; result: MergeResult; why: string | null }
-  | { kind: 'handed-off' };
-
-/** `moved`: somebody else advanced the base first. `held`: the target may not be advanced now, by a person's state. */
-export type MergeResult = 'merged' | 'conflict' | 'gate-failed' | 'moved' | 'held' | 'empty' | 'refused';
-
-export interface StageFacts {
-  stage: Stage;
-  ended: StageEnd;
-  plan: Plan;
-  /** Gates of this epoch that are recorded as passed, the one that just ended included. */
-  passed: ReadonlySet<string>;
-  spent: Spent;
-  budgets: Budgets;
-}
-
-export interface Budgets {
-  /** Rounds of fixing after a failed gate. */
-  fixRounds: number;
-  /** Failed merges. */
-  merges: number;
-  /** Times an agent is sent back to commit what it left, in all, and with the very same diff. */
-  commits: number;
-  sameDiffs: number;
-}
-
-/** 04 · Budgets. */
-export const DEFAULT_BUDGETS: Budgets = { fixRounds: 2, merges: 3, commits: 8, sameDiffs: 3 };
-
-export type Decision =
-  | {
-      kind: 'go';
-      stage: Stage;
-      /** Gate to run, in the stages that have several; else null. */
-      gate: string | null;
-      /** What the agent is asked to do, in the stages that have one; else null. */
-      task: StageTask | null;
-      /** A new round: results recorded so far open nothing any more. */
-      newEpoch: boolean;
-      spent: Spent;
-    }
-  | { kind: 'ready'; reason: Reason | null; blocker: string | null; spent: Spent }
-  | { kind: 'complete'; spent: Spent }
-  | { kind: 'block'; reason: Reason; blocker: string; spent: Spent };
+import { nextGate } from '../lifecycle/plan.ts';
+import type { Decision, StageEnd, StageFacts, Work } from '../lifecycle/stage-decision.ts';
+import type { Stage } from '../lifecycle/stage.ts';
 
 /** Returns what follows. */
 export function decideStage(facts: StageFacts): Decision {
@@ -88,7 +31,8 @@ function block(facts: StageFacts, reason: Reason, blocker: string): Decision {
 }
 
 function decideWork(facts: StageFacts, work: Work): Decision {
-  const { spent, budgets, stage } = facts;
+  const { spent, stage } = facts;
+  const { budgets } = facts.plan;
   switch (work.kind) {
     case 'unusable':
       return block(facts, 'work_unusable', work.why);
@@ -130,7 +74,8 @@ function decideGate(facts: StageFacts, ended: Extract<StageEnd, { kind: 'gate' }
 }
 
 function fixOrBlock(facts: StageFacts, why: string): Decision {
-  const { spent, budgets } = facts;
+  const { spent } = facts;
+  const { budgets } = facts.plan;
   if (spent.fixRounds >= budgets.fixRounds) {
     return block(facts, 'fix_budget', `${why}; ${spent.fixRounds} rounds of fixing did not help`);
   }
@@ -139,22 +84,12 @@ function fixOrBlock(facts: StageFacts, why: string): Decision {
 
 /** Goes to the first gate that is not passed; past all of them to the end. New work opens a new epoch. */
 function afterGates(facts: StageFacts): Decision {
-  const { plan, passed } = facts;
-  const newEpoch = facts.ended.kind === 'work';
-  const verify = plan.verify.find((gate) => !passed.has(gate));
-  if (verify !== undefined) return go(facts, { stage: 'verify', gate: verify, newEpoch });
-  const review = plan.reviewers.find((gate) => !passed.has(gate));
-  if (review !== undefined) return go(facts, { stage: 'review', gate: review, task: 'review', newEpoch });
-  return go(facts, { stage: plan.merge && hasGates(plan) ? 'merge' : 'handoff', newEpoch });
-}
-
-/** Whether anything but words vouches for the work. */
-function hasGates(plan: Plan): boolean {
-  return plan.verify.length + plan.reviewers.length > 0;
+  return go(facts, { ...nextGate(facts.plan, facts.passed), newEpoch: facts.ended.kind === 'work' });
 }
 
 function decideMerge(facts: StageFacts, ended: Extract<StageEnd, { kind: 'merge' }>): Decision {
-  const { spent, budgets } = facts;
+  const { spent } = facts;
+  const { budgets } = facts.plan;
   const why = ended.why ?? 'no reason is known';
   const after = { ...spent, merges: spent.merges + 1 };
   switch (ended.result) {

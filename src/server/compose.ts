@@ -17,6 +17,7 @@ import type { Log } from '../kernel/log.ts';
 import type { Service } from '../kernel/service.ts';
 import type { Corruption } from '../lifecycle/report.ts';
 import type { Home } from '../lifecycle/home.ts';
+import { createStageRules } from '../pipeline/rules.ts';
 import type { Admission } from '../queue/admission.ts';
 import { createDispatcher } from '../queue/dispatcher.ts';
 import { emptyReport } from '../recovery/boot.ts';
@@ -107,6 +108,7 @@ function createContext(input: {
     store,
     home,
     agents: createAgents(input.config.agents),
+    rules: createStageRules(),
     clock,
     log,
     boot,

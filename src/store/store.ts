@@ -18,9 +18,10 @@ import type { FilesStore } from './files-store.ts';
 import type { RecoveryReport, PreviousStop } from '../lifecycle/report.ts';
 import type { RetentionStore } from './retention-store.ts';
 import type { RotationStore } from './rotation-store.ts';
+import type { LedgerStore, StageResults } from './ledger-store.ts';
 import type { OrphanStore } from './orphan-store.ts';
 import type { ResourceStore } from './resource-store.ts';
-import type { CreationRequest, Repository } from '../lifecycle/repository.ts';
+import type { CreationRequest, PipelineSettings, Repository } from '../lifecycle/repository.ts';
 import type { AttemptTransition, JobState, JobTransition } from '../lifecycle/transitions.ts';
 import type { WaitingStore } from './waiting-store.ts';
 
@@ -37,6 +38,8 @@ export interface NewRepository {
   trusted: boolean;
   concurrency: number;
   command: string[] | null;
+  /** Absent means the defaults. */
+  pipeline?: PipelineSettings | null;
   /** Same key and principal with the same hash gives the first one; another hash is `idempotency-conflict`. */
   request?: CreationRequest | null;
 }
@@ -44,7 +47,16 @@ export interface NewRepository {
 export type RepositoryPatch = Partial<
   Pick<
     Repository,
-    'base' | 'verify' | 'merge' | 'trusted' | 'concurrency' | 'command' | 'cloneState' | 'unavailable' | 'trouble'
+    | 'base'
+    | 'verify'
+    | 'merge'
+    | 'pipeline'
+    | 'trusted'
+    | 'concurrency'
+    | 'command'
+    | 'cloneState'
+    | 'unavailable'
+    | 'trouble'
   >
 >;
 
@@ -55,7 +67,12 @@ export interface NewJob {
   prompt: string;
   command: string[] | null;
   agent: string;
+  /** `full` is for jobs of one repository; what it must pass is taken from that as it is now. */
   pipeline: Pipeline;
+  /** The prompt is a packet in its canonical form; absent means it is not. */
+  packet?: boolean;
+  /** Why nobody could do or judge the work: the job is accepted and blocked. */
+  weak?: string;
   priority: number;
   onInterrupt: 'continue' | 'ask';
   limits: AttemptLimits;
@@ -86,6 +103,8 @@ export type JobPatch = Partial<
     | 'exitSignal'
     | 'startedAt'
     | 'cancelRequestedAt'
+    | 'stage'
+    | 'step'
   >
 > & { outcome?: Outcome | null };
 
@@ -95,6 +114,10 @@ export interface JobMove {
   /** Required of an owner; null for an operator's transition (start, cancel of an unclaimed job, retry). */
   fence: number | null;
   set?: JobPatch;
+  /** Of an `advance`: it opens a new epoch, in which nothing is passed yet. */
+  newEpoch?: boolean;
+  /** Recorded in the same transaction, for the epoch the job is in before the move. */
+  results?: StageResults;
   actor: string;
 }
 
@@ -236,6 +259,7 @@ export interface Store
     ResourceStore,
     OrphanStore,
     FilesStore,
+    LedgerStore,
     RetentionStore,
     BackupStore,
     RotationStore,

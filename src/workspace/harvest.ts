@@ -1,13 +1,15 @@
 import { createHash } from 'node:crypto';
 import { dirname, join } from 'node:path';
-import { removeDurable } from '../kernel/durable.ts';
+import { removeDurable, syncDirectory } from '../kernel/durable.ts';
 import { fail } from '../kernel/errors.ts';
 import { failpoint } from '../kernel/failpoints.ts';
 import { checkWorkspace } from './check-workspace.ts';
+import { flushRefName } from './flush-ref.ts';
 import { readHead } from './read-head.ts';
 import { safeGit, type GitProfile, type GitResult } from './safe-git.ts';
 import { makeScratchRepository } from './scratch-repository.ts';
 import { makeScratch, removeScratch } from './scratch.ts';
+import { setRef } from './set-ref.ts';
 import { takeSnapshot } from './snapshot.ts';
 
 export interface HarvestRequest {
@@ -15,7 +17,7 @@ export interface HarvestRequest {
   workspaceDir: string;
   /** Commit the workspace was made from. */
   baseCommit: string;
-  /** `refs/holdfast/<job>/candidate-<epoch>`: what the commit is kept under in the mirror. */
+  /** `refs/holdfast/<job>/candidate-<attempt>`: what the commit is kept under in the mirror. */
   ref: string;
   op?: string | undefined;
   signal?: AbortSignal | undefined;
@@ -156,13 +158,14 @@ async function keepCommit(
   const { mirrorDir, ref, op, signal } = request;
   const common = { profile: { kind: 'local', gitDir: mirrorDir } satisfies GitProfile, op, signal };
   const before = await safeGit({ ...common, args: ['for-each-ref', '--format=%(objectname)', '--', ref] });
-  if (before.text === commit) return;
+  // Whoever set it may have been killed before it could flush the name.
+  if (before.text === commit) return flushRefName(mirrorDir, ref);
   const unpack = ['index-pack', '--stdin', `--keep=${ref}`];
   await safeGit({ ...common, args: unpack, inputFile: packFile, timeoutMs: 600_000 });
   failpoint('workspace.before-harvest-ref');
   // Nobody else writes this ref, and whoever wrote it before is verified dead.
   await removeDurable(join(mirrorDir, `${ref}.lock`));
-  const config = ['core.logAllRefUpdates=always', 'user.name=Holdfast', 'user.email=holdfast@holdfast.invalid'];
-  await safeGit({ ...common, args: ['update-ref', '--create-reflog', '-m', 'harvest', '--', ref, commit], config });
+  await syncDirectory(join(mirrorDir, 'objects', 'pack'));
+  await setRef({ mirrorDir, ref, commit, message: 'harvest', op, signal });
   failpoint('workspace.after-harvest-ref');
 }

@@ -2,7 +2,7 @@ import { dirname, join } from 'node:path';
 import { removeDurable, syncDirectory } from '../kernel/durable.ts';
 import { fail } from '../kernel/errors.ts';
 import { failpoint } from '../kernel/failpoints.ts';
-import { exists } from './remove-tree.ts';
+import { flushRefName } from './flush-ref.ts';
 import { renderDiff } from './render-diff.ts';
 import { safeGit, type GitProfile } from './safe-git.ts';
 import { makeScratch, removeScratch } from './scratch.ts';
@@ -118,16 +118,6 @@ export async function saveTree(request: SaveTreeRequest): Promise<string> {
   } finally {
     await removeScratch(scratch);
   }
-}
-
-/** Git flushes what is in a ref, and not the directories that name it: on the word of a saved ref work is removed. */
-async function flushRefName(mirrorDir: string, ref: string): Promise<void> {
-  for (let folder = dirname(ref); folder !== 'refs'; folder = dirname(folder)) {
-    const path = join(mirrorDir, folder);
-    // A ref that was packed has none.
-    if (await exists(path)) await syncDirectory(path);
-  }
-  await syncDirectory(join(mirrorDir, 'refs'));
 }
 
 async function readSaved(

@@ -11,6 +11,16 @@ export function savedTreeRef(jobId: string, attempt: number): string {
   return `${folderOf(jobId)}/attempt-${attempt}`;
 }
 
+/** Name of the ref that holds what an attempt committed. */
+export function candidateRef(jobId: string, attempt: number): string {
+  return `${folderOf(jobId)}/candidate-${attempt}`;
+}
+
+/** Name of the ref that holds what was handed off. */
+export function handOffRef(jobId: string): string {
+  return `${folderOf(jobId)}/hand-off`;
+}
+
 function folderOf(jobId: string): string {
   if (!/^[A-Za-z0-9_-]+$/.test(jobId)) throw fail('internal', `${jobId} is no id`);
   return `refs/holdfast/${jobId}`;

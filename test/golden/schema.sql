@@ -20,11 +20,13 @@ CREATE TABLE accounts (
   head TEXT NOT NULL
 , request TEXT CHECK (request IS NULL OR json_type(request) = 'object')) STRICT, WITHOUT ROWID;
 
-CREATE TABLE attempts (
+CREATE TABLE "attempts" (
   job_id TEXT NOT NULL REFERENCES jobs (id),
   number INTEGER NOT NULL CHECK (number >= 1),
   id TEXT NOT NULL UNIQUE,
-  stage TEXT NOT NULL CHECK (stage IN ('implement')),
+  stage TEXT NOT NULL CHECK (stage IN ('implement', 'verify', 'review', 'fix', 'merge', 'handoff')),
+  gate TEXT,
+  task TEXT CHECK (task IN ('work', 'commit', 'fix', 'resolve', 'review')),
   epoch INTEGER NOT NULL CHECK (epoch >= 1),
   fence INTEGER NOT NULL CHECK (fence >= 1),
   state TEXT NOT NULL,
@@ -42,9 +44,11 @@ CREATE TABLE attempts (
   exit_signal TEXT,
   stopped_by TEXT,
   output_bytes INTEGER NOT NULL CHECK (output_bytes >= 0),
+  output_sha256 TEXT CHECK (length(output_sha256) = 64),
+  stderr_sha256 TEXT CHECK (length(stderr_sha256) = 64),
   evidence_level TEXT CHECK (evidence_level IN ('cgroup', 'token')),
   note TEXT,
-  version INTEGER NOT NULL, output_sha256 TEXT CHECK (length(output_sha256) = 64), stderr_sha256 TEXT CHECK (length(stderr_sha256) = 64),
+  version INTEGER NOT NULL,
   PRIMARY KEY (job_id, number),
   CHECK (CASE state
     WHEN 'intended' THEN ended_at IS NULL
@@ -159,6 +163,32 @@ CREATE TABLE events (
   hash TEXT NOT NULL
 ) STRICT;
 
+CREATE TABLE evidence (
+  id TEXT PRIMARY KEY,
+  job_id TEXT NOT NULL REFERENCES jobs (id),
+  sha256 TEXT NOT NULL CHECK (length(sha256) = 64),
+  kind TEXT NOT NULL,
+  name TEXT NOT NULL,
+  bytes INTEGER NOT NULL CHECK (bytes >= 0),
+  epoch INTEGER NOT NULL CHECK (epoch >= 1),
+  attempt INTEGER,
+  recorded_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE gates (
+  id TEXT PRIMARY KEY,
+  job_id TEXT NOT NULL REFERENCES jobs (id),
+  epoch INTEGER NOT NULL CHECK (epoch >= 1),
+  stage TEXT NOT NULL CHECK (stage IN ('verify', 'review', 'merge')),
+  gate TEXT NOT NULL,
+  result TEXT NOT NULL CHECK (result IN ('PASS', 'FAIL', 'BLOCK')),
+  why TEXT,
+  candidate TEXT NOT NULL,
+  attempt INTEGER,
+  evidence TEXT NOT NULL CHECK (json_type(evidence) = 'array'),
+  recorded_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE job_files (
   id TEXT PRIMARY KEY,
   job_id TEXT NOT NULL REFERENCES jobs (id),
@@ -175,15 +205,21 @@ CREATE TABLE job_others (
   PRIMARY KEY (repository, number)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE jobs (
+CREATE TABLE "jobs" (
   number INTEGER PRIMARY KEY,
   id TEXT NOT NULL UNIQUE,
   repository TEXT NOT NULL,
+  others TEXT CHECK (json_type(others) = 'array'),
+  other_bases TEXT CHECK (json_type(other_bases) = 'array'),
+  overtaken INTEGER CHECK (overtaken >= 0),
   prompt_sha256 TEXT NOT NULL REFERENCES prompts (sha256),
+  packet INTEGER CHECK (packet = 1),
   command TEXT CHECK (json_type(command) = 'array'),
   agent TEXT NOT NULL,
-  pipeline TEXT NOT NULL CHECK (pipeline IN ('implement')),
-  stage TEXT NOT NULL CHECK (stage IN ('implement')),
+  pipeline TEXT NOT NULL CHECK (pipeline IN ('implement', 'full')),
+  stage TEXT NOT NULL CHECK (stage IN ('implement', 'verify', 'review', 'fix', 'merge', 'handoff')),
+  plan TEXT CHECK (json_type(plan) = 'object'),
+  step TEXT CHECK (json_type(step) = 'object'),
   state TEXT NOT NULL,
   outcome TEXT,
   epoch INTEGER NOT NULL CHECK (epoch >= 1),
@@ -194,7 +230,9 @@ CREATE TABLE jobs (
   on_interrupt TEXT NOT NULL CHECK (on_interrupt IN ('continue', 'ask')),
   session_id TEXT,
   workspace_state TEXT NOT NULL CHECK (workspace_state IN ('none', 'preparing', 'ready')),
+  workspace_removed_at INTEGER,
   base_commit TEXT,
+  transcript_sha256 TEXT CHECK (length(transcript_sha256) = 64),
   output_bytes INTEGER NOT NULL CHECK (output_bytes >= 0),
   cancel_requested_at INTEGER,
   limits TEXT NOT NULL CHECK (json_type(limits) = 'object'),
@@ -211,11 +249,13 @@ CREATE TABLE jobs (
   started_at INTEGER,
   finished_at INTEGER,
   claimed_by TEXT,
+  callbacks TEXT CHECK (json_type(callbacks) = 'array'),
   idempotency_key TEXT,
   request_sha256 TEXT,
   version INTEGER NOT NULL,
-  head TEXT NOT NULL, callbacks TEXT CHECK (json_type(callbacks) = 'array'), others TEXT CHECK (json_type(others) = 'array'), other_bases TEXT CHECK (json_type(other_bases) = 'array'), overtaken INTEGER CHECK (overtaken >= 0), transcript_sha256 TEXT CHECK (length(transcript_sha256) = 64), workspace_removed_at INTEGER,
+  head TEXT NOT NULL,
   CHECK ((queue_seq IS NULL) = (queued_at IS NULL)),
+  CHECK (CASE pipeline WHEN 'full' THEN plan IS NOT NULL AND step IS NOT NULL ELSE plan IS NULL AND step IS NULL AND stage = 'implement' END),
   -- Each state carries exactly the data valid in it. (A CASE compares; an IN list would build a table on every write.)
   CHECK (CASE state
     WHEN 'created' THEN queue_seq IS NULL AND outcome IS NULL AND finished_at IS NULL
@@ -224,6 +264,7 @@ CREATE TABLE jobs (
     WHEN 'running' THEN queue_seq IS NOT NULL AND claimed_by IS NOT NULL AND fence >= 1 AND attempts >= 1 AND started_at IS NOT NULL AND outcome IS NULL AND finished_at IS NULL
     WHEN 'blocked' THEN reason IS NOT NULL AND blocker IS NOT NULL AND outcome IS NULL AND finished_at IS NULL
     WHEN 'quarantined' THEN reason IS NOT NULL AND blocker IS NOT NULL AND outcome IS NULL AND finished_at IS NULL
+    WHEN 'ready' THEN outcome IS 'success' AND finished_at IS NOT NULL AND pipeline IS 'full'
     WHEN 'completed' THEN outcome IS 'success' AND finished_at IS NOT NULL
     WHEN 'failed' THEN outcome IS 'failure' AND finished_at IS NOT NULL
     WHEN 'cancelled' THEN outcome IS 'cancelled' AND finished_at IS NOT NULL
@@ -307,7 +348,7 @@ CREATE TABLE repositories (
   updated_at INTEGER NOT NULL,
   version INTEGER NOT NULL,
   head TEXT NOT NULL
-, trouble TEXT CHECK (json_type(trouble) = 'object'), request TEXT CHECK (request IS NULL OR json_type(request) = 'object')) STRICT, WITHOUT ROWID;
+, trouble TEXT CHECK (json_type(trouble) = 'object'), request TEXT CHECK (request IS NULL OR json_type(request) = 'object'), pipeline TEXT CHECK (json_type(pipeline) = 'object')) STRICT, WITHOUT ROWID;
 
 CREATE TABLE resources (
   id TEXT PRIMARY KEY,
@@ -393,11 +434,16 @@ CREATE INDEX deliveries_sent ON deliveries (number) WHERE state = 'sent';
 
 CREATE INDEX events_subject ON events (subject, seq);
 
+CREATE INDEX evidence_job ON evidence (job_id, sha256);
+
+CREATE INDEX gates_job ON gates (job_id, epoch);
+
 CREATE UNIQUE INDEX job_files_job ON job_files (job_id, name);
 
 CREATE INDEX jobs_active ON jobs (number) WHERE state IN ('preparing', 'running');
 
-CREATE INDEX jobs_claimable ON jobs (repository, others, priority DESC, queue_seq) WHERE state = 'queued' AND frozen = 0;
+CREATE INDEX jobs_claimable ON jobs (repository, others, priority DESC, queue_seq)
+  WHERE state = 'queued' AND frozen = 0 AND stage NOT IN ('verify', 'merge');
 
 CREATE INDEX jobs_ended ON jobs (state, number) WHERE finished_at IS NOT NULL;
 
@@ -419,6 +465,9 @@ CREATE INDEX jobs_repository_ended ON jobs (repository, state, number) WHERE fin
 
 CREATE INDEX jobs_retiring ON jobs (number)
   WHERE workspace_removed_at IS NOT NULL AND workspace_state = 'preparing' AND finished_at IS NOT NULL;
+
+CREATE INDEX jobs_slots ON jobs (repository, stage, priority DESC, queue_seq)
+  WHERE state = 'queued' AND frozen = 0 AND stage IN ('verify', 'merge');
 
 CREATE INDEX jobs_workspaces ON jobs (finished_at) WHERE finished_at IS NOT NULL AND workspace_state <> 'none';
 

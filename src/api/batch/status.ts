@@ -20,6 +20,7 @@ const STATUS_OF: Record<JobState, BatchStatus> = {
   preparing: 'gitpulling',
   running: 'running',
   completed: 'completed',
+  ready: 'completed',
   failed: 'failed',
   // Its clients know nobody who could help such a job: they are told why in `errorMessage`.
   blocked: 'failed',

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { STAGES } from '../../lifecycle/stage.ts';
 import { ATTEMPT_STATES } from '../../lifecycle/transitions.ts';
 import { pageOf, timeSchema } from './common.ts';
 
@@ -12,7 +13,7 @@ export const attemptSchema = z
     jobId: z.string(),
     number: z.int().min(1),
     state: z.enum(ATTEMPT_STATES),
-    stage: z.literal('implement'),
+    stage: z.enum(STAGES),
     epoch: z.int(),
     fence: z.int(),
     mode: z.enum(['warm', 'cold']),

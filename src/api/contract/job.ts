@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { MAX_PROMPT_BYTES, MAX_REPOSITORIES } from '../../lifecycle/job.ts';
+import { MAX_PROMPT_BYTES, MAX_REPOSITORIES, PIPELINES } from '../../lifecycle/job.ts';
+import { STAGES } from '../../lifecycle/stage.ts';
 import { JOB_STATES } from '../../lifecycle/transitions.ts';
 import { argvSchema } from './argv.ts';
 import { callbacksSchema } from './delivery.ts';
@@ -47,7 +48,10 @@ export const newJobSchema = z
       .max(64)
       .optional()
       .meta({ description: '`exec` with a command, else the configured one.' }),
-    pipeline: z.literal('implement', 'only "implement" is supported by this version').optional(),
+    pipeline: z
+      .enum(PIPELINES)
+      .optional()
+      .meta({ default: 'implement', description: 'Stages to walk: `full` ends handed off or merged.' }),
     start: z.boolean().optional().meta({ default: true, description: 'False leaves it `created`.' }),
     priority: z.int().min(-1000).max(1000).optional().meta({ default: 0, description: 'Higher goes first.' }),
     limits: z
@@ -113,9 +117,9 @@ export const jobSchema = z
     repositories: z.array(z.string()),
     prompt: z.string(),
     agent: z.string(),
-    pipeline: z.literal('implement'),
+    pipeline: z.enum(PIPELINES),
     state: z.enum(JOB_STATES),
-    stage: z.literal('implement'),
+    stage: z.enum(STAGES),
     outcome: z.enum(['success', 'failure', 'cancelled', 'timed_out']).nullable(),
     reason: z.string().nullable(),
     frozen: z

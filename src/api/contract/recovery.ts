@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { STAGES } from '../../lifecycle/stage.ts';
 import { JOB_STATES } from '../../lifecycle/transitions.ts';
 import { pageOf, timeSchema } from './common.ts';
 import { nextSafeActionSchema } from './job.ts';
@@ -17,7 +18,7 @@ const findingSchema = z
     id: z.string(),
     number: z.int(),
     stateBefore: z.enum(JOB_STATES),
-    stageBefore: z.literal('implement'),
+    stageBefore: z.enum(STAGES),
     verdict: z.string().nullable(),
     outcome: z.enum([
       'reattached',

@@ -1,3 +1,4 @@
+import { PIPELINES, type Pipeline } from '../../lifecycle/job.ts';
 import { randomUUID } from 'node:crypto';
 import { Option, type Command } from 'commander';
 import type { JobView, NewJobBody } from '../../api/contract.ts';
@@ -15,7 +16,7 @@ import { collect, wholeNumber } from '../words.ts';
 interface RunOptions {
   repo?: string[];
   agent?: string;
-  pipeline?: 'implement';
+  pipeline?: Pipeline;
   priority?: number;
   timeout?: number;
   idempotencyKey?: string;
@@ -42,7 +43,7 @@ export function registerRun(program: Command, runtime: Runtime): void {
     .argument('[prompt]', 'what to do; - reads it from stdin')
     .option('--repo <name>', 'registered repository; several times: the workspace has them side by side', collect)
     .option('--agent <name>', 'agent to run (with a command after --: exec)')
-    .addOption(new Option('--pipeline <name>', 'stages to walk').choices(['implement']))
+    .addOption(new Option('--pipeline <name>', 'stages to walk').choices(PIPELINES))
     .option('--priority <n>', 'higher goes first, -1000 to 1000', wholeNumber(-1000, 1000))
     .option('--timeout <duration>', 'longest time one attempt may run, like 90m', parseDuration)
     .option('--callback <url>', 'tell this URL of everything that happens to it; can be repeated', collect)

@@ -9,6 +9,7 @@ export const OUTCOME_OF: Record<JobState, Outcome | null> = {
   running: null,
   blocked: null,
   quarantined: null,
+  ready: 'success',
   completed: 'success',
   failed: 'failure',
   cancelled: 'cancelled',

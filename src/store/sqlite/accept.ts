@@ -3,9 +3,11 @@ import { fail } from '../../kernel/errors.ts';
 import { sha256 } from '../../kernel/hash.ts';
 import { makeId } from './ids.ts';
 import { MAX_PROMPT_BYTES, MAX_REPOSITORIES, type Job } from '../../lifecycle/job.ts';
+import { FIRST_STEP } from '../../lifecycle/stage.ts';
 import type { NewJob } from '../store.ts';
 import { tellOfJob } from './deliveries.ts';
 import { JOBS, STORED_JOBS, type JobRecord } from './entities.ts';
+import { readPlan } from './read-plan.ts';
 import { insertRecord, toRecord, withoutNulls } from './records.ts';
 import { toJob, writeHead } from './jobs.ts';
 import { GENESIS, appendEvent } from './journal.ts';
@@ -82,8 +84,18 @@ export function acceptJob(session: Session, input: NewJob): { job: Job; replayed
   return { job: toJob(record), replayed: false };
 }
 
+/** What it must pass is fixed here, in the transaction of its acceptance. Throws `bad-request`. */
+function beginPipeline(session: Session, input: NewJob): Pick<JobRecord, 'plan' | 'step'> {
+  if (input.pipeline === 'implement') return { plan: null, step: null };
+  if ((input.others ?? []).length > 0) {
+    throw fail('bad-request', 'the pipeline "full" is for jobs of one repository; this one names several');
+  }
+  return { plan: readPlan(session, input.repository), step: FIRST_STEP };
+}
+
 function makeRecord(session: Session, input: NewJob, promptSha256: string): JobRecord {
   const id = makeId('job', session.at);
+  const state = input.weak !== undefined ? 'blocked' : input.start ? 'queued' : 'created';
   return {
     number: session.counters.next('jobNumber'),
     id,
@@ -92,11 +104,13 @@ function makeRecord(session: Session, input: NewJob, promptSha256: string): JobR
     otherBases: null,
     overtaken: null,
     promptSha256,
+    packet: input.packet === true ? true : null,
     command: input.command,
     agent: input.agent,
     pipeline: input.pipeline,
     stage: 'implement',
-    state: input.start ? 'queued' : 'created',
+    ...beginPipeline(session, input),
+    state,
     outcome: null,
     epoch: 1,
     frozen: false,
@@ -115,13 +129,13 @@ function makeRecord(session: Session, input: NewJob, promptSha256: string): JobR
     deadlineMs: input.deadlineMs,
     principal: input.principal,
     lineage: id,
-    reason: null,
-    blocker: null,
+    reason: input.weak === undefined ? null : 'weak_packet',
+    blocker: input.weak ?? null,
     exitCode: null,
     exitSignal: null,
-    queueSeq: input.start ? session.counters.next('queueSeq') : null,
+    queueSeq: state === 'queued' ? session.counters.next('queueSeq') : null,
     createdAt: session.at,
-    queuedAt: input.start ? session.at : null,
+    queuedAt: state === 'queued' ? session.at : null,
     startedAt: null,
     finishedAt: null,
     claimedBy: null,

@@ -3,6 +3,7 @@ import { fail, type HoldfastError } from '../../kernel/errors.ts';
 import { makeId } from './ids.ts';
 import type { Attempt } from '../../lifecycle/attempt.ts';
 import type { Job } from '../../lifecycle/job.ts';
+import { isGateCommand, isWork } from '../../lifecycle/stage.ts';
 import { ATTEMPT_TRANSITIONS, type AttemptTransition } from '../../lifecycle/transitions.ts';
 import type { VerdictKind } from '../../lifecycle/verdict.ts';
 import type { AttemptMove, AttemptPatch, JobMove, NewAttempt, Store } from '../store.ts';
@@ -72,7 +73,10 @@ export function intendAttempt(session: Session, input: NewAttempt): { job: Job; 
     { record: job.record, head },
     {
       move: { id: input.jobId, transition: 'launch', fence: input.fence, actor: input.boot },
-      extra: { attempts, sessionId: input.sessionId ?? job.record.sessionId },
+      extra: {
+        attempts,
+        sessionId: isWork(job.record.stage) ? (input.sessionId ?? job.record.sessionId) : job.record.sessionId,
+      },
     },
   );
   insertRecord(session.sql, ATTEMPTS, { record: attempt, head: null });
@@ -100,12 +104,14 @@ function makeRecord(
     number: input.number,
     id: input.id,
     stage: job.stage,
+    gate: job.step?.gate ?? null,
+    task: job.step?.task ?? null,
     epoch: job.epoch,
     fence: input.fence,
     state: 'intended',
     mode: input.mode,
     sessionId: input.sessionId,
-    limits: job.limits,
+    limits: isGateCommand(job) ? (job.plan?.gateLimits ?? job.limits) : job.limits,
     boot: input.boot,
     agent: null,
     keeper: null,

@@ -4,6 +4,7 @@
  */
 import { chooseClaims } from '../../lifecycle/choose-claims.ts';
 import { baseOf, repositoriesOf, type Job } from '../../lifecycle/job.ts';
+import { SLOT_STAGES } from '../../lifecycle/plan.ts';
 import { JOB_TRANSITIONS } from '../../lifecycle/transitions.ts';
 import { fail } from '../../kernel/errors.ts';
 import { DAMAGED_RECORD } from '../quarantine-store.ts';
@@ -102,7 +103,8 @@ function listHeads(
   // A bound LIMIT would be planned anew each time, which takes longer than the query.
   const limit = isTroubled ? TROUBLED_WINDOW : wanted;
   // The last two hold for every queued job: one with an ending could neither be claimed nor set aside.
-  const order = `state = 'queued' AND frozen = 0 AND outcome IS NULL AND finished_at IS NULL ORDER BY priority DESC, queue_seq LIMIT ${limit}`;
+  const order = `state = 'queued' AND frozen = 0 AND stage NOT IN ('verify', 'merge') AND outcome IS NULL
+    AND finished_at IS NULL ORDER BY priority DESC, queue_seq LIMIT ${limit}`;
   const rows =
     line.others === null
       ? session.sql.all(`SELECT id FROM jobs WHERE repository = $1 AND others IS NULL AND ${order}`, line.repository)
@@ -111,9 +113,30 @@ function listHeads(
           line.repository,
           line.others,
         );
-  const heads = rows.map((row) => readJob(session, String(row['id'])));
+  const slots = line.others === null ? listSlotHeads(session, line.repository) : [];
+  const heads = [...rows.map((row) => readJob(session, String(row['id']))), ...slots];
   if (!isTroubled) return heads;
   return heads.filter(({ record }) => !needsSilentSource(record, repositories)).slice(0, wanted);
+}
+
+/** Returns the first waiting job for each slot of a repository that nobody holds: one at a time tests or merges there. */
+function listSlotHeads(session: Session, repository: string): Record[] {
+  return SLOT_STAGES.flatMap((stage) => {
+    const row = session.sql.get(
+      `SELECT id FROM jobs WHERE repository = $1 AND stage = $2 AND state = 'queued' AND frozen = 0
+         AND stage IN ('verify', 'merge') AND outcome IS NULL AND finished_at IS NULL
+         ORDER BY priority DESC, queue_seq LIMIT 1`,
+      repository,
+      stage,
+    );
+    if (row === null) return [];
+    const held = session.sql.get(
+      `SELECT 1 FROM jobs WHERE state IN ('preparing', 'running') AND stage = $1 AND repository = $2 LIMIT 1`,
+      stage,
+      repository,
+    );
+    return held === null ? [readJob(session, String(row['id']))] : [];
+  });
 }
 
 /** Returns the further repositories of a line; null where damage left no list of names. */

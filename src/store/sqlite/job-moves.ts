@@ -1,6 +1,7 @@
 /** The one door for the state of a job: guarded by the transition table and the fence, journalled in the same breath. */
 import { fail, type HoldfastError } from '../../kernel/errors.ts';
 import type { Job, Outcome } from '../../lifecycle/job.ts';
+import { reopen } from '../../lifecycle/plan.ts';
 import {
   JOB_TRANSITIONS,
   isActive,
@@ -14,10 +15,13 @@ import { JOBS, type Chained, type JobRecord } from './entities.ts';
 import { checkPatch, pickChanges, updateRecord } from './records.ts';
 import { readJob, toJob } from './jobs.ts';
 import { appendEvent } from './journal.ts';
+import { recordResults } from './ledger.ts';
+import { readPlan } from './read-plan.ts';
 import type { Session } from './session.ts';
 import { listLiterals } from './sql.ts';
 
 const OUTCOMES: Partial<Record<JobState, Outcome>> = {
+  ready: 'success',
   completed: 'success',
   failed: 'failure',
   cancelled: 'cancelled',
@@ -40,6 +44,8 @@ const PATCHABLE = new Set<string>([
   'startedAt',
   'cancelRequestedAt',
   'outcome',
+  'stage',
+  'step',
 ] satisfies (keyof JobPatch)[]);
 
 /** Fields that say how a job ended: they stay as they are once it has. */
@@ -52,6 +58,9 @@ const FINAL_FIELDS: (keyof JobPatch)[] = [
   'startedAt',
   'cancelRequestedAt',
 ];
+
+/** A job goes back to its place. */
+const PUTS_BACK = new Set<JobTransition>(['requeue', 'interrupt', 'advance']);
 
 /** SQL that holds only for a job whose state is among `from`; without a fence no owner may be robbed. */
 function guardOf(from: readonly JobState[], fence: number | null): string {
@@ -128,9 +137,10 @@ function changesOf(session: Session, job: JobRecord, transition: JobTransition):
   if (transition === 'start')
     Object.assign(changes, { queueSeq: session.counters.next('queueSeq'), queuedAt: session.at });
   if (transition === 'launch') Object.assign(changes, { startedAt: job.startedAt ?? session.at });
-  if (transition !== 'retry' && transition !== 'release') return changes;
+  if (transition !== 'retry' && transition !== 'release' && transition !== 'fixup') return changes;
   return {
     state,
+    ...reopenPlan(session, job, transition),
     epoch: job.epoch + 1,
     outcome: null,
     reason: null,
@@ -147,6 +157,18 @@ function changesOf(session: Session, job: JobRecord, transition: JobTransition):
   };
 }
 
+/** An operator may have corrected what its repository wants passed: that counts from here on. */
+function reopenPlan(session: Session, job: JobRecord, how: 'retry' | 'release' | 'fixup'): Partial<JobRecord> {
+  if (job.plan === null) return {};
+  if (job.reason === 'weak_packet') {
+    throw fail('state-conflict', `job ${job.number} can never begin: ${job.blocker ?? 'its packet is weak'}`, {
+      hint: 'Submit a corrected packet, and remove this job.',
+    });
+  }
+  const plan = readPlan(session, job.repository) ?? job.plan;
+  return { plan, ...reopen({ ...job, plan }, how) };
+}
+
 /** Moves a job that was read in this transaction; `extra` are columns the store itself changes beside it. */
 export function moveChainedJob(
   session: Session,
@@ -155,10 +177,13 @@ export function moveChainedJob(
 ): Chained<JobRecord> {
   const set = checkPatch(move.set, PATCHABLE);
   // A wish to cancel that arrived while its owner was putting the job back must not be lost: nothing of it lives now.
-  const isPutBack = move.transition === 'requeue' || move.transition === 'interrupt';
+  const isPutBack = PUTS_BACK.has(move.transition);
   const transition = isPutBack && job.record.cancelRequestedAt !== null ? 'cancel' : move.transition;
   const from = JOB_TRANSITIONS[move.transition].from;
+  const before =
+    move.results === undefined ? job : recordResults(session, job, { results: move.results, actor: move.actor });
   const changes = { ...changesOf(session, job.record, transition), ...extra };
+  if (move.newEpoch === true && transition === 'advance') changes.epoch = job.record.epoch + 1;
   if (transition === move.transition) {
     const outcome = changes.outcome ?? null;
     if (set.outcome !== undefined && set.outcome !== outcome) {
@@ -173,7 +198,7 @@ export function moveChainedJob(
   ) {
     throw fail('bad-request', `${transition} needs a reason and a blocker`);
   }
-  const moved = writeJob(session, job, {
+  const moved = writeJob(session, before, {
     kind: `job.${transition}`,
     actor: move.actor,
     changes: { ...pickChanges(JOBS, job.record, changes), state: after.state },

@@ -38,9 +38,13 @@ export function readSchemaVersion(sql: Sql, path: string): number {
 export function migrate(sql: Sql, options: { from: number; now: number; migrations: Migration[] }): void {
   const { from, now, migrations } = options;
   for (const migration of migrations.slice(from)) {
+    // A table that is rebuilt is dropped while others refer to it: the references are checked as a whole before the commit.
+    const rebuilds = /^DROP TABLE /m.test(migration.text);
+    if (rebuilds) sql.run('PRAGMA foreign_keys = OFF');
     sql.run('BEGIN IMMEDIATE');
     try {
       sql.database.exec(migration.text);
+      if (rebuilds) checkReferences(sql);
       sql.run(
         'INSERT INTO migrations (number, name, applied_at) VALUES ($1, $2, $3)',
         migration.number,
@@ -51,6 +55,17 @@ export function migrate(sql: Sql, options: { from: number; now: number; migratio
     } catch (error) {
       if (sql.database.isTransaction) sql.run('ROLLBACK');
       throw error;
+    } finally {
+      if (rebuilds) sql.run('PRAGMA foreign_keys = ON');
     }
   }
+}
+
+function checkReferences(sql: Sql): void {
+  const [broken] = sql.all('PRAGMA foreign_key_check');
+  if (broken === undefined) return;
+  throw fail(
+    'store-corrupt',
+    `a row of ${String(broken['table'])} refers to one of ${String(broken['parent'])} that is not there`,
+  );
 }

@@ -24,6 +24,7 @@ import { removeJob } from './remove-job.ts';
 import { beginRetirement, endRetirement, listEnded, listRetirements } from './retention.ts';
 import { dropJobFile, listJobFiles, recordJobFile } from './job-files.ts';
 import { listEvents } from './journal.ts';
+import { listEvidence, listGates } from './ledger.ts';
 import { deliveryStats, getDelivery, listDeliveries } from './list-deliveries.ts';
 import { getNewestBatch, recordBatch } from './batches.ts';
 import { listDamagedLocks } from './damaged-locks.ts';
@@ -229,6 +230,8 @@ const reads: { [K in ReadOperation]: Carry<K, ReadContext> } = {
   listBackups,
   findFreshRestore,
   findOpenRotation,
+  listGates,
+  listEvidence,
 };
 
 type Loose<Context> = (context: Context, ...args: never[]) => unknown;

@@ -1,6 +1,7 @@
 /** Between rows and records: mapping, the statements made from the list of fields, and what a patch changes. */
 import { fail } from '../../kernel/errors.ts';
-import { DEFAULT_LIMITS } from '../../lifecycle/job.ts';
+import { DEFAULT_LIMITS, PIPELINES } from '../../lifecycle/job.ts';
+import { STAGES, STAGE_TASKS } from '../../lifecycle/stage.ts';
 import { ATTEMPT_STATES, JOB_STATES } from '../../lifecycle/transitions.ts';
 import { toColumn, type Chained, type Entity, type FieldKind } from './entities.ts';
 import type { Row, Sql, Value } from './sql.ts';
@@ -45,13 +46,14 @@ const VOCABULARIES: Record<string, Vocabulary[]> = {
   job: [
     { field: 'state', known: new Set(JOB_STATES), standIn: 'quarantined' },
     { field: 'outcome', known: new Set([null, 'success', 'failure', 'cancelled', 'timed_out']), standIn: null },
-    { field: 'stage', known: new Set(['implement']), standIn: 'implement' },
-    { field: 'pipeline', known: new Set(['implement']), standIn: 'implement' },
+    { field: 'stage', known: new Set(STAGES), standIn: 'implement' },
+    { field: 'pipeline', known: new Set(PIPELINES), standIn: 'implement' },
     { field: 'workspaceState', known: new Set(['none', 'preparing', 'ready']), standIn: 'none' },
   ],
   attempt: [
     { field: 'state', known: new Set(ATTEMPT_STATES), standIn: 'quarantined' },
-    { field: 'stage', known: new Set(['implement']), standIn: 'implement' },
+    { field: 'stage', known: new Set(STAGES), standIn: 'implement' },
+    { field: 'task', known: new Set([null, ...STAGE_TASKS]), standIn: null },
     { field: 'mode', known: new Set(['warm', 'cold']), standIn: 'cold' },
     { field: 'evidenceLevel', known: new Set([null, 'cgroup', 'token']), standIn: null },
   ],

@@ -11,7 +11,15 @@ import { refuseOtherEnd } from './retention.ts';
 import type { Session } from './session.ts';
 
 /** Tables with rows of a job (column `job_id`); a test holds this list against the schema. */
-export const TABLES_OF_A_JOB = ['attempts', 'job_files', 'deliveries', 'batches', 'resources'] as const;
+export const TABLES_OF_A_JOB = [
+  'attempts',
+  'job_files',
+  'deliveries',
+  'batches',
+  'resources',
+  'gates',
+  'evidence',
+] as const;
 
 /** What of a job is not over although the job has ended: by whom it is looked after, nobody would know any more. */
 const OPEN: readonly { query: string; noun: string; hint: string }[] = [

@@ -50,6 +50,7 @@ import {
 } from './entities.ts';
 import { BACKUPS } from './backup-entity.ts';
 import { ROTATIONS } from './rotations.ts';
+import { EVIDENCE, GATES } from './ledger-entities.ts';
 import { encode } from './records.ts';
 import { GENESIS, hashEvent, type StoredEvent } from './journal.ts';
 import type { Row, Sql } from './sql.ts';
@@ -75,6 +76,8 @@ const ENTITIES = new Map<string, AnyEntity>(
     RESOURCES,
     BACKUPS,
     ROTATIONS,
+    GATES,
+    EVIDENCE,
   ].map((entity) => [entity.noun, entity as unknown as AnyEntity]),
 );
 
@@ -174,11 +177,12 @@ export function foldEvent(fold: Fold, event: StoredEvent): void {
   fold.rows.set(name, { entity, record: before === null ? complete(entity, data) : { ...before, ...data } });
 }
 
+/** Nouns whose rows are told of in the chain of something else, by their id. */
+const IN_ANOTHER_CHAIN = new Set(['delivery', 'batch', 'file', 'resource', 'gate', 'evidence']);
+
 function keyOf(noun: string, event: StoredEvent, data: Fields): string {
   if (noun === 'attempt') return event.attemptId ?? '';
-  if (noun === 'delivery' || noun === 'batch') return String(data['id']);
-  if (noun === 'file') return String(data['id']);
-  if (noun === 'delivery' || noun === 'batch' || noun === 'resource') return String(data['id']);
+  if (IN_ANOTHER_CHAIN.has(noun)) return String(data['id']);
   return noun === 'lock' ? String(data['key']) : event.subject;
 }
 

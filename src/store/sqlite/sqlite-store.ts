@@ -149,6 +149,8 @@ export function openSqliteStore(options: SqliteStoreOptions): Store {
     intendRotation: call('intendRotation'),
     endRotation: call('endRotation'),
     findOpenRotation: call('findOpenRotation'),
+    listGates: call('listGates'),
+    listEvidence: call('listEvidence'),
     copyDatabase: (path, signal) => link.copyDatabase(path, signal),
   };
 }

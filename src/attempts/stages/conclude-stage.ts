@@ -1,0 +1,202 @@
+/**
+ * What the end of an attempt means for the stage it worked in. A stage is passed by a recorded result or not at all: an
+ * ending that is no result (an interruption, a cancel, a limit of the agent) goes on as it would without a pipeline.
+ */
+import { join } from 'node:path';
+import { readPlainFile } from '../../keeper/plain-file.ts';
+import { RUN_FILES } from '../../keeper/protocol.ts';
+import { fail } from '../../kernel/errors.ts';
+import { failpoint } from '../../kernel/failpoints.ts';
+import type { Attempt } from '../../lifecycle/attempt.ts';
+import type { Job, Reason } from '../../lifecycle/job.ts';
+import type { Decision, StageEnd, Work } from '../../lifecycle/stage-decision.ts';
+import { isWork, type GateResult, type Plan, type Step } from '../../lifecycle/stage.ts';
+import type { JobTransition } from '../../lifecycle/transitions.ts';
+import type { NewEvidence, StageResults } from '../../store/ledger-store.ts';
+import type { JobPatch } from '../../store/store.ts';
+import { harvestWork } from '../../workspace/harvest.ts';
+import { candidateRef } from '../../workspace/saved-trees.ts';
+import type { AttemptContext } from '../context.ts';
+import type { Ending } from '../decide.ts';
+import { findParts } from '../save-trees.ts';
+import { reviewQuestion } from './ask.ts';
+import { keepBytes, keepFile } from './evidence-files.ts';
+
+/** What is to be recorded with the end of the attempt. */
+export interface Conclusion {
+  transition: JobTransition;
+  set: Pick<JobPatch, 'reason' | 'blocker' | 'stage' | 'step'>;
+  newEpoch: boolean;
+  results: StageResults;
+}
+
+export interface StageInput {
+  job: Job;
+  attempt: Attempt;
+  ending: Ending;
+  /** Bytes of its output that its end vouches for. */
+  outputBytes: number;
+  signal: AbortSignal;
+}
+
+type Piped = Job & { plan: Plan; step: Step };
+
+/**
+ * Returns what follows in the pipeline of a job, or null where the ending stands as it is. Everything it leaves on disk
+ * is named by its content or by the attempt: it can be repeated after a crash, and comes to the same.
+ */
+export async function concludeStage(ctx: AttemptContext, input: StageInput): Promise<Conclusion | null> {
+  const { job, attempt } = input;
+  if (job.plan === null || job.step === null) return null;
+  const piped = { ...job, plan: job.plan, step: job.step };
+  if (isWork(attempt.stage)) return concludeWork(ctx, { ...input, job: piped });
+  const result = attempt.stage === 'review' ? await readReview(ctx, input) : await readGate(ctx, input);
+  if (result === null) return null;
+  return concludeGate(ctx, { ...input, job: piped }, result);
+}
+
+async function concludeWork(ctx: AttemptContext, input: StageInput & { job: Piped }): Promise<Conclusion | null> {
+  const { job, attempt, ending } = input;
+  if (ending.job !== 'complete') return null;
+  const { work, candidate } = await harvest(ctx, input);
+  const next = await decideNext(ctx, job, { stage: attempt.stage, ended: { kind: 'work', work }, result: null });
+  return toConclusion(next, { step: { ...job.step, candidate }, results: { gate: null, evidence: [] } });
+}
+
+/** Takes what the agent committed into the mirror, where nothing of it changes any more. */
+async function harvest(
+  ctx: AttemptContext,
+  { job, attempt, signal }: StageInput,
+): Promise<{ work: Work; candidate: string | null }> {
+  const [part] = await findParts(ctx, job);
+  if (part === undefined || job.baseCommit === null) throw fail('internal', `job ${job.number} has no workspace`);
+  failpoint('stage.before-harvest');
+  const found = await harvestWork({
+    mirrorDir: part.mirrorDir,
+    workspaceDir: part.directory,
+    baseCommit: job.baseCommit,
+    ref: candidateRef(job.id, attempt.number),
+    op: `${job.id}.${job.fence}`,
+    signal,
+  });
+  switch (found.kind) {
+    case 'committed':
+      return { work: { kind: 'committed' }, candidate: found.commit };
+    case 'uncommitted':
+      return { work: { kind: 'uncommitted', diffSha256: found.diffSha256 }, candidate: null };
+    case 'unusable':
+      return { work: { kind: 'unusable', why: found.why }, candidate: null };
+    case 'empty':
+      return { work: { kind: 'empty' }, candidate: null };
+  }
+}
+
+interface Found {
+  result: GateResult;
+  why: string | null;
+  evidence: NewEvidence[];
+}
+
+/** A gate command says what it found with its exit code; what it printed is kept beside it. Null: there is no result yet. */
+async function readGate(ctx: AttemptContext, input: StageInput): Promise<Found | null> {
+  const { job, attempt, ending, outputBytes } = input;
+  const result = resultOf(ending);
+  if (result === null) return null;
+  const path = join(ctx.home.runDirectory(job.id, attempt.number), RUN_FILES.output);
+  const named = { kind: 'output', name: attempt.gate ?? 'gate', attempt: attempt.number } as const;
+  const kept = await keepFile(ctx.home.evidence(job.id), { path, bytes: outputBytes }, named);
+  return { result, why: result === 'PASS' ? null : ending.blocker, evidence: kept === null ? [] : [kept] };
+}
+
+function resultOf(ending: Ending): GateResult | null {
+  switch (ending.job) {
+    case 'complete':
+      return 'PASS';
+    // Its exit code, or a limit it passed: a suite that does not end is no suite that passes.
+    case 'fail':
+    case 'time_out':
+      return 'FAIL';
+    case 'block':
+      // The command is not there: nothing an agent could fix. A crash loop is no result at all.
+      return ending.reason === 'fix_config' ? 'BLOCK' : null;
+    default:
+      return null;
+  }
+}
+
+/** Only the verdict file counts, and only of a reviewer that ended well. */
+async function readReview(ctx: AttemptContext, { job, attempt, ending }: StageInput): Promise<Found | null> {
+  if (ending.job !== 'complete') {
+    if (ending.job !== 'fail' && ending.job !== 'time_out') return null;
+    return {
+      result: 'BLOCK',
+      why: `the reviewer failed: ${ending.blocker ?? ending.reason ?? 'unknown'}`,
+      evidence: [],
+    };
+  }
+  const question = reviewQuestion(ctx, job, attempt);
+  const bytes = await readPlainFile(question.file);
+  const leastScore = job.plan?.reviewers.find(({ name }) => name === attempt.gate)?.leastScore ?? 100;
+  const { result, why } = ctx.rules.judgeReview(bytes, question, leastScore);
+  if (bytes === null) return { result, why, evidence: [] };
+  const named = { kind: 'verdict', name: attempt.gate ?? 'review', attempt: attempt.number } as const;
+  return { result, why, evidence: [await keepBytes(ctx.home.evidence(job.id), bytes, named)] };
+}
+
+async function concludeGate(
+  ctx: AttemptContext,
+  { job, attempt }: StageInput & { job: Piped },
+  { result, why, evidence }: Found,
+): Promise<Conclusion> {
+  const gate = attempt.gate ?? '';
+  const { candidate } = job.step;
+  if (candidate === null) throw fail('internal', `job ${job.number} has a gate and nothing to pass it with`);
+  const ended: StageEnd = { kind: 'gate', gate, result, why };
+  const next = await decideNext(ctx, job, { stage: attempt.stage, ended, result: result === 'PASS' ? gate : null });
+  const record = { stage: attempt.stage, gate, result, why, candidate, attempt: attempt.number };
+  return toConclusion(next, {
+    step: job.step,
+    results: { gate: { ...record, evidence: evidence.map((one) => one.sha256) }, evidence },
+  });
+}
+
+/** Asks the rules; `result` is the gate that was passed just now. */
+export async function decideNext(
+  ctx: AttemptContext,
+  job: Piped,
+  what: { stage: Job['stage']; ended: StageEnd; result: string | null },
+): Promise<Decision> {
+  const recorded = (await ctx.store.listGates(job.id)).filter(
+    ({ epoch, result, candidate }) => epoch === job.epoch && result === 'PASS' && candidate === job.step.candidate,
+  );
+  const passed = new Set([...recorded.map(({ gate }) => gate), ...(what.result === null ? [] : [what.result])]);
+  return ctx.rules.decide({ stage: what.stage, ended: what.ended, plan: job.plan, passed, spent: job.step.spent });
+}
+
+/** Returns a decision as what the store is to record. */
+export function toConclusion(next: Decision, what: { step: Step; results: StageResults }): Conclusion {
+  const { results } = what;
+  const step = { ...what.step, spent: next.spent };
+  const end = (transition: JobTransition, reason: Reason | null, blocker: string | null): Conclusion => ({
+    transition,
+    set: { reason, blocker, step },
+    newEpoch: false,
+    results,
+  });
+  switch (next.kind) {
+    case 'go': {
+      const { stage, gate, task, newEpoch } = next;
+      return {
+        ...end('advance', null, null),
+        set: { reason: null, blocker: null, stage, step: { ...step, gate, task } },
+        newEpoch,
+      };
+    }
+    case 'ready':
+      return end('hand_off', next.reason, next.blocker);
+    case 'complete':
+      return end('complete', null, null);
+    case 'block':
+      return end('block', next.reason, next.blocker);
+  }
+}

@@ -1,0 +1,45 @@
+/**
+ * What the stages of a pipeline ask the rules: pure functions of recorded facts. The room `pipeline` answers; those who
+ * carry stages out are given the answers by the composition root.
+ */
+import type { Decision, StageFacts } from './stage-decision.ts';
+import type { GateResult, StageTask } from './stage.ts';
+
+/** What a task is about, as far as the record tells. */
+export interface TaskFacts {
+  task: StageTask;
+  /** The gate or the state that sent the job here, and why; null where nothing did. */
+  gate: string | null;
+  why: string | null;
+  /** End of what that gate printed, or the findings of the reviewer; null where there is nothing. */
+  evidence: string | null;
+  /** What a reviewer is asked about; null in every other task. */
+  review: ReviewQuestion | null;
+}
+
+/** What a reviewer is asked about, and where its answer must lie. */
+export interface ReviewQuestion {
+  job: string;
+  epoch: number;
+  /** Commit it judges, and the one the work began at. */
+  candidate: string;
+  base: string;
+  /** Known to this attempt alone: a file of an earlier review cannot answer it. */
+  nonce: string;
+  /** Absolute path of the verdict file. */
+  file: string;
+}
+
+export interface StageRules {
+  decide(facts: StageFacts): Decision;
+  /** Returns the text an agent is given for the text that was accepted. Throws for a packet that cannot be read. */
+  render(text: string, isPacket: boolean): string;
+  /** Returns what an agent is told beside that text; null where the text says it all. */
+  instruct(facts: TaskFacts): string | null;
+  /** Returns what a verdict file means; `bytes` is null where there is none. */
+  judgeReview(
+    bytes: Uint8Array | null,
+    question: Pick<ReviewQuestion, 'job' | 'epoch' | 'candidate' | 'nonce'>,
+    leastScore: number,
+  ): { result: GateResult; why: string; findings: string | null };
+}

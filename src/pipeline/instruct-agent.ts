@@ -1,0 +1,62 @@
+/** What an agent is told beside the text of its job. Pure; what gates printed is quoted, never obeyed by us. */
+import type { ReviewQuestion, TaskFacts } from '../lifecycle/stage-rules.ts';
+
+/** Returns the instructions of a task, or null where the text of the job says it all. */
+export function instructAgent(facts: TaskFacts): string | null {
+  switch (facts.task) {
+    case 'work':
+      return null;
+    case 'commit':
+      return [
+        'The work is in this directory already, but not all of it is committed.',
+        'Commit everything that belongs to it, in commits with clear messages. Change nothing else.',
+      ].join('\n');
+    case 'fix':
+      return [
+        `The work is in this directory. ${describeFailure(facts)}`,
+        quote(facts.evidence),
+        'Find the cause, correct the work, and commit everything that belongs to it. Do not weaken or remove checks.',
+      ]
+        .filter((part) => part !== '')
+        .join('\n\n');
+    case 'resolve':
+      return [
+        `The work is in this directory, but it conflicts with what its base branch has become. ${describeFailure(facts)}`,
+        quote(facts.evidence),
+        'Merge the commit named there into this branch, resolve every conflict so that both intentions are kept, and commit the merge.',
+      ]
+        .filter((part) => part !== '')
+        .join('\n\n');
+    case 'review':
+      return facts.review === null ? null : instructReviewer(facts.review);
+  }
+}
+
+function describeFailure({ gate, why }: TaskFacts): string {
+  if (gate === null) return why === null ? 'It needs another look.' : `It needs another look: ${why}.`;
+  return `The check "${gate}" does not pass${why === null ? '' : `: ${why}`}.`;
+}
+
+/** Longer than any run of backquotes inside, so that what is quoted cannot end the quotation. */
+function quote(text: string | null): string {
+  if (text === null || text.trim() === '') return '';
+  const longest = Math.max(2, ...[...text.matchAll(/`+/g)].map(([run]) => run.length));
+  const fence = '`'.repeat(longest + 1);
+  return `What it printed at the end:\n\n${fence}\n${text.trimEnd()}\n${fence}`;
+}
+
+function instructReviewer(question: ReviewQuestion): string {
+  const { job, epoch, candidate, base, nonce, file } = question;
+  const answer = { v: 1, job, epoch, candidate, nonce, verdict: 'PASS', score: 90, summary: '…', findings: [] };
+  return [
+    'You review work of somebody else. It is in this directory; nothing you change here is kept.',
+    `Judge the changes from ${base} to ${candidate} (\`git diff ${base} ${candidate}\`) against the task above.`,
+    `Write your verdict as JSON to the file ${file}, exactly of this form:`,
+    JSON.stringify(answer, null, 2),
+    [
+      '`verdict` is PASS, FAIL (it must be fixed) or BLOCK (you cannot judge it). `score` is 0 to 100.',
+      '`findings` is a list of {"severity": "critical"|"major"|"minor"|"info", "path", "line", "text"}; path and line may be left out.',
+      'Only this file counts.',
+    ].join('\n'),
+  ].join('\n\n');
+}

@@ -1,0 +1,21 @@
+/** The part of the store contract about the ledger: results of gates, and the evidence they rest on. */
+import type { EvidenceRecord, GateRecord } from '../lifecycle/stage.ts';
+
+/** A result that is recorded with the end of its stage; job, epoch and time are the store's to add. */
+export type NewGate = Pick<GateRecord, 'stage' | 'gate' | 'result' | 'why' | 'candidate' | 'attempt' | 'evidence'>;
+
+/** Evidence whose file is durable under its hash already. */
+export type NewEvidence = Pick<EvidenceRecord, 'sha256' | 'kind' | 'name' | 'bytes' | 'attempt'>;
+
+/** What a stage produced. */
+export interface StageResults {
+  gate: NewGate | null;
+  evidence: readonly NewEvidence[];
+}
+
+export interface LedgerStore {
+  /** All results of a job, oldest first. */
+  listGates(jobId: string): Promise<GateRecord[]>;
+  /** All evidence of a job, oldest first. */
+  listEvidence(jobId: string): Promise<EvidenceRecord[]>;
+}
