@@ -195,6 +195,7 @@ function makeServices(store: Store, home: Home, options: StartOptions): Omit<Ser
     },
     dropFile: async (job, name, actor) => void (await store.dropJobFile({ jobId: job.id, name, actor })),
     renderTranscript: () => Readable.from(['live']),
+    readEvidence: () => Promise.resolve(Buffer.from('evidence')),
     countTranscriptMismatch: () => undefined,
     outputPath: (attempt, stream) => join(run(attempt), stream === 'stdout' ? 'output' : 'stderr'),
     sentinelPath: (attempt) => join(run(attempt), 'sentinel.json'),

@@ -38,6 +38,7 @@ import { addResourceRoutes } from './routes/resources.ts';
 import { addServerRoutes } from './routes/server.ts';
 import { addStatisticsRoute } from './routes/statistics.ts';
 import { addStreamRoute } from './routes/stream.ts';
+import { addLedgerRoutes } from './routes/ledger.ts';
 import { addTranscriptRoute } from './routes/transcript.ts';
 import { addTokenRoutes } from './routes/tokens.ts';
 import type { Services } from './services.ts';
@@ -112,6 +113,7 @@ function addRoutes(app: Api, context: RouteContext, streams: Streams): void {
   addAttemptRoutes(app, context);
   addOutputRoute(app, context);
   addTranscriptRoute(app, context);
+  addLedgerRoutes(app, context);
   addStreamRoute(app, context, streams);
   addEventRoute(app, context, streams);
   addQueueRoutes(app, context);

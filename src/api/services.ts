@@ -11,7 +11,7 @@ import type { AttemptLimits, Job } from '../lifecycle/job.ts';
 import type { JobFile } from '../lifecycle/job-file.ts';
 import type { NextSafeAction, RecoveryReport } from '../lifecycle/report.ts';
 import type { KeptUntil } from '../lifecycle/retention.ts';
-import type { CreationRequest, Repository } from '../lifecycle/repository.ts';
+import type { PipelineSettings, CreationRequest, Repository } from '../lifecycle/repository.ts';
 import type { DiskState } from '../queue/disk-level.ts';
 import type { Resource, ResourceKind } from '../lifecycle/resource.ts';
 import type { OrphanList } from '../recovery/orphan-keeper.ts';
@@ -27,6 +27,7 @@ export interface RegisterRepository {
   base?: string;
   verify?: string[][];
   merge?: boolean;
+  pipeline?: PipelineSettings | null;
   trusted?: boolean;
   concurrency?: number;
   command?: string[] | null;
@@ -142,6 +143,8 @@ export interface Services {
   dropFile(job: Job, name: string, actor: string): Promise<void>;
   /** The transcript of a job made from its rows and output as they are now. */
   renderTranscript(job: Job): AsyncIterable<string>;
+  /** A piece of evidence, checked against its hash. Throws `record-corrupt`. */
+  readEvidence(job: Job, sha256: string): Promise<Buffer>;
   /** Counts a transcript that is not the one that was recorded. */
   countTranscriptMismatch(job: Job): void;
   /** Absolute path of a stream's file; it may not exist yet. */

@@ -56,6 +56,8 @@ const attempt: AttemptView = {
   number: 1,
   state: 'interrupted',
   stage: 'implement',
+  gate: null,
+  task: null,
   epoch: 1,
   fence: 1,
   mode: 'cold',

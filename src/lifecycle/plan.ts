@@ -12,13 +12,22 @@ const MAX_GATE_NAME_CHARS = 60;
 
 /** Returns what a job of this repository must pass now. */
 export function planOf(repository: Pick<Repository, 'verify' | 'merge' | 'pipeline'>): Plan {
-  const { reviewers = [], budgets = {}, gateLimits = {} } = repository.pipeline ?? {};
+  const { reviewers = [], budgets, gateLimits } = repository.pipeline ?? {};
   return {
     verify: nameGates(repository.verify),
     reviewers,
     merge: repository.merge,
-    budgets: { ...DEFAULT_BUDGETS, ...budgets },
-    gateLimits: { ...DEFAULT_GATE_LIMITS, ...gateLimits },
+    budgets: {
+      fixRounds: budgets?.fixRounds ?? DEFAULT_BUDGETS.fixRounds,
+      merges: budgets?.merges ?? DEFAULT_BUDGETS.merges,
+      commits: budgets?.commits ?? DEFAULT_BUDGETS.commits,
+      sameDiffs: budgets?.sameDiffs ?? DEFAULT_BUDGETS.sameDiffs,
+    },
+    gateLimits: {
+      wallMs: gateLimits?.wallMs ?? DEFAULT_GATE_LIMITS.wallMs,
+      idleMs: gateLimits?.idleMs ?? DEFAULT_GATE_LIMITS.idleMs,
+      outputBytes: gateLimits?.outputBytes ?? DEFAULT_GATE_LIMITS.outputBytes,
+    },
   };
 }
 
@@ -54,7 +63,7 @@ export function nextGate(plan: Plan, passed: ReadonlySet<string>): Place {
 /**
  * Returns where a job goes on that an operator reopens, in a new epoch and with nothing spent; null for one without a
  * pipeline. `retry` repeats its stage, and every gate before it: they were passed in another epoch. `fixup` goes back to
- * the implementation.
+ * the implementation, whose agent is told why.
  */
 export function reopen(
   job: Pick<JobCore, 'plan' | 'step' | 'stage'>,
@@ -63,7 +72,7 @@ export function reopen(
   const { plan, step, stage } = job;
   if (plan === null || step === null) return null;
   const fresh = { ...step, spent: NOTHING_SPENT };
-  if (how === 'fixup') return { stage: 'implement', step: { ...fresh, gate: null, task: 'work', candidate: null } };
+  if (how === 'fixup') return { stage: 'implement', step: { ...fresh, gate: null, task: 'fix', candidate: null } };
   if (stage === 'implement' || stage === 'fix' || step.candidate === null) return { stage, step: fresh };
   const { gate, task, stage: first } = nextGate(plan, new Set());
   return { stage: first, step: { ...fresh, gate, task } };

@@ -37,10 +37,12 @@ export interface Repository {
 
 /** What an operator says of the pipeline of a repository; what is absent is as by default. */
 export interface PipelineSettings {
-  reviewers?: Reviewer[];
-  budgets?: Partial<Budgets>;
-  gateLimits?: Partial<AttemptLimits>;
+  reviewers?: Reviewer[] | undefined;
+  budgets?: Some<Budgets> | undefined;
+  gateLimits?: Some<AttemptLimits> | undefined;
 }
+
+type Some<T> = { [K in keyof T]?: T[K] | undefined };
 
 /** A creating request that may be repeated: the key is its principal's own. */
 export interface CreationRequest {

@@ -59,10 +59,11 @@ for (const [name, { states, rows, first }] of Object.entries(TABLES)) {
 }
 
 describe('the job table', () => {
-  it('leaves a terminal state by retry alone, and a completed job never', () => {
+  it('leaves a terminal state by what an operator does alone, and a completed job never', () => {
     for (const state of TERMINAL_STATES) {
       const ways = JOB_ROWS.filter(([, { from }]) => from.includes(state)).map(([transition]) => transition);
-      assert.deepEqual(ways, state === 'completed' ? [] : ['retry'], state);
+      const reopening = { ready: ['fixup'], completed: [], cancelled: ['retry'] }[state as string];
+      assert.deepEqual(ways, reopening ?? ['retry', 'fixup'], state);
     }
   });
 
@@ -70,7 +71,7 @@ describe('the job table', () => {
     for (const state of ['blocked', 'quarantined'] as const) {
       for (const [transition, { from }] of JOB_ROWS) {
         if (from.includes(state))
-          assert.ok(['cancel', 'release', 'retry'].includes(transition), `${state}: ${transition}`);
+          assert.ok(['cancel', 'release', 'retry', 'fixup'].includes(transition), `${state}: ${transition}`);
       }
     }
   });
@@ -80,7 +81,8 @@ describe('the job table', () => {
       JOB_ROWS.filter(([, row]) => row.to === to).map(([, row]) => [...row.from]);
     assert.deepEqual(into('running'), [['preparing']]);
     assert.deepEqual(into('preparing'), [['queued']]);
-    assert.deepEqual(into('completed'), [['running']]);
+    assert.deepEqual(into('completed'), [['preparing', 'running']]);
+    assert.deepEqual(into('ready'), [['preparing', 'running']]);
   });
 
   it('lets every unfinished job be cancelled', () => {
@@ -116,11 +118,11 @@ describe('walks over the tables', () => {
           const allowed = (from as readonly string[]).includes(state);
           assert.equal(canMoveJob(state, transition), allowed);
           if (!allowed) continue;
-          if (transition === 'retry') epochs += 1;
+          if (transition === 'retry' || transition === 'fixup') epochs += 1;
           state = to;
           if (isTerminal(state)) ended += 1;
         }
-        assert.ok(ended <= epochs, 'it ended twice without a retry between');
+        assert.ok(ended <= epochs, 'it ended twice without being reopened between');
       }),
       { numRuns: 2000 },
     );
@@ -147,7 +149,7 @@ describe('the questions about a state', () => {
   it('agree with each other', () => {
     assert.deepEqual(
       JOB_STATES.filter((state) => isTerminal(state)),
-      ['completed', 'failed', 'cancelled', 'timed_out'],
+      ['ready', 'completed', 'failed', 'cancelled', 'timed_out'],
     );
     assert.deepEqual(
       JOB_STATES.filter((state) => isActive(state)),
@@ -162,12 +164,13 @@ describe('the questions about a state', () => {
       queued: 'cancel',
       preparing: 'cancel',
       running: 'cancel',
-      blocked: 'cancel retry',
+      blocked: 'cancel retry fixup',
       quarantined: 'cancel',
+      ready: 'fixup',
       completed: '',
-      failed: 'retry',
+      failed: 'retry fixup',
       cancelled: 'retry',
-      timed_out: 'retry',
+      timed_out: 'retry fixup',
     });
   });
 });

@@ -57,6 +57,7 @@ export function createRepositoryKeeper(options: {
         base: source.base,
         verify: input.verify ?? [],
         merge: input.merge ?? false,
+        pipeline: input.pipeline ?? null,
         trusted: input.trusted ?? false,
         concurrency: input.concurrency ?? DEFAULT_REPOSITORY_CONCURRENCY,
         command: input.command ?? null,

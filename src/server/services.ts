@@ -8,6 +8,7 @@ import { endLeftovers } from '../attempts/end-leftovers.ts';
 import { shutDamagedLocks } from '../attempts/shut-damaged-locks.ts';
 import { isAlive } from '../keeper/host-identity.ts';
 import { endOperation } from '../keeper/processes.ts';
+import { readEvidence } from '../attempts/stages/evidence-files.ts';
 import { renderTranscript } from '../attempts/transcript.ts';
 import { RUN_FILES } from '../keeper/protocol.ts';
 import { delay } from '../kernel/backoff.ts';
@@ -84,6 +85,7 @@ export function createServices(input: ServicesInput): Services {
     diffJob: (job) => diffJob(ctx, job),
     ...createUploads(ctx, { perFile: config.limits.uploadBytes, perJob: config.limits.uploadBytesPerJob }),
     renderTranscript: (job) => renderNow(ctx, job),
+    readEvidence: (job, sha256) => readEvidence(ctx.home.evidence(job.id), sha256),
     countTranscriptMismatch: (job) => countMismatch(ctx, input.metrics, job),
     outputPath: (attempt, stream) =>
       join(runDirectory(attempt), stream === 'stdout' ? RUN_FILES.output : RUN_FILES.stderr),

@@ -13,6 +13,7 @@ import { testRecords } from './conformance/records.ts';
 import { testWaiting } from './conformance/waiting.ts';
 import { testResources } from './conformance/resources.ts';
 import { testRemoval } from './conformance/removal.ts';
+import { testLedger } from './conformance/ledger.ts';
 import { testRetention } from './conformance/retention.ts';
 import { testRepeated } from './conformance/repeated.ts';
 import { testRotations } from './conformance/rotations.ts';
@@ -23,6 +24,7 @@ export function runStoreSuite(name: string, open: OpenHarness): void {
   describe(`${name}: jobs`, () => testJobs(open));
   describe(`${name}: files of jobs`, () => testJobFiles(open));
   describe(`${name}: removal`, () => testRemoval(open));
+  describe(`${name}: ledger`, () => testLedger(open));
   describe(`${name}: retention`, () => testRetention(open));
   describe(`${name}: queue`, () => testQueue(open));
   describe(`${name}: waiting`, () => testWaiting(open));

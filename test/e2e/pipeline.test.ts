@@ -1,25 +1,64 @@
 /** A job of the whole pipeline with real agents: implement, verify, fix, review, hand-off. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { EvidenceView, GateView, PageView } from '../../src/api/contract.ts';
+import { sha256 } from '../../src/kernel/hash.ts';
 import { World } from '../support/world.ts';
 
 const COMMIT = { commit: 'work' };
+/** Passes once the answer is good. */
+const GATE = ['sh', '-c', 'grep -q good answer || { echo "the answer is bad"; exit 1; }'];
+const GATE_NAME = GATE.join(' ').slice(0, 60);
+
+function reviewer(name: string, verdicts: Record<string, unknown>[]): Record<string, unknown> {
+  const rounds = verdicts.map((verdict) => [{ verdict }]);
+  return { name, agent: 'scripted', instructions: JSON.stringify({ steps: [], tasks: { review: rounds } }) };
+}
+
+async function listed<T>(world: World, id: string, what: 'gates' | 'evidence'): Promise<T[]> {
+  const { status, body } = await world.api('GET', `/v1/jobs/${id}/${what}`);
+  assert.equal(status, 200);
+  return (body as PageView<T>).items;
+}
 
 test('work that fails its gate is fixed, reviewed and handed off', async () => {
   await using world = await World.create();
   await world.start();
-  await world.register({ verify: [['sh', '-c', 'grep -q good answer || { echo "the answer is bad"; exit 1; }']] });
+  await world.register({ verify: [GATE], pipeline: { reviewers: [reviewer('strict', [{ score: 80 }])] } });
   const scenario = {
     steps: [{ write: { path: 'answer', content: 'bad' } }, COMMIT],
     tasks: { fix: [[{ write: { path: 'answer', content: 'good' } }, COMMIT]] },
   };
-  const { body } = await world.api('POST', '/v1/jobs', {
-    repository: 'demo',
-    prompt: JSON.stringify(scenario),
-    agent: 'scripted',
-    pipeline: 'full',
-  });
-  const job = body as { id: string; number: number };
-  const end = await world.awaitState(job.id, 'ready');
-  assert.deepEqual([end.state, end.stage, end.outcome], ['ready', 'handoff', 'success']);
+  const job = await world.submit({ prompt: JSON.stringify(scenario), agent: 'scripted', pipeline: 'full' });
+  const end = await world.awaitState(job.id, 'ready', 'blocked', 'failed');
+  assert.deepEqual([end.state, end.blocker], ['ready', null]);
+  const attempts = (await world.getAttempts(job.id)).map(({ stage, gate, task, exitCode }) => [
+    stage,
+    gate ?? task,
+    exitCode,
+  ]);
+  assert.deepEqual(attempts, [
+    ['implement', 'work', 0],
+    ['verify', GATE_NAME, 1],
+    ['fix', 'fix', 0],
+    ['verify', GATE_NAME, 0],
+    ['review', 'strict', 0],
+  ]);
+  const gates = await listed<GateView>(world, job.id, 'gates');
+  assert.deepEqual(
+    gates.map(({ epoch, stage, result }) => [epoch, stage, result]),
+    [
+      [2, 'verify', 'FAIL'],
+      [3, 'verify', 'PASS'],
+      [3, 'review', 'PASS'],
+    ],
+  );
+  const evidence = await listed<EvidenceView>(world, job.id, 'evidence');
+  assert.deepEqual(
+    evidence.map(({ kind }) => kind),
+    ['output', 'output', 'verdict', 'patch'],
+  );
+  const output = await world.api('GET', `/v1/jobs/${job.id}/evidence/${evidence[0]?.sha256}`);
+  assert.equal(output.body, 'the answer is bad\n');
+  assert.equal(sha256(String(output.body)), evidence[0]?.sha256);
 });

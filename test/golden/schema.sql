@@ -255,7 +255,8 @@ CREATE TABLE "jobs" (
   version INTEGER NOT NULL,
   head TEXT NOT NULL,
   CHECK ((queue_seq IS NULL) = (queued_at IS NULL)),
-  CHECK (CASE pipeline WHEN 'full' THEN plan IS NOT NULL AND step IS NOT NULL ELSE plan IS NULL AND step IS NULL AND stage = 'implement' END),
+  CHECK ((pipeline = 'full') = (plan IS NOT NULL) AND (plan IS NULL) = (step IS NULL)),
+  CHECK (pipeline = 'full' OR stage = 'implement'),
   -- Each state carries exactly the data valid in it. (A CASE compares; an IN list would build a table on every write.)
   CHECK (CASE state
     WHEN 'created' THEN queue_seq IS NULL AND outcome IS NULL AND finished_at IS NULL
@@ -442,8 +443,7 @@ CREATE UNIQUE INDEX job_files_job ON job_files (job_id, name);
 
 CREATE INDEX jobs_active ON jobs (number) WHERE state IN ('preparing', 'running');
 
-CREATE INDEX jobs_claimable ON jobs (repository, others, priority DESC, queue_seq)
-  WHERE state = 'queued' AND frozen = 0 AND stage NOT IN ('verify', 'merge');
+CREATE INDEX jobs_claimable ON jobs (repository, others, priority DESC, queue_seq) WHERE state = 'queued' AND frozen = 0;
 
 CREATE INDEX jobs_ended ON jobs (state, number) WHERE finished_at IS NOT NULL;
 

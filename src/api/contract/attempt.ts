@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { STAGES } from '../../lifecycle/stage.ts';
+import { STAGES, STAGE_TASKS } from '../../lifecycle/stage.ts';
 import { ATTEMPT_STATES } from '../../lifecycle/transitions.ts';
 import { pageOf, timeSchema } from './common.ts';
 
@@ -14,6 +14,8 @@ export const attemptSchema = z
     number: z.int().min(1),
     state: z.enum(ATTEMPT_STATES),
     stage: z.enum(STAGES),
+    gate: z.string().nullable().meta({ description: 'Gate it passes, in the stages that have several.' }),
+    task: z.enum(STAGE_TASKS).nullable().meta({ description: 'What its agent was asked to do.' }),
     epoch: z.int(),
     fence: z.int(),
     mode: z.enum(['warm', 'cold']),

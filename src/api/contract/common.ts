@@ -1,5 +1,8 @@
 /** Pieces every part of the contract shares: times, pages, references and the one form of every error. */
 import { z } from 'zod';
+
+/** Longest span a client may ask for, milliseconds; the same bound as durations of the command line. */
+export const MAX_SPAN_MS = 366 * 86_400_000;
 import { toIso } from '../../kernel/clock.ts';
 
 /** A moment as every interface shows it. */

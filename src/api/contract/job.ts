@@ -5,10 +5,7 @@ import { JOB_STATES } from '../../lifecycle/transitions.ts';
 import { argvSchema } from './argv.ts';
 import { callbacksSchema } from './delivery.ts';
 import { estimateSchema } from './statistics.ts';
-import { cursorSchema, limitSchema, pageOf, timeSchema } from './common.ts';
-
-/** Longest span a client may ask for; the same bound as durations of the command line. */
-const MAX_SPAN_MS = 366 * 86_400_000;
+import { MAX_SPAN_MS, cursorSchema, limitSchema, pageOf, timeSchema } from './common.ts';
 
 /** Fields of the whole interface that this version does not carry out yet: refused by name, never ignored. */
 export const LATER_FIELDS: readonly string[] = ['deadlineMs', 'packet', 'after', 'epic'];

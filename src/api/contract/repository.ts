@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { argvSchema } from './argv.ts';
-import { pageOf, timeSchema } from './common.ts';
+import { MAX_SPAN_MS, pageOf, timeSchema } from './common.ts';
 
 /** Names people type: no separators, no dots alone, nothing an option parser could take for a flag. */
 const NAME = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$/;
@@ -32,9 +32,49 @@ export const sourceSchema = z
   .refine((text) => !/[\x00-\x1f\x7f]/.test(text), 'contains a control character')
   .meta({ description: 'Absolute path on the server, https:// URL or ssh address.' });
 
+const reviewerSchema = z.strictObject({
+  name: nameSchema,
+  agent: z.string().min(1).max(64),
+  instructions: z.string().max(65_536).nullable().default(null),
+  leastScore: z.int().min(0).max(100).default(70).meta({ description: 'A PASS with a lower score is a failure.' }),
+});
+
+const spanSchema = z.int().min(1).max(MAX_SPAN_MS);
+
+const pipelineSchema = z
+  .strictObject({
+    reviewers: z
+      .array(reviewerSchema)
+      .max(10)
+      .refine((all) => new Set(all.map(({ name }) => name)).size === all.length, 'names a reviewer twice')
+      .optional(),
+    budgets: z
+      .strictObject({
+        fixRounds: z.int().min(0).max(20).optional(),
+        merges: z.int().min(1).max(20).optional(),
+        commits: z.int().min(1).max(100).optional(),
+        sameDiffs: z.int().min(1).max(100).optional(),
+      })
+      .optional(),
+    gateLimits: z
+      .strictObject({
+        wallMs: spanSchema.optional(),
+        idleMs: spanSchema.optional(),
+        outputBytes: z
+          .int()
+          .min(1)
+          .max(2 ** 40)
+          .optional(),
+      })
+      .optional()
+      .meta({ description: 'Limits of one run of a gate command.' }),
+  })
+  .meta({ id: 'PipelineSettings' });
+
 const settings = {
   verify: z.array(argvSchema).max(20).optional().meta({ description: 'Gate commands as argv lists.' }),
   merge: z.boolean().optional(),
+  pipeline: pipelineSchema.nullable().optional().meta({ description: 'What is not as by default in its pipeline.' }),
   trusted: z.boolean().optional(),
   limits: z
     .strictObject({
@@ -69,6 +109,7 @@ export const repositorySchema = z
     base: z.string(),
     verify: z.array(z.array(z.string())),
     merge: z.boolean(),
+    pipeline: pipelineSchema.nullable(),
     trusted: z.boolean(),
     limits: z.strictObject({ concurrency: z.int() }),
     command: z.array(z.string()).nullable(),

@@ -159,4 +159,14 @@ function addCommands(app: Api, { services }: RouteContext): void {
       return viewJob(services, job);
     },
   );
+
+  app.post(
+    '/v1/jobs/:id/fixup',
+    { schema: { ...schema, summary: 'Reopen the work of a pipeline into its implementation, with a new budget' } },
+    async (request) => {
+      const actor = callerOf(request).principal;
+      const job = await store.moveJob({ id: jobOf(request).id, transition: 'fixup', fence: null, actor });
+      return viewJob(services, job);
+    },
+  );
 }

@@ -7,9 +7,9 @@ import { showState } from '../job-view.ts';
 import { renderError, renderProblem } from '../problem.ts';
 import { getJob, jobPath } from '../references.ts';
 
-type Action = 'start' | 'cancel' | 'retry' | 'freeze' | 'unfreeze';
+type Action = 'start' | 'cancel' | 'retry' | 'fixup' | 'freeze' | 'unfreeze';
 
-/** Adds `start`, `cancel`, `retry`, `freeze`, `unfreeze` and `remove`: one request per job, each on its own, the first failure decides the exit code. */
+/** Adds what is done to jobs by name: one request per job, each on its own, the first failure decides the exit code. */
 export function registerJobActions(program: Command, runtime: Runtime): void {
   const add = (action: Action, summary: string): void => {
     const command = program
@@ -22,6 +22,7 @@ export function registerJobActions(program: Command, runtime: Runtime): void {
   add('start', 'queue jobs that were submitted with --hold');
   add('cancel', 'cancel jobs; what runs is stopped first');
   add('retry', 'queue jobs again that ended badly or are blocked, with a new budget');
+  add('fixup', 'reopen the work of a pipeline into its implementation, with a new budget');
   add('freeze', 'let no further attempt of jobs begin; what runs goes on, also after a restart');
   add('unfreeze', 'let frozen jobs have their turn again, at their old place');
   const remove = program

@@ -22,6 +22,7 @@ import { rejectsWith } from './rejects.ts';
 const ENDINGS: Partial<Record<JobState, JobTransition>> = {
   blocked: 'block',
   quarantined: 'quarantine',
+  ready: 'hand_off',
   completed: 'complete',
   failed: 'fail',
   cancelled: 'cancel',
@@ -32,7 +33,7 @@ const SET = { reason: 'needs_human', blocker: 'a person must look' } as const;
 
 /** Returns a new job in `state`. */
 async function jobIn(store: Store, state: JobState): Promise<Job> {
-  const accepted = await accept(store, { start: state !== 'created', priority: 9 });
+  const accepted = await accept(store, { start: state !== 'created', priority: 9, pipeline: 'full' });
   if (state === 'created' || state === 'queued') return accepted;
   if (state === 'preparing') return claimNext(store);
   const { job } = await launchNext(store);

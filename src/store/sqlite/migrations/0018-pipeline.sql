@@ -50,7 +50,8 @@ CREATE TABLE jobs_rebuilt (
   version INTEGER NOT NULL,
   head TEXT NOT NULL,
   CHECK ((queue_seq IS NULL) = (queued_at IS NULL)),
-  CHECK (CASE pipeline WHEN 'full' THEN plan IS NOT NULL AND step IS NOT NULL ELSE plan IS NULL AND step IS NULL AND stage = 'implement' END),
+  CHECK ((pipeline = 'full') = (plan IS NOT NULL) AND (plan IS NULL) = (step IS NULL)),
+  CHECK (pipeline = 'full' OR stage = 'implement'),
   -- Each state carries exactly the data valid in it. (A CASE compares; an IN list would build a table on every write.)
   CHECK (CASE state
     WHEN 'created' THEN queue_seq IS NULL AND outcome IS NULL AND finished_at IS NULL
@@ -97,9 +98,8 @@ CREATE INDEX jobs_repository_ended ON jobs (repository, state, number) WHERE fin
 CREATE INDEX jobs_retiring ON jobs (number)
   WHERE workspace_removed_at IS NOT NULL AND workspace_state = 'preparing' AND finished_at IS NOT NULL;
 CREATE INDEX jobs_workspaces ON jobs (finished_at) WHERE finished_at IS NOT NULL AND workspace_state <> 'none';
--- What takes a slot of its repository (lifecycle/stage.ts) stands in a line of its own, so that it holds up nobody.
-CREATE INDEX jobs_claimable ON jobs (repository, others, priority DESC, queue_seq)
-  WHERE state = 'queued' AND frozen = 0 AND stage NOT IN ('verify', 'merge');
+CREATE INDEX jobs_claimable ON jobs (repository, others, priority DESC, queue_seq) WHERE state = 'queued' AND frozen = 0;
+-- What takes a slot of its repository (lifecycle/plan.ts) stands in a line of its own, so that it holds up nobody.
 CREATE INDEX jobs_slots ON jobs (repository, stage, priority DESC, queue_seq)
   WHERE state = 'queued' AND frozen = 0 AND stage IN ('verify', 'merge');
 CREATE TRIGGER job_others_add AFTER INSERT ON jobs WHEN NEW.others IS NOT NULL BEGIN

@@ -1,0 +1,40 @@
+import { z } from 'zod';
+import { EVIDENCE_KINDS, GATE_RESULTS, STAGES } from '../../lifecycle/stage.ts';
+import { pageOf, timeSchema } from './common.ts';
+
+export const gateSchema = z
+  .strictObject({
+    epoch: z.int().meta({ description: 'Round of verification; results of an older one open nothing.' }),
+    stage: z.enum(STAGES),
+    gate: z.string(),
+    result: z.enum(GATE_RESULTS).meta({ description: 'BLOCK: there is no result, and a person must find out why.' }),
+    why: z.string().nullable(),
+    candidate: z.string().meta({ description: 'Commit it is about.' }),
+    attempt: z.int().nullable().meta({ description: 'Attempt that produced it; null for one the server produced.' }),
+    evidence: z.array(z.string()).meta({ description: 'sha256 of what it rests on.' }),
+    recordedAt: timeSchema,
+  })
+  .meta({ id: 'GateResult' });
+export type GateView = z.infer<typeof gateSchema>;
+
+export const gatePageSchema = pageOf(gateSchema).meta({ id: 'GateResultPage' });
+
+export const evidenceSchema = z
+  .strictObject({
+    sha256: z.string(),
+    kind: z.enum(EVIDENCE_KINDS),
+    name: z.string(),
+    bytes: z.int(),
+    epoch: z.int(),
+    attempt: z.int().nullable().meta({ description: 'Attempt that produced it; null for one the server produced.' }),
+    recordedAt: timeSchema,
+  })
+  .meta({ id: 'Evidence' });
+export type EvidenceView = z.infer<typeof evidenceSchema>;
+
+export const evidencePageSchema = pageOf(evidenceSchema).meta({ id: 'EvidencePage' });
+
+export const evidenceParamsSchema = z.strictObject({
+  id: z.string().meta({ description: 'Number, id, or unique prefix of an id.' }),
+  sha256: z.string().regex(/^[0-9a-f]{64}$/, 'must be a sha256'),
+});
