@@ -16,6 +16,7 @@ import { FAILPOINTS, type FailpointName } from '../../src/kernel/failpoints.ts';
  * - `retention`: by the server, while the workspace of a failed job goes by age and comes back for its retry;
  * - `backup`: by the server, while it makes a backup of jobs at work;
  * - `restore`: by the command that makes another home from a backup;
+ * - `pipeline`: by the server, while a job goes from stage to stage;
  * - `keeper`: by a keeper, whose server died as it launched it.
  */
 export type Occasion =
@@ -33,7 +34,8 @@ export type Occasion =
   | 'orphan'
   | 'retention'
   | 'backup'
-  | 'restore';
+  | 'restore'
+  | 'pipeline';
 
 export interface Plan {
   point: FailpointName;
@@ -47,6 +49,9 @@ const OCCASIONS: Partial<Record<FailpointName, Occasion>> = {
   'attempt.after-seal': 'seal',
   'workspace.before-save-ref': 'continue',
   'workspace.after-save-ref': 'continue',
+  'workspace.before-harvest-ref': 'pipeline',
+  'workspace.after-set-ref': 'pipeline',
+  'workspace.after-harvest-ref': 'pipeline',
   'workspace.before-restore': 'retention',
   'workspace.after-restore': 'retention',
   'api.after-redeliver': 'redeliver',
@@ -83,6 +88,7 @@ const SAMPLE: readonly FailpointName[] = [
   'retention.after-intent',
   'backup.after-rename',
   'restore.after-database',
+  'workspace.after-set-ref',
   'keeper.after-agent-record',
   'keeper.after-exit-record',
   'recovery.after-verdict',
@@ -122,6 +128,7 @@ function occasionOf(point: FailpointName): Occasion {
   if (point.startsWith('orphan.')) return 'orphan';
   if (point.startsWith('backup.')) return 'backup';
   if (point.startsWith('restore.')) return 'restore';
+  if (/^(stage|evidence|handoff)\./.test(point)) return 'pipeline';
   if (point.startsWith('keeper.')) return 'keeper';
   return point.startsWith('recovery.') ? 'start' : 'serve';
 }

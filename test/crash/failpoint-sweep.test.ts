@@ -17,6 +17,7 @@ import { openSink, type Sink } from '../../src/callbacks/sink.fixture.ts';
 import { awaitTold, checkRotation, checkTold, TELL_LOOPBACK } from './check-callbacks.ts';
 import { checkCounted } from './check-statistics.ts';
 import { isRotation, listPlans, type Plan } from './failpoint-plans.ts';
+import { checkPipeline, submitPipeline } from './pipeline-occasion.ts';
 import { ageUntilDeath, checkBack } from './retention-occasion.ts';
 import { checkInvariants } from './invariants.ts';
 import { assertNothingBeside, backUp, restoreThroughCrash } from './restored-home.ts';
@@ -44,6 +45,7 @@ describe('the sweep', { concurrency: LANES }, () => {
       await crashAt(world, plan, known);
       await world.start();
       if (plan.occasion === 'remove-job') await checkJobRemoved(world, known);
+      if (plan.occasion === 'pipeline') await checkPipeline(world);
       await checkAcknowledged(world, known);
       if (plan.occasion === 'remove') await checkRemoved(world);
       if (plan.occasion === 'retention') await checkBack(world);
@@ -54,7 +56,7 @@ describe('the sweep', { concurrency: LANES }, () => {
       await submitMissing(world, known);
       for (const job of known) await checkCompleted(world, job, plan);
       // Where a job was retried or removed, more was counted than is there.
-      if (plan.occasion !== 'remove-job' && plan.occasion !== 'retention') await checkCounted(world);
+      if (!['remove-job', 'retention', 'pipeline'].includes(plan.occasion)) await checkCounted(world);
       await awaitTold(world);
       await checkInvariants(world);
       const redelivered = sink.received.slice(0, 1).map(({ id }) => id);
@@ -142,6 +144,13 @@ async function crashAt(world: World, plan: Plan, known: Acknowledged): Promise<v
       await submitAll(world, known);
       await repairTemp(world, known);
       break;
+    case 'pipeline': {
+      await world.start({ failpoints: fatal });
+      await submitAll(world, known);
+      // The answer may not come any more.
+      await submitPipeline(world).catch(() => null);
+      break;
+    }
     case 'retention':
       await ageUntilDeath(world, { config: { callbacks: TELL_LOOPBACK }, failpoints: fatal });
       break;

@@ -1,0 +1,71 @@
+/** A job of the whole pipeline, with a server that dies somewhere on its way. What its gate saw is witnessed outside the home. */
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { EvidenceView, GateView, PageView } from '../../src/api/contract.ts';
+import { sha256 } from '../../src/kernel/hash.ts';
+import { git } from '../support/repository.ts';
+import type { JobView, World } from '../support/world.ts';
+
+const KEY = 'pipeline';
+const COMMIT = { commit: 'work' };
+
+/** The first work fails its gate; the fix passes it. Each start of an agent or gate leaves a line with its attempt. */
+function scenario(world: World): string {
+  const testify = {
+    tool: { argv: ['sh', '-c', `echo "$HOLDFAST_ATTEMPT $HOLDFAST_STAGE" >> '${join(world.witness, 'stages')}'`] },
+  };
+  const write = (content: string): object => ({ write: { path: 'answer', content } });
+  return JSON.stringify({
+    steps: [testify, write('bad'), COMMIT],
+    tasks: { fix: [[testify, write('good'), COMMIT]] },
+  });
+}
+
+/** Registers a repository with a gate and submits the job; repeating it finds what the first time made. */
+export async function submitPipeline(world: World): Promise<JobView> {
+  const script = `echo "$HOLDFAST_ATTEMPT $HOLDFAST_STAGE" >> '${join(world.witness, 'stages')}'; grep -q good answer`;
+  const call = (path: string, body: object): ReturnType<World['call']> =>
+    world.call({ method: 'POST', path, body, headers: { 'idempotency-key': KEY } });
+  const registered = await call('/v1/repositories', {
+    name: 'gated',
+    source: world.repository,
+    verify: [['sh', '-c', script]],
+  });
+  assert.ok(registered.status === 201, JSON.stringify(registered.body));
+  const prompt = scenario(world);
+  const { status, body } = await call('/v1/jobs', { repository: 'gated', prompt, agent: 'scripted', pipeline: 'full' });
+  assert.equal(status, 201, JSON.stringify(body));
+  return body as JobView;
+}
+
+/** Wherever the server died: each attempt ran once, the ledger tells each gate once, and what is handed off is the fix. */
+export async function checkPipeline(world: World): Promise<void> {
+  const job = await submitPipeline(world);
+  await world.awaitState(job.id, 'ready');
+  const lines = (await readFile(join(world.witness, 'stages'), 'utf8')).trim().split('\n');
+  assert.equal(new Set(lines).size, lines.length, `an attempt started twice: ${lines.join(', ')}`);
+  const attempts = await world.getAttempts(job.id);
+  const finished = attempts.filter(({ state }) => state === 'finished').map(({ stage }) => stage);
+  assert.deepEqual(finished, ['implement', 'verify', 'fix', 'verify'], await world.readLog());
+  const items = async <T>(what: string): Promise<T[]> =>
+    ((await world.api('GET', `/v1/jobs/${job.id}/${what}`)).body as PageView<T>).items;
+  const gates = await items<GateView>('gates');
+  assert.deepEqual(
+    gates.map(({ epoch, result }) => [epoch, result]),
+    [
+      [2, 'FAIL'],
+      [3, 'PASS'],
+    ],
+  );
+  for (const { sha256: hash } of await items<EvidenceView>('evidence')) {
+    assert.equal(sha256(await readFile(join(world.home.evidence(job.id), hash))), hash);
+  }
+  const repository = (await world.api('GET', '/v1/repositories/gated')).body as { id: string };
+  const mirror = world.home.mirror(repository.id);
+  const handedOff = await git(mirror, 'rev-parse', `refs/holdfast/${job.id}/hand-off`);
+  assert.equal(handedOff.trim(), gates[1]?.candidate);
+  assert.equal(await git(mirror, 'show', `${handedOff.trim()}:answer`), 'good');
+  assert.equal((await world.api('DELETE', `/v1/jobs/${job.id}`)).status, 204);
+  assert.equal((await world.api('DELETE', '/v1/repositories/gated')).status, 204);
+}
