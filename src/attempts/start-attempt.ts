@@ -102,7 +102,8 @@ async function buildSpec(ctx: AttemptContext, starting: Starting): Promise<Spec>
   const { job, attempt } = starting;
   const agent = agentOf(job, attempt);
   const home = isWork(attempt.stage) ? ctx.home.agentHome(job.id) : ctx.home.stageHome(job.id, attempt.number);
-  const cwd = attempt.stage === 'review' ? ctx.home.review(job.id, attempt.number) : ctx.home.workspace(job.id);
+  const looksOnly = attempt.stage === 'review' || attempt.stage === 'merge';
+  const cwd = looksOnly ? ctx.home.stageCopy(job.id, attempt.number) : ctx.home.workspace(job.id);
   const { env: asked, ...question } = await askOf(ctx, starting);
   const invocation = isGateCommand(attempt)
     ? { argv: argvOf(job, attempt), env: {}, files: [] }

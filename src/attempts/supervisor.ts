@@ -16,7 +16,9 @@ import { readyWorkspace, type Preparation } from './ready-workspace.ts';
 import { resolveAttempt, type Resolution } from './resolve-attempt.ts';
 import { cancelRun, openRun, type Run } from './run.ts';
 import { handOff } from './stages/hand-off.ts';
-import { prepareReview } from './stages/review-copy.ts';
+import { bundleBase } from './stages/bundle-base.ts';
+import { carryMerge } from './stages/merge.ts';
+import { prepareStageCopy } from './stages/stage-copy.ts';
 import { launchAttempt, startAttempt } from './start-attempt.ts';
 
 /** What recovery is told of an attempt it handed over. */
@@ -121,7 +123,11 @@ class AttemptSupervisor implements Supervisor {
     const ready = await readyWorkspace(ctx, { preparation: this.#preparation, job: claimed, signal: stop });
     stop.throwIfAborted();
     if (ready.stage === 'handoff') return handOff(ctx, ready, stop);
-    if (ready.stage === 'review') await prepareReview(ctx, ready, stop);
+    if (ready.stage === 'merge' && ready.step?.gate === null) {
+      return carryMerge(ctx, { preparation: this.#preparation, job: ready, signal: stop });
+    }
+    if (ready.stage === 'review' || ready.stage === 'merge') await prepareStageCopy(ctx, ready, stop);
+    if (ready.step?.task === 'resolve') await bundleBase(ctx, ready, stop);
     const { job, attempt } = await startAttempt(ctx, ready);
     run.attempt = attempt;
     await launchAttempt(ctx, attempt);

@@ -34,6 +34,8 @@ export const FAILPOINTS = [
   'workspace.after-harvest-ref',
   'merge.before-advance',
   'merge.after-advance',
+  'merge.before-record',
+  'merge.after-record',
   // files sent for a job
   'upload.before-rename',
   'upload.after-rename',

@@ -39,8 +39,8 @@ export interface Home {
   evidence(jobId: string): string;
   /** HOME of what works in a stage of the job without being its agent. */
   stageHome(jobId: string, attempt: number): string;
-  /** Copies of a candidate that reviewers work in, one for each attempt. */
-  review(jobId: string, attempt: number): string;
+  /** Copy of a commit that an attempt looks at without being able to change it. */
+  stageCopy(jobId: string, attempt: number): string;
 }
 
 /** Returns the layout below `root`, an absolute path. */
@@ -72,6 +72,6 @@ export function homeLayout(root: string): Home {
     runDirectory: (jobId, attempt) => join(jobs, jobId, 'attempts', String(attempt)),
     evidence: (jobId) => join(jobs, jobId, 'evidence'),
     stageHome: (jobId, attempt) => join(jobs, jobId, 'homes', String(attempt)),
-    review: (jobId, attempt) => join(jobs, jobId, 'reviews', String(attempt)),
+    stageCopy: (jobId, attempt) => join(jobs, jobId, 'copies', String(attempt)),
   };
 }

@@ -71,7 +71,7 @@ export function reopen(
 ): Pick<Job, 'stage' | 'step'> | null {
   const { plan, step, stage } = job;
   if (plan === null || step === null) return null;
-  const fresh = { ...step, spent: NOTHING_SPENT };
+  const fresh = { ...step, merge: null, spent: NOTHING_SPENT };
   if (how === 'fixup') return { stage: 'implement', step: { ...fresh, gate: null, task: 'fix', candidate: null } };
   if (stage === 'implement' || stage === 'fix' || step.candidate === null) return { stage, step: fresh };
   const { gate, task, stage: first } = nextGate(plan, new Set());

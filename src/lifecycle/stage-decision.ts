@@ -19,14 +19,26 @@ export type StageEnd =
   | { kind: 'merge'; result: MergeResult; why: string | null }
   | { kind: 'handed-off' };
 
-/** `moved`: somebody else advanced the base first. `held`: the target may not be advanced now, by a person's state. */
-export type MergeResult = 'merged' | 'conflict' | 'gate-failed' | 'moved' | 'held' | 'empty' | 'refused';
+/**
+ * `prepared`: a commit that stands on the base is there; `gate-passed`: it has passed one more gate. `moved`: somebody else
+ * advanced the base first. `held`: the target may not be advanced now, by a person's state.
+ */
+export type MergeResult =
+  | 'prepared'
+  | 'gate-passed'
+  | 'merged'
+  | 'conflict'
+  | 'gate-failed'
+  | 'moved'
+  | 'held'
+  | 'empty'
+  | 'refused';
 
 export interface StageFacts {
   stage: Stage;
   ended: StageEnd;
   plan: Plan;
-  /** Gates of this epoch that are recorded as passed, the one that just ended included. */
+  /** Gates that are recorded as passed, the one that just ended included: of this epoch, or by the result of a merge. */
   passed: ReadonlySet<string>;
   spent: Spent;
 }

@@ -78,7 +78,19 @@ export interface Step {
   task: StageTask | null;
   /** Commit in the mirror that is verified, reviewed and handed on; null while there is none of this epoch. */
   candidate: string | null;
+  /** The merge that is under way: the durable intent to move the base branch; null while there is none. */
+  merge: MergeIntent | null;
   spent: Spent;
+}
+
+/** The base branch is to go from one commit to another, which stands on it. */
+export interface MergeIntent {
+  from: string;
+  to: string;
+  /** Ref in the mirror that keeps `to`. */
+  ref: string;
+  /** Gates the result has passed. */
+  passed: readonly string[];
 }
 
 /** What a job has used of its budgets since it was accepted or last reopened by an operator. */
@@ -102,7 +114,7 @@ export const NOTHING_SPENT: Spent = {
 };
 
 /** Where a job of the whole pipeline begins. */
-export const FIRST_STEP: Step = { gate: null, task: 'work', candidate: null, spent: NOTHING_SPENT };
+export const FIRST_STEP: Step = { gate: null, task: 'work', candidate: null, merge: null, spent: NOTHING_SPENT };
 
 /** A recorded result of a gate; it is never changed. */
 export interface GateRecord {

@@ -62,7 +62,7 @@ describe('the job table', () => {
   it('leaves a terminal state by what an operator does alone, and a completed job never', () => {
     for (const state of TERMINAL_STATES) {
       const ways = JOB_ROWS.filter(([, { from }]) => from.includes(state)).map(([transition]) => transition);
-      const reopening = { ready: ['fixup'], completed: [], cancelled: ['retry'] }[state as string];
+      const reopening = { completed: [], cancelled: ['retry'] }[state as string];
       assert.deepEqual(ways, reopening ?? ['retry', 'fixup'], state);
     }
   });
@@ -166,7 +166,7 @@ describe('the questions about a state', () => {
       running: 'cancel',
       blocked: 'cancel retry fixup',
       quarantined: 'cancel',
-      ready: 'fixup',
+      ready: 'retry fixup',
       completed: '',
       failed: 'retry fixup',
       cancelled: 'retry',

@@ -81,7 +81,7 @@ export const JOB_TRANSITIONS = {
     cause: 'an operator has looked at the damage; nothing of it lives, and a new attempt may start in a new epoch',
   },
   retry: {
-    from: ['failed', 'cancelled', 'timed_out', 'blocked'],
+    from: ['ready', 'failed', 'cancelled', 'timed_out', 'blocked'],
     to: 'queued',
     cause: 'an operator grants a new budget; opens a new epoch at the end of the queue',
   },

@@ -93,6 +93,11 @@ function decideMerge(facts: StageFacts, ended: Extract<StageEnd, { kind: 'merge'
   const why = ended.why ?? 'no reason is known';
   const after = { ...spent, merges: spent.merges + 1 };
   switch (ended.result) {
+    case 'prepared':
+    case 'gate-passed': {
+      const gate = facts.plan.verify.find(({ name }) => !facts.passed.has(name));
+      return go(facts, { stage: 'merge', gate: gate?.name ?? null });
+    }
     case 'merged':
       return { kind: 'complete', spent };
     case 'moved':

@@ -23,7 +23,7 @@ export function instructAgent(facts: TaskFacts): string | null {
       return [
         `The work is in this directory, but it conflicts with what its base branch has become. ${describeFailure(facts)}`,
         quote(facts.evidence),
-        'Merge the commit named there into this branch, resolve every conflict so that both intentions are kept, and commit the merge.',
+        'Get what the base has become with `git fetch "$HOLDFAST_BASE_BUNDLE"`, merge FETCH_HEAD into this branch, resolve every conflict so that both intentions are kept, and commit the merge.',
       ]
         .filter((part) => part !== '')
         .join('\n\n');

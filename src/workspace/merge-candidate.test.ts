@@ -28,7 +28,7 @@ async function advanceSource(world: World, files: Record<string, string>): Promi
 }
 
 const merge = (world: World, base: string, candidate: string): Promise<MergeOutcome> =>
-  mergeCandidate({ ...world, base, candidate, message: 'Merge job 1', ref: REF });
+  mergeCandidate({ op: 'job_1.1', ...world, base, candidate, message: 'Merge job 1', ref: REF });
 
 describe('a merge in the mirror', () => {
   it('is the candidate itself while the base has not moved', async () => {

@@ -1,4 +1,6 @@
 import { fail } from '../kernel/errors.ts';
+import { syncFileSystem } from './file-system.ts';
+import { setRef } from './set-ref.ts';
 import { safeGit, type GitProfile } from './safe-git.ts';
 
 export interface MergeRequest {
@@ -11,7 +13,7 @@ export interface MergeRequest {
   message: string;
   /** `refs/holdfast/<job>/merge-<n>`: keeps the result. */
   ref: string;
-  op?: string | undefined;
+  op: string;
   signal?: AbortSignal | undefined;
 }
 
@@ -41,7 +43,9 @@ export async function mergeCandidate(request: MergeRequest): Promise<MergeOutcom
   const isIn = async (one: string, other: string): Promise<boolean> =>
     (await git(['merge-base', '--is-ancestor', one, other], { okCodes: [0, 1] })).code === 0;
   const keep = async (commit: string): Promise<void> => {
-    await git(['update-ref', '--create-reflog', '-m', 'merge', '--', request.ref, commit]);
+    // What was made here is many small objects: all of them are durable, with their names, before a ref names one.
+    await syncFileSystem(mirrorDir, op);
+    await setRef({ mirrorDir, ref: request.ref, commit, message: 'merge', op, signal });
   };
 
   if (await isIn(candidate, base)) return { kind: 'empty' };

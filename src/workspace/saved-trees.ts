@@ -16,6 +16,11 @@ export function candidateRef(jobId: string, attempt: number): string {
   return `${folderOf(jobId)}/candidate-${attempt}`;
 }
 
+/** Name of the ref that keeps what a merge under this claim made. */
+export function mergeRef(jobId: string, fence: number): string {
+  return `${folderOf(jobId)}/merge-${fence}`;
+}
+
 /** Name of the ref that holds what was handed off. */
 export function handOffRef(jobId: string): string {
   return `${folderOf(jobId)}/hand-off`;

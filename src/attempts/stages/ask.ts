@@ -7,6 +7,7 @@ import type { Job } from '../../lifecycle/job.ts';
 import type { ReviewQuestion } from '../../lifecycle/stage-rules.ts';
 import type { GateRecord, StageTask } from '../../lifecycle/stage.ts';
 import type { AttemptContext } from '../context.ts';
+import { baseBundle } from './bundle-base.ts';
 import { readEvidence } from './evidence-files.ts';
 
 /** Bytes from the end of what a gate printed that an agent is told. */
@@ -40,6 +41,7 @@ export async function askOf(
     env: {
       ...stage,
       HOLDFAST_TASK: task,
+      ...(task === 'resolve' ? { HOLDFAST_BASE_BUNDLE: baseBundle(ctx, job) } : {}),
       ...(review === null ? {} : { HOLDFAST_VERDICT: review.file, HOLDFAST_REVIEW: JSON.stringify(review) }),
     },
   };

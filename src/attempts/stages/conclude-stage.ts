@@ -10,7 +10,7 @@ import { failpoint } from '../../kernel/failpoints.ts';
 import type { Attempt } from '../../lifecycle/attempt.ts';
 import type { Job, Reason } from '../../lifecycle/job.ts';
 import type { Decision, StageEnd, Work } from '../../lifecycle/stage-decision.ts';
-import { isWork, type GateResult, type Plan, type Step } from '../../lifecycle/stage.ts';
+import { isWork, type GateResult, type MergeIntent, type Plan, type Step } from '../../lifecycle/stage.ts';
 import type { JobTransition } from '../../lifecycle/transitions.ts';
 import type { NewEvidence, StageResults } from '../../store/ledger-store.ts';
 import type { JobPatch } from '../../store/store.ts';
@@ -151,13 +151,41 @@ async function concludeGate(
   const gate = attempt.gate ?? '';
   const { candidate } = job.step;
   if (candidate === null) throw fail('internal', `job ${job.number} has a gate and nothing to pass it with`);
-  const ended: StageEnd = { kind: 'gate', gate, result, why };
-  const next = await decideNext(ctx, job, { stage: attempt.stage, ended, result: result === 'PASS' ? gate : null });
+  const { next, merge } =
+    attempt.stage === 'merge'
+      ? judgeMerge(ctx, job, { gate, result, why })
+      : { next: await decideGate(ctx, job, { stage: attempt.stage, gate, result, why }), merge: null };
   const record = { stage: attempt.stage, gate, result, why, candidate, attempt: attempt.number };
   return toConclusion(next, {
-    step: job.step,
+    step: { ...job.step, merge },
     results: { gate: { ...record, evidence: evidence.map((one) => one.sha256) }, evidence },
   });
+}
+
+interface GateEnd {
+  gate: string;
+  result: GateResult;
+  why: string | null;
+}
+
+function decideGate(ctx: AttemptContext, job: Piped, end: GateEnd & { stage: Job['stage'] }): Promise<Decision> {
+  const { stage, gate, result, why } = end;
+  const ended: StageEnd = { kind: 'gate', gate, result, why };
+  return decideNext(ctx, job, { stage, ended, result: result === 'PASS' ? gate : null });
+}
+
+/** A gate of the result of a merge: what does not pass it is never merged, and is made anew. */
+function judgeMerge(ctx: AttemptContext, job: Piped, end: GateEnd): { next: Decision; merge: MergeIntent | null } {
+  const { plan, step } = job;
+  const { gate, result, why } = end;
+  const passed = new Set([...(step.merge?.passed ?? []), ...(result === 'PASS' ? [gate] : [])]);
+  const merge = result === 'PASS' && step.merge !== null ? { ...step.merge, passed: [...passed] } : null;
+  const said = `${gate} on the merged result: ${why ?? result}`;
+  const ended: StageEnd =
+    result === 'BLOCK'
+      ? { kind: 'gate', gate, result, why }
+      : { kind: 'merge', result: result === 'PASS' ? 'gate-passed' : 'gate-failed', why: said };
+  return { next: ctx.rules.decide({ stage: 'merge', ended, plan, passed, spent: step.spent }), merge };
 }
 
 /** Asks the rules; `result` is the gate that was passed just now. */

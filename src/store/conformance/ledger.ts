@@ -9,7 +9,7 @@ import { accept, claimNext, launchNext, newRepository, reload, withStore, type O
 import { rejectsWith } from './rejects.ts';
 
 const COMMIT = 'c'.repeat(40);
-const AT_GATE: Step = { gate: 'run test', task: null, candidate: COMMIT, spent: NOTHING_SPENT };
+const AT_GATE: Step = { gate: 'run test', task: null, candidate: COMMIT, merge: null, spent: NOTHING_SPENT };
 
 function gate(set: Partial<NewGate> = {}): NewGate {
   const result = { result: 'PASS', why: null, candidate: COMMIT, attempt: 1, evidence: ['a'.repeat(64)] } as const;

@@ -138,6 +138,9 @@ function changesOf(session: Session, job: JobRecord, transition: JobTransition):
     Object.assign(changes, { queueSeq: session.counters.next('queueSeq'), queuedAt: session.at });
   if (transition === 'launch') Object.assign(changes, { startedAt: job.startedAt ?? session.at });
   if (transition !== 'retry' && transition !== 'release' && transition !== 'fixup') return changes;
+  if (transition === 'retry' && job.state === 'ready' && job.reason === null) {
+    throw fail('state-conflict', `job ${job.number} is handed off`, { hint: 'To have more done, use fixup.' });
+  }
   if (transition === 'fixup' && job.plan === null) {
     throw fail('state-conflict', `job ${job.number} has no pipeline to be reopened`, { hint: 'Retry it instead.' });
   }
