@@ -17,6 +17,7 @@ import { FAILPOINTS, type FailpointName } from '../../src/kernel/failpoints.ts';
  * - `backup`: by the server, while it makes a backup of jobs at work;
  * - `restore`: by the command that makes another home from a backup;
  * - `pipeline`: by the server, while a job goes from stage to stage;
+ * - `merge`: by the server, while the work of a job is merged;
  * - `keeper`: by a keeper, whose server died as it launched it.
  */
 export type Occasion =
@@ -35,7 +36,8 @@ export type Occasion =
   | 'retention'
   | 'backup'
   | 'restore'
-  | 'pipeline';
+  | 'pipeline'
+  | 'merge';
 
 export interface Plan {
   point: FailpointName;
@@ -89,6 +91,7 @@ const SAMPLE: readonly FailpointName[] = [
   'backup.after-rename',
   'restore.after-database',
   'workspace.after-set-ref',
+  'merge.after-advance',
   'keeper.after-agent-record',
   'keeper.after-exit-record',
   'recovery.after-verdict',
@@ -128,6 +131,7 @@ function occasionOf(point: FailpointName): Occasion {
   if (point.startsWith('orphan.')) return 'orphan';
   if (point.startsWith('backup.')) return 'backup';
   if (point.startsWith('restore.')) return 'restore';
+  if (point.startsWith('merge.')) return 'merge';
   if (/^(stage|evidence|handoff)\./.test(point)) return 'pipeline';
   if (point.startsWith('keeper.')) return 'keeper';
   return point.startsWith('recovery.') ? 'start' : 'serve';

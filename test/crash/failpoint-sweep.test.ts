@@ -46,6 +46,7 @@ describe('the sweep', { concurrency: LANES }, () => {
       await world.start();
       if (plan.occasion === 'remove-job') await checkJobRemoved(world, known);
       if (plan.occasion === 'pipeline') await checkPipeline(world);
+      if (plan.occasion === 'merge') await checkPipeline(world, true);
       await checkAcknowledged(world, known);
       if (plan.occasion === 'remove') await checkRemoved(world);
       if (plan.occasion === 'retention') await checkBack(world);
@@ -56,7 +57,7 @@ describe('the sweep', { concurrency: LANES }, () => {
       await submitMissing(world, known);
       for (const job of known) await checkCompleted(world, job, plan);
       // Where a job was retried or removed, more was counted than is there.
-      if (!['remove-job', 'retention', 'pipeline'].includes(plan.occasion)) await checkCounted(world);
+      if (!['remove-job', 'retention', 'pipeline', 'merge'].includes(plan.occasion)) await checkCounted(world);
       await awaitTold(world);
       await checkInvariants(world);
       const redelivered = sink.received.slice(0, 1).map(({ id }) => id);
@@ -144,11 +145,12 @@ async function crashAt(world: World, plan: Plan, known: Acknowledged): Promise<v
       await submitAll(world, known);
       await repairTemp(world, known);
       break;
+    case 'merge':
     case 'pipeline': {
       await world.start({ failpoints: fatal });
       await submitAll(world, known);
       // The answer may not come any more.
-      await submitPipeline(world).catch(() => null);
+      await submitPipeline(world, plan.occasion === 'merge').catch(() => null);
       break;
     }
     case 'retention':

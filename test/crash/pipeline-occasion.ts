@@ -1,10 +1,11 @@
 /** A job of the whole pipeline, with a server that dies somewhere on its way. What its gate saw is witnessed outside the home. */
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { EvidenceView, GateView, PageView } from '../../src/api/contract.ts';
 import { sha256 } from '../../src/kernel/hash.ts';
-import { git } from '../support/repository.ts';
+import { createRepository, git } from '../support/repository.ts';
 import type { JobView, World } from '../support/world.ts';
 
 const KEY = 'pipeline';
@@ -23,15 +24,13 @@ function scenario(world: World): string {
 }
 
 /** Registers a repository with a gate and submits the job; repeating it finds what the first time made. */
-export async function submitPipeline(world: World): Promise<JobView> {
+export async function submitPipeline(world: World, merge = false): Promise<JobView> {
   const script = `echo "$HOLDFAST_ATTEMPT $HOLDFAST_STAGE" >> '${join(world.witness, 'stages')}'; grep -q good answer`;
   const call = (path: string, body: object): ReturnType<World['call']> =>
     world.call({ method: 'POST', path, body, headers: { 'idempotency-key': KEY } });
-  const registered = await call('/v1/repositories', {
-    name: 'gated',
-    source: world.repository,
-    verify: [['sh', '-c', script]],
-  });
+  const source = await createTarget(world);
+  const verify = [['sh', '-c', script]];
+  const registered = await call('/v1/repositories', { name: 'gated', source, verify, merge });
   assert.ok(registered.status === 201, JSON.stringify(registered.body));
   const prompt = scenario(world);
   const { status, body } = await call('/v1/jobs', { repository: 'gated', prompt, agent: 'scripted', pipeline: 'full' });
@@ -40,9 +39,9 @@ export async function submitPipeline(world: World): Promise<JobView> {
 }
 
 /** Wherever the server died: each attempt ran once, the ledger tells each gate once, and what is handed off is the fix. */
-export async function checkPipeline(world: World): Promise<void> {
-  const job = await submitPipeline(world);
-  await world.awaitState(job.id, 'ready');
+export async function checkPipeline(world: World, merge = false): Promise<void> {
+  const job = await submitPipeline(world, merge);
+  await world.awaitState(job.id, merge ? 'completed' : 'ready');
   const lines = (await readFile(join(world.witness, 'stages'), 'utf8')).trim().split('\n');
   assert.equal(new Set(lines).size, lines.length, `an attempt started twice: ${lines.join(', ')}`);
   const attempts = await world.getAttempts(job.id);
@@ -52,20 +51,41 @@ export async function checkPipeline(world: World): Promise<void> {
     ((await world.api('GET', `/v1/jobs/${job.id}/${what}`)).body as PageView<T>).items;
   const gates = await items<GateView>('gates');
   assert.deepEqual(
-    gates.map(({ epoch, result }) => [epoch, result]),
-    [
-      [2, 'FAIL'],
-      [3, 'PASS'],
-    ],
+    gates.map(({ epoch, stage, result }) => [epoch, stage, result]),
+    [[2, 'verify', 'FAIL'], [3, 'verify', 'PASS'], ...(merge ? [[3, 'merge', 'PASS']] : [])],
   );
   for (const { sha256: hash } of await items<EvidenceView>('evidence')) {
     assert.equal(sha256(await readFile(join(world.home.evidence(job.id), hash))), hash);
   }
+  if (merge) await checkMerged(world, gates.at(-1)?.candidate);
+  else await checkHandedOff(world, { job, candidate: gates.at(-1)?.candidate });
+  assert.equal((await world.api('DELETE', `/v1/jobs/${job.id}`)).status, 204);
+  assert.equal((await world.api('DELETE', '/v1/repositories/gated')).status, 204);
+}
+
+/** A repository of its own, with one commit: a merge moves its branch. */
+async function createTarget(world: World): Promise<string> {
+  const path = join(world.root, 'target');
+  if (!existsSync(path)) await createRepository(path, { 'README.md': '# target\n' });
+  return path;
+}
+
+/** The branch was moved once, and its checkout with it. */
+async function checkMerged(world: World, candidate: string | undefined): Promise<void> {
+  const target = join(world.root, 'target');
+  const reflog = (await git(target, 'reflog', 'show', '--format=%H', 'main')).trim().split('\n');
+  assert.deepEqual([reflog.length, reflog[0]], [2, candidate], await world.readLog());
+  assert.equal((await git(target, 'status', '--porcelain')).trim(), '');
+  assert.equal(await readFile(join(target, 'answer'), 'utf8'), 'good');
+}
+
+async function checkHandedOff(
+  world: World,
+  { job, candidate }: { job: JobView; candidate: string | undefined },
+): Promise<void> {
   const repository = (await world.api('GET', '/v1/repositories/gated')).body as { id: string };
   const mirror = world.home.mirror(repository.id);
   const handedOff = await git(mirror, 'rev-parse', `refs/holdfast/${job.id}/hand-off`);
-  assert.equal(handedOff.trim(), gates[1]?.candidate);
+  assert.equal(handedOff.trim(), candidate);
   assert.equal(await git(mirror, 'show', `${handedOff.trim()}:answer`), 'good');
-  assert.equal((await world.api('DELETE', `/v1/jobs/${job.id}`)).status, 204);
-  assert.equal((await world.api('DELETE', '/v1/repositories/gated')).status, 204);
 }
