@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isError } from '../kernel/errors.ts';
-import { parseScenario, STEP_KINDS } from './scenario.ts';
+import { chooseRound, parseScenario, STEP_KINDS } from './scenario.ts';
 import { createScriptedAdapter } from './scripted.ts';
 
 const one = (step: unknown): string => JSON.stringify({ steps: [{ print: 'first' }, step] });
@@ -33,6 +33,7 @@ test('every kind of step is read', () => {
     { fail: 'no' },
     { exit: 0 },
     { vanish: 0 },
+    { verdict: { verdict: 'FAIL' } },
   ];
   const scenario = parseScenario(JSON.stringify({ startsFile: 'starts', steps }));
   assert.equal(scenario.startsFile, 'starts');
@@ -41,7 +42,24 @@ test('every kind of step is read', () => {
     STEP_KINDS,
   );
   assert.deepEqual(scenario.steps[6], { kind: 'tool', work: { argv: ['npm', 'test'] }, newSession: true });
-  assert.deepEqual(parseScenario('{"steps":[]}'), { startsFile: null, steps: [] });
+  assert.deepEqual(parseScenario('{"steps":[]}'), { startsFile: null, steps: [], tasks: {} });
+});
+
+test('what is played depends on what is asked for, and for which time', () => {
+  const scenario = JSON.stringify({
+    steps: [{ print: 'work' }],
+    tasks: { fix: [[{ print: 'first' }], [{ print: 'second' }]] },
+  });
+  const played = (kind: 'work' | 'fix' | 'commit', round: number): unknown =>
+    parseScenario(chooseRound(scenario, { kind, round })).steps[0];
+  assert.deepEqual(played('work', 1), { kind: 'print', text: 'work' });
+  assert.deepEqual(played('fix', 1), { kind: 'print', text: 'first' });
+  assert.deepEqual(played('fix', 2), { kind: 'print', text: 'second' });
+  assert.deepEqual(played('fix', 9), { kind: 'print', text: 'second' }, 'the last again');
+  assert.deepEqual(played('commit', 1), { kind: 'print', text: 'work' }, 'the work where there is no other');
+  const packet = `# A packet\n\n\`\`\`scenario\n${scenario}\n\`\`\`\n`;
+  assert.deepEqual(parseScenario(packet).steps, [{ kind: 'print', text: 'work' }]);
+  assert.match(refused('{"steps":[],"tasks":{"fix":[]}}'), /tasks\.fix/);
 });
 
 test('what is not understood is refused with the number of the step', () => {

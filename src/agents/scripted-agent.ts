@@ -1,7 +1,7 @@
 /**
  * The program behind agent `scripted`, a process of its own: it plays the scenario of its session step by step and
  * says what it does as events. Like a real engine it keeps the session in its own HOME, so that a new process can go
- * on after the last completed step, and knows nothing of Holdfast. Options: `--home=DIR` and either `--session=ID
+ * on after the last completed step, and knows nothing of Holdfast. Options: `--home=DIR`, for a reviewer `--review=QUESTION`, and either `--session=ID
  * --scenario=FILE` (start) or `--resume=ID --continue=TEXT`. It works in the current directory.
  */
 import { appendFileSync, closeSync, readFileSync, writeSync } from 'node:fs';
@@ -18,6 +18,8 @@ interface Session {
   /** Steps that are behind us. */
   done: number;
   file: string;
+  /** What a reviewer was asked, as JSON. */
+  review: string | null;
 }
 
 /** Something this program refuses to do; told as its final event. */
@@ -42,6 +44,7 @@ function readOptions(argv: string[]): Map<string, string> {
 /** Takes up the session the options name; each start is recorded first, the refused ones too. */
 function openSession(options: Map<string, string>, home: string): Session {
   const resumed = options.get('resume');
+  const review = options.get('review') ?? null;
   const id = resumed ?? options.get('session') ?? '';
   if (!/^[\w-]{1,128}$/.test(id)) throw new Refusal(`"${id}" is not a session id`);
   const directory = join(home, '.scripted');
@@ -49,14 +52,14 @@ function openSession(options: Map<string, string>, home: string): Session {
   const file = join(directory, `${id}.jsonl`);
   if (resumed === undefined) {
     const text = readFileSync(options.get('scenario') ?? '', 'utf8');
-    const session: Session = { id, mode: 'start', scenario: parseScenario(text), done: 0, file };
+    const session: Session = { id, mode: 'start', scenario: parseScenario(text), done: 0, file, review };
     recordStart(home, session);
     // A session id is used once: two starts of it are two agents in one workspace.
     if (createDurableSync(file, `${JSON.stringify({ session: id, scenario: text })}\n`)) return session;
     throw new Refusal(`Session ID ${id} is already in use.`, 'unresumable');
   }
   const kept = readKept(file);
-  const session: Session = { id, mode: 'resume', ...(kept ?? { scenario: NO_SCENARIO, done: 0 }), file };
+  const session: Session = { id, mode: 'resume', ...(kept ?? { scenario: NO_SCENARIO, done: 0 }), file, review };
   recordStart(home, session);
   if ((options.get('continue') ?? '').trim() === '') throw new Refusal('nothing was said to continue with');
   if (kept === null) throw new Refusal(`No session found with ID: ${id}`, 'unresumable');
@@ -106,7 +109,7 @@ async function play(session: Session): Promise<Ending> {
   const { steps } = session.scenario;
   // What a finished step did to the process itself is gone with the process it did it to.
   const settings = steps.slice(0, session.done).filter((step) => step.kind === 'ignoreSigterm');
-  const stage = { emit, print, directory: dirname(session.file), session: session.id };
+  const stage = { emit, print, directory: dirname(session.file), session: session.id, review: session.review };
   for (const step of settings) await playStep(step, 0, stage);
   for (const [index, step] of steps.entries()) {
     if (index < session.done) continue;

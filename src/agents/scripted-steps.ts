@@ -23,6 +23,8 @@ export interface Stage {
   /** Where the session keeps its files, outside the workspace. */
   directory: string;
   session: string;
+  /** What a reviewer was asked, as JSON; null for who is none. */
+  review: string | null;
 }
 
 const TICK = 'i=0; while [ "$i" -lt "$1" ]; do i=$((i+1)); echo "tick $i pid $$"; sleep "$2"; done';
@@ -74,7 +76,7 @@ export async function playStep(step: Step, number: number, stage: Stage): Promis
     case 'exit':
       return { code: step.code, final: { ok: step.code === 0, reason: `exit ${step.code}` } };
     case 'verdict':
-      leaveVerdict(step.fields);
+      leaveVerdict(stage.review, step.fields);
       return null;
     case 'vanish':
       return { code: step.code, final: null };
@@ -168,10 +170,9 @@ async function daemonise(work: Work): Promise<void> {
   if (typeof out === 'number') closeSync(out);
 }
 
-/** Answers what a reviewer was asked (HOLDFAST_REVIEW) in the file it was given, with `fields` in place of the right ones. */
-function leaveVerdict(fields: Record<string, unknown>): void {
-  const asked = process.env['HOLDFAST_REVIEW'];
-  if (asked === undefined) throw new Error('nobody asked for a verdict');
+/** Answers what a reviewer was asked in the file it was given, with `fields` in place of the right ones. */
+function leaveVerdict(asked: string | null, fields: Record<string, unknown>): void {
+  if (asked === null) throw new Error('nobody asked for a verdict');
   const { file, job, epoch, candidate, nonce } = JSON.parse(asked) as Record<string, string>;
   const verdict = {
     v: 1,

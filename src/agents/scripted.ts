@@ -49,7 +49,8 @@ export function createScriptedAdapter(): AgentAdapter {
 }
 
 function program(launch: Launch): string[] {
-  return [...(launch.settings.command ?? [process.execPath, PROGRAM]), `--home=${launch.home}`];
+  const review = launch.task?.question === undefined ? [] : [`--review=${launch.task.question}`];
+  return [...(launch.settings.command ?? [process.execPath, PROGRAM]), `--home=${launch.home}`, ...review];
 }
 
 function sessionOf(launch: Launch): string {

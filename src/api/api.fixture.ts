@@ -194,8 +194,7 @@ function makeServices(store: Store, home: Home, options: StartOptions): Omit<Ser
       return { file: recorded.file, created: recorded.replaced === null };
     },
     dropFile: async (job, name, actor) => void (await store.dropJobFile({ jobId: job.id, name, actor })),
-    renderTranscript: () => Readable.from(['live']),
-    readEvidence: () => Promise.resolve(Buffer.from('evidence')),
+    ...{ renderTranscript: () => Readable.from(['live']), readEvidence: () => Promise.resolve(Buffer.from('it')) },
     countTranscriptMismatch: () => undefined,
     outputPath: (attempt, stream) => join(run(attempt), stream === 'stdout' ? 'output' : 'stderr'),
     sentinelPath: (attempt) => join(run(attempt), 'sentinel.json'),

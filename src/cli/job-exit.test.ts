@@ -12,12 +12,14 @@ test('every state has its exit code: ended 0 or 7, needs a person 8, goes on nul
     running: null,
     blocked: 8,
     quarantined: 8,
+    ready: 0,
     completed: 0,
     failed: 7,
     cancelled: 7,
     timed_out: 7,
   });
   for (const state of JOB_STATES) if (isTerminal(state)) assert.notEqual(exitOfState(state), null, state);
+  assert.equal(exitOfState('ready', 'merge_held'), 8, 'handed off for a person to look at');
 });
 
 test('of several jobs the worst end decides', () => {

@@ -80,9 +80,3 @@ export function reopen(
 
 /** Lines a queued job may have to wait in beside the queue: one at a time of each repository passes its stage. */
 export const SLOT_STAGES = ['verify', 'merge'] as const satisfies readonly Stage[];
-
-/** Returns the slot a job in this stage takes, or null: `tests:<repository>`, `merge:<repository>`. */
-export function slotOf(stage: Stage, repository: string): string | null {
-  if (stage === 'verify') return `tests:${repository}`;
-  return stage === 'merge' ? `merge:${repository}` : null;
-}

@@ -13,9 +13,10 @@ export const ROOM_IMPORTS = {
   queue: ['kernel', 'lifecycle', 'store'],
   callbacks: ['kernel', 'lifecycle', 'store'],
   statistics: ['kernel', 'lifecycle', 'store'],
+  pipeline: ['kernel', 'lifecycle', 'store', 'queue'],
   attempts: ['kernel', 'lifecycle', 'store', 'queue', 'keeper', 'workspace', 'agents'],
   recovery: ['kernel', 'lifecycle', 'store', 'queue', 'keeper', 'workspace', 'attempts', 'callbacks'],
-  api: ['kernel', 'lifecycle', 'store', 'queue', 'statistics', 'recovery'],
+  api: ['kernel', 'lifecycle', 'store', 'queue', 'pipeline', 'statistics', 'recovery'],
   server: [
     'kernel',
     'lifecycle',
@@ -26,6 +27,7 @@ export const ROOM_IMPORTS = {
     'queue',
     'callbacks',
     'statistics',
+    'pipeline',
     'attempts',
     'recovery',
     'api',
@@ -41,6 +43,7 @@ export const NARROW_DOORS: readonly { from: Room; to: Room; paths: readonly stri
 
 /** npm packages by room; `@scope/` allows the scope. A room without a row uses none. */
 export const ROOM_PACKAGES: Partial<Record<Room, readonly string[]>> = {
+  pipeline: ['zod'],
   api: ['fastify', '@fastify/', 'fastify-type-provider-zod', 'zod'],
   server: ['fastify', 'zod', 'pino', 'prom-client'],
   cli: ['commander', 'picocolors', 'eventsource-parser'],

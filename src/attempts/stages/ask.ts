@@ -17,7 +17,7 @@ const MAX_TOLD_BYTES = 16 * 1024;
 export interface Question {
   prompt: string;
   accepted: string;
-  task: { kind: StageTask; round: number } | undefined;
+  task: { kind: StageTask; round: number; question: string | undefined } | undefined;
 }
 
 /** Returns what an attempt is asked. */
@@ -37,7 +37,7 @@ export async function askOf(
   return {
     prompt,
     accepted: own ?? text,
-    task: { kind: task, round: roundOf(job, task) },
+    task: { kind: task, round: roundOf(job, task), question: review === null ? undefined : JSON.stringify(review) },
     env: {
       ...stage,
       HOLDFAST_TASK: task,

@@ -125,7 +125,7 @@ function listSlotHeads(session: Session, repository: string): Record[] {
     const row = session.sql.get(
       `SELECT id FROM jobs WHERE repository = $1 AND stage = $2 AND state = 'queued' AND frozen = 0
          AND stage IN ('verify', 'merge') AND outcome IS NULL AND finished_at IS NULL
-         ORDER BY priority DESC, queue_seq LIMIT 1`,
+         ORDER BY jobs.priority DESC, jobs.queue_seq LIMIT 1`,
       repository,
       stage,
     );
