@@ -215,8 +215,6 @@ export interface Boot {
   report: RecoveryReport | null;
 }
 
-}
-
 export interface Store
   extends
     Service,
@@ -318,7 +316,6 @@ export interface Store
   ): Promise<void>;
   /** Newest first, at most `KEPT_BOOTS`; older ones are dropped when a boot is recorded. */
   listBoots(): Promise<Boot[]>;
-
 
   /** Sizes and timings for the metrics. */
   stats(): Promise<{
