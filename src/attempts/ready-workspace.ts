@@ -10,6 +10,7 @@ import type { JobPatch } from '../store/store.ts';
 import { discardWorkspace } from '../workspace/discard-workspace.ts';
 import { prepareWorkspace } from '../workspace/prepare-workspace.ts';
 import { exists } from '../workspace/remove-tree.ts';
+import { resetWorkspace } from '../workspace/reset-workspace.ts';
 import { findSavedTree } from '../workspace/saved-trees.ts';
 import { beginSideBySide, finishSideBySide, partBeside } from '../workspace/side-by-side.ts';
 import type { AttemptContext } from './context.ts';
@@ -52,7 +53,10 @@ async function readyInTurn(ctx: AttemptContext, input: ReadyInput): Promise<Job>
   if (job.epoch > 1) await endRetirement(job);
   if (job.workspaceState === 'ready') {
     const kept = await keepOrDiscard(ctx, { job, parts, attempts });
-    if (kept) return job;
+    if (kept) {
+      await undoGate(ctx, { job, parts, attempts, signal });
+      return job;
+    }
     job = await note(ctx, job, { workspaceState: 'preparing' });
   }
   const op = claimOperation(job);
@@ -119,6 +123,23 @@ async function keepOrDiscard(
   // Whoever saved before works under an older claim of this job, which recovery has ended.
   const saved = await saveTrees(ctx, { ...what, op: claimOperation(job), whole: false });
   return saved === 'unneeded' || !startsOver(ctx, job);
+}
+
+/** What a gate changed or left in the workspace is none of the work; what reviewers were given goes as well. */
+async function undoGate(
+  ctx: AttemptContext,
+  what: { job: Job; parts: readonly Part[]; attempts: readonly Attempt[]; signal: AbortSignal },
+): Promise<void> {
+  const { job, parts, attempts, signal } = what;
+  const candidate = job.step?.candidate ?? null;
+  const [part] = parts;
+  if (candidate === null || part === undefined) return;
+  const op = claimOperation(job);
+  const copies = ctx.home.stageCopies(job.id);
+  if (await exists(copies)) await discardWorkspace({ workspaceDir: copies, removalsDir: ctx.home.removals, op });
+  // Only where an agent was not the last to work in it: what that one did may not be in the candidate.
+  if (findLastRun(attempts)?.stage !== 'verify') return;
+  await resetWorkspace({ mirrorDir: part.mirrorDir, workspaceDir: part.directory, commit: candidate, op, signal });
 }
 
 function startsOver(ctx: AttemptContext, job: Job): boolean {

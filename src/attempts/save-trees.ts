@@ -51,7 +51,7 @@ export async function saveTrees(
   const last = findLastRun(attempts);
   if (last === null) return 'unneeded';
   // What it left is in its commits, which are in the mirror already.
-  if (last.state === 'finished' && (job.step?.candidate ?? null) !== null) return 'unneeded';
+  if (!whole && last.state === 'finished' && (job.step?.candidate ?? null) !== null) return 'unneeded';
   for (const part of parts) {
     const parent = baseOf(job, part.repository);
     if (parent === null) return 'unneeded';

@@ -41,6 +41,8 @@ export interface Home {
   stageHome(jobId: string, attempt: number): string;
   /** Copy of a commit that an attempt looks at without being able to change it. */
   stageCopy(jobId: string, attempt: number): string;
+  /** Where they lie. */
+  stageCopies(jobId: string): string;
 }
 
 /** Returns the layout below `root`, an absolute path. */
@@ -72,6 +74,7 @@ export function homeLayout(root: string): Home {
     runDirectory: (jobId, attempt) => join(jobs, jobId, 'attempts', String(attempt)),
     evidence: (jobId) => join(jobs, jobId, 'evidence'),
     stageHome: (jobId, attempt) => join(jobs, jobId, 'homes', String(attempt)),
+    stageCopies: (jobId) => join(jobs, jobId, 'copies'),
     stageCopy: (jobId, attempt) => join(jobs, jobId, 'copies', String(attempt)),
   };
 }

@@ -53,6 +53,8 @@ const OCCASIONS: Partial<Record<FailpointName, Occasion>> = {
   'workspace.after-save-ref': 'continue',
   'workspace.before-harvest-ref': 'pipeline',
   'workspace.after-set-ref': 'pipeline',
+  'workspace.before-reset': 'pipeline',
+  'workspace.after-reset': 'pipeline',
   'workspace.after-harvest-ref': 'pipeline',
   'workspace.before-restore': 'retention',
   'workspace.after-restore': 'retention',

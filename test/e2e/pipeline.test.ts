@@ -9,8 +9,12 @@ import { git } from '../support/repository.ts';
 import { World } from '../support/world.ts';
 
 const COMMIT = { commit: 'work' };
-/** Passes once the answer is good. */
-const GATE = ['sh', '-c', 'grep -q good answer || { echo "the answer is bad"; exit 1; }'];
+/** Passes once the answer is good; like a test suite it leaves something behind, and it changes a file. */
+const GATE = [
+  'sh',
+  '-c',
+  'echo junk > report.txt; echo junk >> README.md; grep -q good answer || { echo "the answer is bad"; exit 1; }',
+];
 const GATE_NAME = GATE.join(' ').slice(0, 60);
 
 function reviewer(name: string, verdicts: Record<string, unknown>[]): Record<string, unknown> {
