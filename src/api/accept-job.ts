@@ -3,6 +3,7 @@ import { failpoint } from '../kernel/failpoints.ts';
 import { canonicalJson, sha256 } from '../kernel/hash.ts';
 import { JOB_CALLBACK_TYPES, type JobCallback } from '../lifecycle/delivery.ts';
 import type { Job } from '../lifecycle/job.ts';
+import { describeWeakness, judgePacket, renderPacket } from '../pipeline/packet.ts';
 import type { NewJobBody } from './contract/job.ts';
 import type { Services } from './services.ts';
 
@@ -27,8 +28,10 @@ export async function acceptJob(
   const [repository = '', ...others] = body.repositories ?? [body.repository ?? ''];
   const agent = body.agent ?? (body.command === undefined ? services.defaults.agent : 'exec');
   const command = body.command ?? (agent === 'exec' ? await commandOf(services, repository) : null);
-  const prompt = body.prompt ?? showCommand(body.command ?? []);
-  await services.validateJob({ agent, prompt, command });
+  const packet = body.packet === undefined ? null : readPacket(body.packet);
+  const prompt = packet?.text ?? body.prompt ?? showCommand(body.command ?? []);
+  // A weak packet is never begun: whether its agent could take it is for the corrected one.
+  if ((packet?.weak ?? null) === null) await services.validateJob({ agent, prompt: packet?.prompt ?? prompt, command });
   const callbacks = await checkCallbacks(services, body);
   failpoint('api.before-accept');
   const { wallMs, idleMs, outputBytes } = services.defaults.limits;
@@ -38,7 +41,8 @@ export async function acceptJob(
     prompt,
     command,
     agent,
-    pipeline: body.pipeline ?? 'implement',
+    pipeline: body.pipeline ?? (packet === null ? 'implement' : 'full'),
+    ...(packet === null ? {} : { packet: true, ...(packet.weak === null ? {} : { weak: packet.weak }) }),
     priority: body.priority ?? 0,
     onInterrupt: body.onInterrupt ?? 'continue',
     limits: {
@@ -55,6 +59,23 @@ export async function acceptJob(
   });
   failpoint('api.after-accept');
   return { ...accepted, prompt };
+}
+
+interface ReadPacket {
+  /** Its canonical form: what is stored, and whose hash it is known by. */
+  text: string;
+  /** What an agent is told. */
+  prompt: string;
+  /** Why nobody could do or judge the work yet; null for a good one. */
+  weak: string | null;
+}
+
+/** Throws `bad-packet` for one of another form: then nothing is accepted. */
+function readPacket(value: unknown): ReadPacket {
+  const judged = judgePacket(value);
+  if ('faults' in judged) throw fail('bad-packet', judged.faults.join('; '));
+  const { packet, missing } = judged;
+  return { text: canonicalJson(packet), prompt: renderPacket(packet), weak: describeWeakness(packet, missing) };
 }
 
 /** Returns the callbacks with their events named. Throws `callback-refused` for a URL nothing may be sent to. */

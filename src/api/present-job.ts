@@ -12,6 +12,8 @@ import type { EstimateView } from './contract/statistics.ts';
 /** What a job's row does not hold and its view needs. */
 export interface JobFacts {
   prompt: string;
+  /** As it was accepted; null for a job without one. */
+  packet: Record<string, unknown> | null;
   queuePosition: number | null;
   phase: Phase | null;
   waitingFor: WaitingFor[];
@@ -43,6 +45,8 @@ export function presentJob(job: Job, facts: JobFacts): JobView {
     repository: job.repository,
     repositories: repositoriesOf(job),
     prompt: facts.prompt,
+    packet: facts.packet,
+    packetSha256: job.packet === true ? job.promptSha256 : null,
     agent: job.agent,
     pipeline: job.pipeline,
     state: job.state,

@@ -7,7 +7,8 @@ import type { JobQuery } from '../store/store.ts';
 import type { JobView } from './contract/job.ts';
 import type { PageView } from './contract.ts';
 import { estimateJob } from './estimate-jobs.ts';
-import { presentJob } from './present-job.ts';
+import { packetSchema, renderPacket } from '../pipeline/packet.ts';
+import { presentJob, type JobFacts } from './present-job.ts';
 import { explainWaiting, readWaitingFacts, type WaitingFacts } from './explain-waiting.ts';
 import type { Services } from './services.ts';
 
@@ -42,7 +43,7 @@ export async function viewJob(
   ]);
   return presentJob(job, {
     // A prompt that is gone is told as damage; the rest of the job, and the jobs beside it, stay readable.
-    prompt: prompt ?? '',
+    ...showWork(job, prompt ?? ''),
     damage: prompt === null ? 'its prompt is missing' : damage,
     queuePosition: position,
     ...explainWaiting(job, waiting),
@@ -77,6 +78,18 @@ export async function listJobViews(
     }
   }
   return { items, nextCursor: page.nextCursor };
+}
+
+/** The text of a job, and the packet it stands for. */
+function showWork(job: Job, text: string): Pick<JobFacts, 'prompt' | 'packet'> {
+  if (job.packet !== true) return { prompt: text, packet: null };
+  try {
+    const packet = packetSchema.parse(JSON.parse(text));
+    return { prompt: renderPacket(packet), packet };
+  } catch {
+    // Damage is found and told by the checks.
+    return { prompt: text, packet: null };
+  }
 }
 
 /** What is damaged of a job that is over, in words; it stays as it ended. */

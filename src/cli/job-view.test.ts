@@ -18,6 +18,8 @@ const job: JobView = {
   waitingFor: [],
   estimate: null,
   repository: 'web',
+  packet: null,
+  packetSha256: null,
   prompt: HOSTILE,
   agent: 'exec',
   pipeline: 'implement',

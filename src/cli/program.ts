@@ -9,6 +9,7 @@ import { registerDiff } from './commands/diff.ts';
 import { registerDoctor } from './commands/doctor.ts';
 import { registerEvents } from './commands/events.ts';
 import { registerJobActions } from './commands/job-actions.ts';
+import { registerPacket } from './commands/packet.ts';
 import { registerJobs } from './commands/jobs.ts';
 import { registerLeases, registerLocks } from './commands/locks.ts';
 import { registerLogs } from './commands/logs.ts';
@@ -59,6 +60,7 @@ export function buildProgram(runtime: Runtime): Command {
   program.commandsGroup('Jobs:');
   registerRun(program, runtime);
   registerJobActions(program, runtime);
+  registerPacket(program, runtime);
   registerJobs(program, runtime);
   registerShow(program, runtime);
   registerWait(program, runtime);

@@ -13,6 +13,12 @@ export const ERRORS = {
   ),
   'bad-duration': row('The duration is not valid', 400, 2, 'Write it like 500ms, 30s, 5m, 2h, 1d or 1h30m.'),
   'bad-prompt': row('The prompt is not valid', 400, 2, 'Send a prompt of 1 byte to 1 MiB, without NUL characters.'),
+  'bad-packet': row(
+    'The packet is not valid',
+    422,
+    2,
+    'Correct the named field; `holdfast packet validate FILE` checks a file without sending it.',
+  ),
   'bad-range': row(
     'The byte range lies outside the output',
     416,

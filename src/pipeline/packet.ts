@@ -87,6 +87,13 @@ function listMissing(packet: Packet): string[] {
   return missing;
 }
 
+/** Returns why nobody could do or judge the work of a packet, as one sentence; null for a good one. */
+export function describeWeakness(packet: Packet, missing: readonly string[]): string | null {
+  if (missing.length > 0) return `the packet lacks ${missing.join(', ')}`;
+  if (packet.dependencies.length === 0) return null;
+  return `it depends on ${packet.dependencies.join(', ')}: submit it without that once they are done`;
+}
+
 /** Returns the prompt of a packet: the same packet gives the same text. */
 export function renderPacket(packet: Packet): string {
   const list = (items: readonly string[]): string => items.map((item) => `- ${item}`).join('\n');

@@ -32,13 +32,15 @@ export const ROOM_IMPORTS = {
     'recovery',
     'api',
   ],
-  cli: ['kernel', 'lifecycle', 'api', 'server'],
+  cli: ['kernel', 'lifecycle', 'pipeline', 'api', 'server'],
 } as const satisfies Record<string, readonly string[]>;
 export type Room = keyof typeof ROOM_IMPORTS;
 
 /** What a room shows to another that may not see the rest of it. */
 export const NARROW_DOORS: readonly { from: Room; to: Room; paths: readonly string[] }[] = [
   { from: 'cli', to: 'api', paths: ['src/api/contract.ts', 'src/api/contract/'] },
+  // A packet is judged before it is sent, by the rules it will be judged by.
+  { from: 'cli', to: 'pipeline', paths: ['src/pipeline/packet.ts'] },
 ];
 
 /** npm packages by room; `@scope/` allows the scope. A room without a row uses none. */
@@ -46,7 +48,7 @@ export const ROOM_PACKAGES: Partial<Record<Room, readonly string[]>> = {
   pipeline: ['zod'],
   api: ['fastify', '@fastify/', 'fastify-type-provider-zod', 'zod'],
   server: ['fastify', 'zod', 'pino', 'prom-client'],
-  cli: ['commander', 'picocolors', 'eventsource-parser'],
+  cli: ['commander', 'picocolors', 'eventsource-parser', 'yaml'],
 };
 
 /** Packages every unit test may use beside those of its room. */

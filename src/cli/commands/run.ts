@@ -5,11 +5,14 @@ import type { JobView, NewJobBody } from '../../api/contract.ts';
 import { parseDuration } from '../../kernel/duration.ts';
 import { fail } from '../../kernel/errors.ts';
 import { MAX_PROMPT_BYTES } from '../../lifecycle/job.ts';
+import { judgePacket } from '../../pipeline/packet.ts';
 import { readStdin } from '../ask.ts';
 import type { Call, Runtime } from '../command.ts';
 import { ensureServer } from '../ensure-server.ts';
 import { followToEnd, waitToEnd } from '../watch-job.ts';
 import { repositoryOfDirectory, requireGitRoot } from '../repository-of-directory.ts';
+import { readPackets } from '../packets.ts';
+import { cleanLine } from '../sanitise.ts';
 import { openUploads, sendUploads } from '../uploads.ts';
 import { collect, wholeNumber } from '../words.ts';
 
@@ -17,6 +20,7 @@ interface RunOptions {
   repo?: string[];
   agent?: string;
   pipeline?: Pipeline;
+  packet?: string[];
   priority?: number;
   timeout?: number;
   idempotencyKey?: string;
@@ -43,7 +47,8 @@ export function registerRun(program: Command, runtime: Runtime): void {
     .argument('[prompt]', 'what to do; - reads it from stdin')
     .option('--repo <name>', 'registered repository; several times: the workspace has them side by side', collect)
     .option('--agent <name>', 'agent to run (with a command after --: exec)')
-    .addOption(new Option('--pipeline <name>', 'stages to walk').choices(PIPELINES))
+    .addOption(new Option('--pipeline <name>', 'stages to walk (with a packet: full)').choices(PIPELINES))
+    .option('--packet <file>', 'structured work items, each becomes a job; may be repeated (see packet)', collect)
     .option('--priority <n>', 'higher goes first, -1000 to 1000', wholeNumber(-1000, 1000))
     .option('--timeout <duration>', 'longest time one attempt may run, like 90m', parseDuration)
     .option('--callback <url>', 'tell this URL of everything that happens to it; can be repeated', collect)
@@ -65,6 +70,7 @@ async function run(call: Call<RunOptions>): Promise<number> {
       hint: 'Leave out --hold.',
     });
   }
+  if (options.packet !== undefined) return runPackets(call, options.packet);
   const work = await readWork(call);
   const uploads = await openUploads(options.file ?? [], call.shell.cwd);
   // Before a server is started for nothing.
@@ -72,13 +78,8 @@ async function run(call: Call<RunOptions>): Promise<number> {
   await ensureServer(call);
   const body: NewJobBody = {
     ...work,
-    ...(await chooseRepositories(call)),
-    ...given('pipeline', options.pipeline),
-    ...given('priority', options.priority),
-    ...given('onInterrupt', options.onInterrupt),
-    ...(options.timeout === undefined ? {} : { limits: { wallMs: options.timeout } }),
+    ...(await describeJob(call)),
     ...(options.hold === true || uploads.length > 0 ? { start: false } : {}),
-    ...(options.callback === undefined ? {} : { callbacks: options.callback.map((url) => ({ url })) }),
   };
   // A key of our own lets a submission whose answer was lost be repeated without a second job.
   const idempotencyKey = options.idempotencyKey ?? randomUUID();
@@ -86,6 +87,59 @@ async function run(call: Call<RunOptions>): Promise<number> {
   if (uploads.length === 0) return afterSubmission(call, job);
   const overwrite = options.overwrite === true;
   return afterSubmission(call, await sendUploads(call, { job, uploads, overwrite, start: options.hold !== true }));
+}
+
+/** What the options say of a job, whatever its work is. */
+async function describeJob(call: Call<RunOptions>): Promise<Omit<NewJobBody, 'prompt' | 'command' | 'packet'>> {
+  const { options } = call;
+  return {
+    ...(await chooseRepositories(call)),
+    ...given('pipeline', options.pipeline),
+    ...given('priority', options.priority),
+    ...given('onInterrupt', options.onInterrupt),
+    ...(options.timeout === undefined ? {} : { limits: { wallMs: options.timeout } }),
+    ...(options.callback === undefined ? {} : { callbacks: options.callback.map((url) => ({ url })) }),
+  };
+}
+
+/**
+ * Submits every packet of the files. One that is not valid refuses them all before any is sent; a weak one becomes a
+ * job that is blocked, beside the good ones.
+ */
+async function runPackets(call: Call<RunOptions>, paths: readonly string[]): Promise<number> {
+  const { options, terminal } = call;
+  if (call.args.length > 0 || call.tail !== null || options.file !== undefined || options.follow === true) {
+    throw fail('bad-usage', 'packets bring their own work', {
+      hint: 'Leave out prompt, command, --file and --follow.',
+    });
+  }
+  const written = (await Promise.all(paths.map((path) => readPackets(path, call.shell.cwd)))).flat();
+  const faults = written.flatMap(({ name, value }) => {
+    const judged = judgePacket(value);
+    return 'faults' in judged ? [`${name}: ${judged.faults.join('; ')}`] : [];
+  });
+  if (faults.length > 0) throw fail('bad-packet', faults.join('\n'));
+  if (options.repo === undefined) await requireGitRoot(call);
+  await ensureServer(call);
+  const common = { ...(await describeJob(call)), ...given('agent', options.agent) };
+  const jobs: JobView[] = [];
+  for (const [index, { name, value }] of written.entries()) {
+    const body = {
+      ...common,
+      packet: value as Record<string, unknown>,
+      ...(options.hold === true ? { start: false } : {}),
+    };
+    const key = options.idempotencyKey ?? randomUUID();
+    const idempotencyKey = written.length === 1 ? key : `${key}#${index + 1}`;
+    const job = await call.client.call<JobView>({ method: 'POST', path: '/v1/jobs', body, idempotencyKey });
+    jobs.push(job);
+    if (!terminal.json) await terminal.data(`${job.number}\n`);
+    if (job.state === 'blocked')
+      terminal.message(`${cleanLine(name)}: job ${job.number} is blocked: ${cleanLine(job.blocker ?? '')}`);
+  }
+  if (options.wait === true) return waitToEnd(call, { jobs, timeoutMs: null });
+  if (terminal.json) await terminal.document({ items: jobs });
+  return jobs.some(({ state }) => state === 'blocked') ? 8 : 0;
 }
 
 async function chooseRepositories(call: Call<RunOptions>): Promise<Pick<NewJobBody, 'repository' | 'repositories'>> {
