@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, rm, utimes, writeFile } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { availableParallelism } from 'node:os';
 import { describe, test } from 'node:test';
@@ -17,6 +17,7 @@ import { openSink, type Sink } from '../../src/callbacks/sink.fixture.ts';
 import { awaitTold, checkRotation, checkTold, TELL_LOOPBACK } from './check-callbacks.ts';
 import { checkCounted } from './check-statistics.ts';
 import { isRotation, listPlans, type Plan } from './failpoint-plans.ts';
+import { checkScrap, checkTemp, registerScrap, repairTemp } from './leftover-occasions.ts';
 import { checkPipeline, submitPipeline } from './pipeline-occasion.ts';
 import { ageUntilDeath, checkBack } from './retention-occasion.ts';
 import { checkInvariants } from './invariants.ts';
@@ -51,9 +52,9 @@ describe('the sweep', { concurrency: LANES }, () => {
       if (plan.occasion === 'remove') await checkRemoved(world);
       if (plan.occasion === 'retention') await checkBack(world);
       if (plan.occasion === 'upload') await completeUploads(world, known);
-      if (plan.occasion === 'resource') await checkScrap(world, known);
+      if (plan.occasion === 'resource') await checkScrap(world, idOf(known, 'a'));
       if (plan.occasion === 'backup') await checkBackup(world);
-      if (plan.occasion === 'orphan') await checkTemp(world, known);
+      if (plan.occasion === 'orphan') await checkTemp(world, idOf(known, 'a'));
       await submitMissing(world, known);
       for (const job of known) await checkCompleted(world, job, plan);
       // Where a job was retried or removed, more was counted than is there.
@@ -66,6 +67,10 @@ describe('the sweep', { concurrency: LANES }, () => {
     });
   }
 });
+
+function idOf(known: Acknowledged, name: JobName): string {
+  return known.get(name)?.id ?? '';
+}
 
 /** Repositories and jobs are removed by the same steps: both are tried. */
 function nameOf({ point, hit, occasion }: Plan): string {
@@ -121,7 +126,8 @@ async function crashAt(world: World, plan: Plan, known: Acknowledged): Promise<v
     case 'resource':
       await world.start({ failpoints: fatal });
       await submitAll(world, known);
-      await registerScrap(world, known);
+      await awaitOutput(world, known, 'a');
+      await registerScrap(world, idOf(known, 'a'));
       break;
     case 'redeliver': {
       await world.start({ failpoints: fatal });
@@ -143,7 +149,8 @@ async function crashAt(world: World, plan: Plan, known: Acknowledged): Promise<v
     case 'orphan':
       await world.start({ failpoints: fatal });
       await submitAll(world, known);
-      await repairTemp(world, known);
+      await awaitOutput(world, known, 'a');
+      await repairTemp(world, idOf(known, 'a'));
       break;
     case 'merge':
     case 'pipeline': {
@@ -341,27 +348,6 @@ async function checkCompleted(world: World, [name, job]: [JobName, JobView], pla
   if (plan.occasion !== 'keeper') assert.equal(ends.length, 1, `${name} ran to its end ${ends.length} times`);
 }
 
-/** A directory of `a` that must not outlive it; the server may die as it takes note of that. */
-async function registerScrap(world: World, known: Acknowledged): Promise<void> {
-  await awaitOutput(world, known, 'a');
-  const id = known.get('a')?.id ?? '';
-  await mkdir(join(world.home.workspace(id), 'scrap'));
-  await world.api('POST', `/v1/jobs/${id}/resources`, { kind: 'path', target: 'scrap' }).catch(() => null);
-}
-
-/** A temp file as a crash leaves it, in the directory of `a`; the server dies as it is removed by name. */
-async function repairTemp(world: World, known: Acknowledged): Promise<void> {
-  const id = known.get('a')?.id ?? '';
-  await awaitOutput(world, known, 'a');
-  const temp = join(world.home.job(id), '.tmp-row-1-0123456789ab');
-  await writeFile(temp, 'half');
-  await utimes(temp, 1, 1);
-  const found = (await world.api('GET', '/v1/orphans')).body as { items: { id: string; path: string | null }[] };
-  const ids = found.items.filter(({ path }) => path === temp).map((one) => one.id);
-  assert.equal(ids.length, 1);
-  await world.api('POST', '/v1/orphans/repair', { ids, dryRun: false }).catch(() => null);
-}
-
 /** The one that was begun is whole or gone, and another can be made. */
 async function checkBackup(world: World): Promise<void> {
   const { items } = (await world.api('GET', '/v1/backups')).body as { items: { state: string; path: string }[] };
@@ -370,21 +356,6 @@ async function checkBackup(world: World): Promise<void> {
   assert.equal(begun.state, existsSync(begun.path) ? 'made' : 'failed');
   await assertNothingBeside(begun.path);
   assert.equal((await backUp(world, join(world.root, 'again'))).state, 'made');
-}
-
-async function checkTemp(world: World, known: Acknowledged): Promise<void> {
-  const directory = world.home.job(known.get('a')?.id ?? '');
-  await until('it is gone', async () => (await readdir(directory)).every((name) => !name.startsWith('.tmp-row')));
-}
-
-async function checkScrap(world: World, known: Acknowledged): Promise<void> {
-  const id = known.get('a')?.id ?? '';
-  await world.awaitState(id, 'completed');
-  await until('what it registered is gone', async () => {
-    const { items } = (await world.api('GET', `/v1/jobs/${id}/resources`)).body as { items: { state: string }[] };
-    return items.length === 1 && items[0]?.state === 'removed';
-  });
-  assert.deepEqual((await readdir(world.home.workspace(id))).includes('scrap'), false);
 }
 
 async function awaitOutput(world: World, known: Acknowledged, name: JobName): Promise<void> {
