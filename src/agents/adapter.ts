@@ -67,7 +67,9 @@ export interface Launch {
   /** The text of the job as it was accepted, when `prompt` says more than that. */
   accepted?: string;
   /** What is asked for in a stage of a pipeline, and for which time, and a reviewer's question as JSON; absent is the work itself. */
-  task?: { kind: StageTask; round: number; question?: string | undefined } | undefined;
+  task?:
+    | { kind: StageTask; round: number; question?: string | undefined; blockedFile?: string | undefined }
+    | undefined;
   /** argv of agent `exec`. */
   command: string[] | null;
   /** Absolute path of the workspace. */

@@ -33,6 +33,7 @@ test('every kind of step is read', () => {
     { fail: 'no' },
     { exit: 0 },
     { vanish: 0 },
+    { block: 'no access' },
     { verdict: { verdict: 'FAIL' } },
   ];
   const scenario = parseScenario(JSON.stringify({ startsFile: 'starts', steps }));

@@ -32,7 +32,8 @@ export type Step =
   | { kind: 'fail'; message: string; api: boolean }
   | { kind: 'exit'; code: number }
   | { kind: 'vanish'; code: number }
-  | { kind: 'verdict'; fields: Fields };
+  | { kind: 'verdict'; fields: Fields }
+  | { kind: 'block'; reason: string };
 
 export interface Scenario {
   /** File below the workspace that gets one line per start of the agent; null: `.holdfast-starts` in its HOME. */
@@ -95,6 +96,7 @@ const READERS: { [K in Step['kind']]: (value: unknown) => Extract<Step, { kind: 
   },
   exit: (value) => ({ kind: 'exit', code: readInteger(value, 'the code', 255) }),
   vanish: (value) => ({ kind: 'vanish', code: readInteger(value, 'the code', 255) }),
+  block: (value) => ({ kind: 'block', reason: readText(value, 'the reason') }),
   verdict: (value) => {
     if (value === null || typeof value !== 'object' || Array.isArray(value)) throw new Error('it must be an object');
     return { kind: 'verdict', fields: value as Fields };

@@ -1,7 +1,7 @@
 /**
  * The program behind agent `scripted`, a process of its own: it plays the scenario of its session step by step and
  * says what it does as events. Like a real engine it keeps the session in its own HOME, so that a new process can go
- * on after the last completed step, and knows nothing of Holdfast. Options: `--home=DIR`, for a reviewer `--review=QUESTION`, and either `--session=ID
+ * on after the last completed step, and knows nothing of Holdfast. Options: `--home=DIR`, for a reviewer `--review=QUESTION`, in a pipeline `--blocked=FILE`, and either `--session=ID
  * --scenario=FILE` (start) or `--resume=ID --continue=TEXT`. It works in the current directory.
  */
 import { appendFileSync, closeSync, readFileSync, writeSync } from 'node:fs';
@@ -20,6 +20,8 @@ interface Session {
   file: string;
   /** What a reviewer was asked, as JSON. */
   review: string | null;
+  /** File that says why it cannot go on. */
+  blocked: string | null;
 }
 
 /** Something this program refuses to do; told as its final event. */
@@ -45,6 +47,7 @@ function readOptions(argv: string[]): Map<string, string> {
 function openSession(options: Map<string, string>, home: string): Session {
   const resumed = options.get('resume');
   const review = options.get('review') ?? null;
+  const blocked = options.get('blocked') ?? null;
   const id = resumed ?? options.get('session') ?? '';
   if (!/^[\w-]{1,128}$/.test(id)) throw new Refusal(`"${id}" is not a session id`);
   const directory = join(home, '.scripted');
@@ -52,14 +55,21 @@ function openSession(options: Map<string, string>, home: string): Session {
   const file = join(directory, `${id}.jsonl`);
   if (resumed === undefined) {
     const text = readFileSync(options.get('scenario') ?? '', 'utf8');
-    const session: Session = { id, mode: 'start', scenario: parseScenario(text), done: 0, file, review };
+    const session: Session = { id, mode: 'start', scenario: parseScenario(text), done: 0, file, review, blocked };
     recordStart(home, session);
     // A session id is used once: two starts of it are two agents in one workspace.
     if (createDurableSync(file, `${JSON.stringify({ session: id, scenario: text })}\n`)) return session;
     throw new Refusal(`Session ID ${id} is already in use.`, 'unresumable');
   }
   const kept = readKept(file);
-  const session: Session = { id, mode: 'resume', ...(kept ?? { scenario: NO_SCENARIO, done: 0 }), file, review };
+  const session: Session = {
+    id,
+    mode: 'resume',
+    ...(kept ?? { scenario: NO_SCENARIO, done: 0 }),
+    file,
+    review,
+    blocked,
+  };
   recordStart(home, session);
   if ((options.get('continue') ?? '').trim() === '') throw new Refusal('nothing was said to continue with');
   if (kept === null) throw new Refusal(`No session found with ID: ${id}`, 'unresumable');
@@ -109,7 +119,14 @@ async function play(session: Session): Promise<Ending> {
   const { steps } = session.scenario;
   // What a finished step did to the process itself is gone with the process it did it to.
   const settings = steps.slice(0, session.done).filter((step) => step.kind === 'ignoreSigterm');
-  const stage = { emit, print, directory: dirname(session.file), session: session.id, review: session.review };
+  const stage = {
+    emit,
+    print,
+    directory: dirname(session.file),
+    session: session.id,
+    review: session.review,
+    blocked: session.blocked,
+  };
   for (const step of settings) await playStep(step, 0, stage);
   for (const [index, step] of steps.entries()) {
     if (index < session.done) continue;

@@ -25,6 +25,8 @@ export interface Stage {
   session: string;
   /** What a reviewer was asked, as JSON; null for who is none. */
   review: string | null;
+  /** File that says why it cannot go on; null where there is none. */
+  blocked: string | null;
 }
 
 const TICK = 'i=0; while [ "$i" -lt "$1" ]; do i=$((i+1)); echo "tick $i pid $$"; sleep "$2"; done';
@@ -75,6 +77,10 @@ export async function playStep(step: Step, number: number, stage: Stage): Promis
       return { code: 1, final: { ok: false, reason: step.message, ...(step.api ? { cause: 'api' } : {}) } };
     case 'exit':
       return { code: step.code, final: { ok: step.code === 0, reason: `exit ${step.code}` } };
+    case 'block':
+      if (stage.blocked === null) throw new Error('nobody asked whether it is blocked');
+      writeFileSync(stage.blocked, step.reason);
+      return null;
     case 'verdict':
       leaveVerdict(stage.review, step.fields);
       return null;

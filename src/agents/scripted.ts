@@ -50,7 +50,8 @@ export function createScriptedAdapter(): AgentAdapter {
 
 function program(launch: Launch): string[] {
   const review = launch.task?.question === undefined ? [] : [`--review=${launch.task.question}`];
-  return [...(launch.settings.command ?? [process.execPath, PROGRAM]), `--home=${launch.home}`, ...review];
+  const blocked = launch.task?.blockedFile === undefined ? [] : [`--blocked=${launch.task.blockedFile}`];
+  return [...(launch.settings.command ?? [process.execPath, PROGRAM]), `--home=${launch.home}`, ...review, ...blocked];
 }
 
 function sessionOf(launch: Launch): string {

@@ -109,6 +109,7 @@ async function buildSpec(ctx: AttemptContext, starting: Starting): Promise<Spec>
     ? { argv: argvOf(job, attempt), env: {}, files: [] }
     : await buildInvocation(ctx, { ...starting, agent, home, cwd, question });
   await makeDirectory(home);
+  if (job.plan !== null) await makeDirectory(ctx.home.stageHome(job.id, attempt.number));
   for (const file of invocation.files) {
     const path = join(home, file.path);
     await makeDirectory(dirname(path));

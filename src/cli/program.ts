@@ -10,6 +10,7 @@ import { registerDoctor } from './commands/doctor.ts';
 import { registerEvents } from './commands/events.ts';
 import { registerJobActions } from './commands/job-actions.ts';
 import { registerPacket } from './commands/packet.ts';
+import { registerProof } from './commands/proof.ts';
 import { registerJobs } from './commands/jobs.ts';
 import { registerLeases, registerLocks } from './commands/locks.ts';
 import { registerLogs } from './commands/logs.ts';
@@ -61,6 +62,7 @@ export function buildProgram(runtime: Runtime): Command {
   registerRun(program, runtime);
   registerJobActions(program, runtime);
   registerPacket(program, runtime);
+  registerProof(program, runtime);
   registerJobs(program, runtime);
   registerShow(program, runtime);
   registerWait(program, runtime);

@@ -2,6 +2,7 @@
  * What the stages of a pipeline ask the rules: pure functions of recorded facts. The room `pipeline` answers; those who
  * carry stages out are given the answers by the composition root.
  */
+import type { EvidenceRecord, GateRecord } from './stage.ts';
 import type { Decision, StageFacts } from './stage-decision.ts';
 import type { GateResult, StageTask } from './stage.ts';
 
@@ -30,10 +31,36 @@ export interface ReviewQuestion {
   file: string;
 }
 
+/** What a hand-off tells. */
+export interface HandOffFacts {
+  job: { id: string; number: number };
+  /** First line of what was asked for. */
+  title: string;
+  repository: string;
+  branch: string;
+  base: { branch: string; commit: string };
+  candidate: string;
+  commits: number;
+  /** Lines added and removed by file; null for binary ones. */
+  files: readonly { path: string; added: number | null; removed: number | null }[];
+  /** Results of the epoch that was handed off. */
+  gates: readonly GateRecord[];
+  evidence: readonly EvidenceRecord[];
+  /** Of the patch; null where it would be too large. */
+  patchSha256: string | null;
+  transcriptSha256: string | null;
+}
+
 export interface StageRules {
   decide(facts: StageFacts): Decision;
   /** Returns the text an agent is given for the text that was accepted. Throws for a packet that cannot be read. */
   render(text: string, isPacket: boolean): string;
+  /** Returns what the work is called, in one line: of a packet its title, else the first line of the text. */
+  titleOf(text: string, isPacket: boolean): string;
+  /** Returns the name of the branch the work is handed off as, without `refs/heads/`. */
+  branchOf(job: { number: number; title: string }): string;
+  /** Returns the report of a hand-off for programs and for people: the same facts give the same bytes. */
+  report(facts: HandOffFacts): { json: string; markdown: string };
   /** Returns what an agent is told beside that text; null where the text says it all. */
   instruct(facts: TaskFacts): string | null;
   /** Returns what a verdict file means; `bytes` is null where there is none. */

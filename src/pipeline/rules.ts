@@ -5,7 +5,8 @@
 import type { StageRules } from '../lifecycle/stage-rules.ts';
 import { decideStage } from './decide-stage.ts';
 import { instructAgent } from './instruct-agent.ts';
-import { packetSchema, renderPacket } from './packet.ts';
+import { reportAsJson, reportAsMarkdown } from './hand-off-report.ts';
+import { packetSchema, renderPacket, slugOf } from './packet.ts';
 import { readReviewVerdict } from './review-verdict.ts';
 
 /** Returns the rules of the pipeline. */
@@ -13,10 +14,22 @@ export function createStageRules(): StageRules {
   return {
     decide: decideStage,
     render: (text, isPacket) => (isPacket ? renderPacket(packetSchema.parse(JSON.parse(text))) : text),
+    titleOf: (text, isPacket) => (isPacket ? packetSchema.parse(JSON.parse(text)).title : firstLine(text)),
+    branchOf: ({ number, title }) => `holdfast/${number}-${slugOf(title)}`,
+    report: (facts) => ({ json: reportAsJson(facts), markdown: reportAsMarkdown(facts) }),
     instruct: instructAgent,
     judgeReview: (bytes, question, leastScore) => {
       const { result, why, verdict } = readReviewVerdict(bytes, question, { leastScore });
       return { result, why, findings: verdict === null ? null : JSON.stringify(verdict.findings, null, 2) };
     },
   };
+}
+
+/** Longest title made of a prompt, characters. */
+const MAX_TITLE_CHARS = 120;
+
+/** A scenario or another text for programs has no title. */
+function firstLine(text: string): string {
+  const line = text.trim().split('\n')[0]?.replace(/^#+ */, '') ?? '';
+  return /^[{[]/.test(line) ? 'work' : line.slice(0, MAX_TITLE_CHARS).toWellFormed();
 }

@@ -2,10 +2,11 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { fail } from '../../kernel/errors.ts';
+import type { Launch } from '../../agents/adapter.ts';
 import type { Attempt } from '../../lifecycle/attempt.ts';
 import type { Job } from '../../lifecycle/job.ts';
 import type { ReviewQuestion } from '../../lifecycle/stage-rules.ts';
-import type { GateRecord, StageTask } from '../../lifecycle/stage.ts';
+import { isGateCommand, isWork, type GateRecord, type StageTask } from '../../lifecycle/stage.ts';
 import type { AttemptContext } from '../context.ts';
 import { baseBundle } from './bundle-base.ts';
 import { readEvidence } from './evidence-files.ts';
@@ -17,7 +18,7 @@ const MAX_TOLD_BYTES = 16 * 1024;
 export interface Question {
   prompt: string;
   accepted: string;
-  task: { kind: StageTask; round: number; question: string | undefined } | undefined;
+  task: Launch['task'];
 }
 
 /** Returns what an attempt is asked. */
@@ -28,7 +29,8 @@ export async function askOf(
   const text = ctx.rules.render(accepted, job.packet === true);
   const { task } = attempt;
   const stage = job.plan === null ? {} : { HOLDFAST_STAGE: attempt.stage };
-  if (task === null) return { prompt: text, accepted: text, task: undefined, env: stage };
+  if (isGateCommand(attempt)) return { prompt: text, accepted: text, task: undefined, env: stage };
+  if (task === null) return { prompt: text, accepted: text, task: undefined, env: {} };
   const review = task === 'review' ? reviewQuestion(ctx, job, attempt) : null;
   const facts = { task, review, ...(await findCause(ctx, job, task)) };
   const instructions = ctx.rules.instruct(facts);
@@ -37,24 +39,34 @@ export async function askOf(
   return {
     prompt,
     accepted: own ?? text,
-    task: { kind: task, round: roundOf(job, task), question: review === null ? undefined : JSON.stringify(review) },
+    task: {
+      kind: task,
+      round: roundOf(job, task),
+      question: review === null ? undefined : JSON.stringify(review),
+      blockedFile: isWork(attempt.stage) ? blockedFile(ctx, attempt) : undefined,
+    },
     env: {
       ...stage,
       HOLDFAST_TASK: task,
+      ...(isWork(attempt.stage) ? { HOLDFAST_BLOCKED: blockedFile(ctx, attempt) } : {}),
       ...(task === 'resolve' ? { HOLDFAST_BASE_BUNDLE: baseBundle(ctx, job) } : {}),
       ...(review === null ? {} : { HOLDFAST_VERDICT: review.file, HOLDFAST_REVIEW: JSON.stringify(review) }),
     },
   };
 }
 
-/** For which time this is asked for, from 1. */
+/** Where an agent says in words why it cannot go on: that can block its job, and nothing else. */
+export function blockedFile(ctx: Pick<AttemptContext, 'home'>, attempt: Pick<Attempt, 'jobId' | 'number'>): string {
+  return join(ctx.home.stageHome(attempt.jobId, attempt.number), 'blocked.txt');
+}
+
+/** For which time this is asked for, from 1; a review is asked for again after each round of fixing. */
 function roundOf(job: Job, task: StageTask): number {
   const spent = job.step?.spent;
   if (spent === undefined) return 1;
-  return Math.max(
-    1,
-    { work: 1, commit: spent.commits, fix: spent.fixRounds, resolve: spent.conflictFixes, review: 1 }[task],
-  );
+  const { commits, fixRounds, conflictFixes } = spent;
+  const rounds = { work: 1, commit: commits, fix: fixRounds, resolve: conflictFixes, review: fixRounds + 1 };
+  return Math.max(1, rounds[task]);
 }
 
 /** The newest result that was no PASS is why an agent is asked again. */

@@ -18,8 +18,9 @@ import { harvestWork } from '../../workspace/harvest.ts';
 import { candidateRef } from '../../workspace/saved-trees.ts';
 import type { AttemptContext } from '../context.ts';
 import type { Ending } from '../decide.ts';
+import { readTail } from '../read-summary.ts';
 import { findParts } from '../save-trees.ts';
-import { reviewQuestion } from './ask.ts';
+import { blockedFile, reviewQuestion } from './ask.ts';
 import { keepBytes, keepFile } from './evidence-files.ts';
 
 /** What is to be recorded with the end of the attempt. */
@@ -58,9 +59,23 @@ export async function concludeStage(ctx: AttemptContext, input: StageInput): Pro
 async function concludeWork(ctx: AttemptContext, input: StageInput & { job: Piped }): Promise<Conclusion | null> {
   const { job, attempt, ending } = input;
   if (ending.job !== 'complete') return null;
+  const blocked = await readBlocked(ctx, attempt);
+  if (blocked !== null) {
+    const next: Decision = { kind: 'block', reason: 'needs_human', blocker: blocked, spent: job.step.spent };
+    return toConclusion(next, { step: job.step, results: { gate: null, evidence: [] } });
+  }
   const { work, candidate } = await harvest(ctx, input);
   const next = await decideNext(ctx, job, { stage: attempt.stage, ended: { kind: 'work', work }, result: null });
   return toConclusion(next, { step: { ...job.step, candidate }, results: { gate: null, evidence: [] } });
+}
+
+/** Longest reason of an agent that is shown, characters. */
+const MAX_BLOCKED_CHARS = 500;
+
+/** Why the agent says that it cannot go on, as one line; null when it does not say so. Its work stays where it is. */
+async function readBlocked(ctx: AttemptContext, attempt: Attempt): Promise<string | null> {
+  const said = (await readTail(blockedFile(ctx, attempt))).replaceAll(/[\u0000-\u001f\u007f]+/g, ' ').trim();
+  return said === '' ? null : `the agent asks for a person: ${said.slice(0, MAX_BLOCKED_CHARS).toWellFormed()}`;
 }
 
 /** Takes what the agent committed into the mirror, where nothing of it changes any more. */

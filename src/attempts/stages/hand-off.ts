@@ -5,15 +5,27 @@
 import { fail } from '../../kernel/errors.ts';
 import { failpoint } from '../../kernel/failpoints.ts';
 import type { Job } from '../../lifecycle/job.ts';
+import type { HandOffFacts } from '../../lifecycle/stage-rules.ts';
+import type { Plan, Step } from '../../lifecycle/stage.ts';
+import type { NewEvidence } from '../../store/ledger-store.ts';
+import { statDiff } from '../../workspace/diff-stat.ts';
 import { renderPatch } from '../../workspace/render-patch.ts';
 import { handOffRef } from '../../workspace/saved-trees.ts';
 import { setRef } from '../../workspace/set-ref.ts';
 import type { AttemptContext } from '../context.ts';
 import { claimOperation } from '../ready-workspace.ts';
 import { recordPatiently } from '../record-patiently.ts';
-import { findParts } from '../save-trees.ts';
+import { findParts, type Part } from '../save-trees.ts';
 import { decideNext, toConclusion } from './conclude-stage.ts';
 import { keepBytes } from './evidence-files.ts';
+
+interface HandingOff {
+  job: Job & { plan: Plan; step: Step };
+  part: Part;
+  base: string;
+  candidate: string;
+  signal: AbortSignal;
+}
 
 /** Hands the work of a claimed job off. Throws `git-failed`, `storage-full`: then it is still at this stage. */
 export async function handOff(ctx: AttemptContext, job: Job, signal: AbortSignal): Promise<void> {
@@ -22,20 +34,13 @@ export async function handOff(ctx: AttemptContext, job: Job, signal: AbortSignal
   if (plan === null || step === null || step.candidate === null || baseCommit === null || part === undefined) {
     throw fail('internal', `job ${job.number} has nothing to hand off`);
   }
-  const { candidate } = step;
-  const op = claimOperation(job);
-  const git = { mirrorDir: part.mirrorDir, op, signal };
+  const handing = { job: { ...job, plan, step }, part, base: baseCommit, candidate: step.candidate, signal };
+  const git = { mirrorDir: part.mirrorDir, op: claimOperation(job), signal };
   failpoint('handoff.before-branch');
-  const branch = branchOf(job);
-  await setRef({ ...git, ref: handOffRef(job.id), commit: candidate, message: `hand-off of ${branch}` });
-  const patch = await renderPatch({ ...git, from: baseCommit, to: candidate });
-  const named = { kind: 'patch', name: `job-${job.number}.patch`, attempt: null } as const;
-  const evidence = patch === null ? [] : [await keepBytes(ctx.home.evidence(job.id), patch, named)];
-  const next = await decideNext(
-    ctx,
-    { ...job, plan, step },
-    { stage: 'handoff', ended: { kind: 'handed-off' }, result: null },
-  );
+  const { branch, title } = await nameWork(ctx, job);
+  await setRef({ ...git, ref: handOffRef(job.id), commit: step.candidate, message: `hand-off of ${branch}` });
+  const evidence = await keepReport(ctx, handing, { branch, title });
+  const next = await decideNext(ctx, handing.job, { stage: 'handoff', ended: { kind: 'handed-off' }, result: null });
   const { transition, set, results } = toConclusion(next, { step, results: { gate: null, evidence } });
   failpoint('handoff.before-record');
   await recordPatiently(ctx, signal, () =>
@@ -45,7 +50,40 @@ export async function handOff(ctx: AttemptContext, job: Job, signal: AbortSignal
   ctx.log.info(`Job ${job.number} ${transition}: branch ${branch}`, { job: job.id });
 }
 
-/** `holdfast/<number>`; a title is added by who knows one. */
-function branchOf(job: Job): string {
-  return `holdfast/${job.number}`;
+async function nameWork(ctx: AttemptContext, job: Job): Promise<{ branch: string; title: string }> {
+  const text = (await ctx.store.getPrompt(job.promptSha256)) ?? '';
+  const title = ctx.rules.titleOf(text, job.packet === true);
+  return { title, branch: ctx.rules.branchOf({ number: job.number, title }) };
+}
+
+async function keepReport(
+  ctx: AttemptContext,
+  { job, part, base, candidate, signal }: HandingOff,
+  named: { branch: string; title: string },
+): Promise<NewEvidence[]> {
+  const directory = ctx.home.evidence(job.id);
+  const request = { mirrorDir: part.mirrorDir, from: base, to: candidate, op: claimOperation(job), signal };
+  const keep = (data: string | Uint8Array, kind: 'patch' | 'report', name: string): Promise<NewEvidence> =>
+    keepBytes(directory, data, { kind, name, attempt: null });
+  const bytes = await renderPatch(request);
+  const patch = bytes === null ? null : await keep(bytes, 'patch', `job-${job.number}.patch`);
+  const gates = await ctx.store.listGates(job.id);
+  const facts: HandOffFacts = {
+    job: { id: job.id, number: job.number },
+    ...named,
+    repository: part.repository,
+    base: { branch: part.registered.base, commit: base },
+    candidate,
+    ...(await statDiff(request)),
+    gates: gates.filter((gate) => gate.epoch === job.epoch && gate.candidate === candidate),
+    evidence: await ctx.store.listEvidence(job.id),
+    patchSha256: patch?.sha256 ?? null,
+    transcriptSha256: job.transcriptSha256,
+  };
+  const { json, markdown } = ctx.rules.report(facts);
+  return [
+    ...(patch === null ? [] : [patch]),
+    await keep(json, 'report', `job-${job.number}.json`),
+    await keep(markdown, 'report', `job-${job.number}.md`),
+  ];
 }
