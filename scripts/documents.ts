@@ -10,10 +10,11 @@ import {
   TERMINAL_STATES,
 } from '../src/lifecycle/transitions.ts';
 import { DELIVERY_STATES, DELIVERY_TRANSITIONS } from '../src/lifecycle/delivery.ts';
+import { listBudgets, renderStages } from './pipeline-document.ts';
 import { CAPABILITY_OWNERS, ROOM_IMPORTS, ROOM_PACKAGES, type Room } from '../test/architecture/rules.ts';
 
 /** Documents with generated blocks, relative to the project. */
-export const DOCUMENTS = ['README.md', 'ARCHITECTURE.md', 'docs/errors.md'] as const;
+export const DOCUMENTS = ['README.md', 'ARCHITECTURE.md', 'docs/errors.md', 'docs/pipeline.md'] as const;
 
 interface Machine {
   states: readonly string[];
@@ -59,6 +60,8 @@ export const BLOCKS: Readonly<Record<string, () => string>> = {
   'capability owners': renderOwners,
   errors: renderErrors,
   example: renderExample,
+  stages: renderStages,
+  budgets: () => renderTable(['budget', 'default', 'what it limits'], listBudgets()),
 };
 
 const BLOCK = /(<!-- generated: ([a-z ]+) -->\n)[\s\S]*?(<!-- end of generated -->)/g;
