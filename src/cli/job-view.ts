@@ -194,8 +194,10 @@ function finishedLine(job: JobView, view: View): string {
 }
 
 function renderAttempts(attempts: readonly AttemptView[], view: View): string {
+  const isPiped = attempts.some(({ gate, task }) => gate !== null || task !== null);
   const columns: Column[] = [
     { title: 'ATTEMPT', align: 'right' },
+    ...(isPiped ? [{ title: 'STAGE' }] : []),
     { title: 'STATE' },
     { title: 'START' },
     { title: 'PID', align: 'right' },
@@ -208,6 +210,7 @@ function renderAttempts(attempts: readonly AttemptView[], view: View): string {
   ];
   const rows = attempts.map((attempt): (Cell | string)[] => [
     String(attempt.number),
+    ...(isPiped ? [describeStage(attempt)] : []),
     { text: attempt.state, style: stateStyle(attempt.state, view.colours) },
     attempt.mode,
     attempt.agent === null ? '–' : String(attempt.agent.pid),
@@ -227,6 +230,12 @@ function renderAttempts(attempts: readonly AttemptView[], view: View): string {
       .join(', '),
   ]);
   return renderTable({ columns, rows, width: view.width, heading: view.colours.bold });
+}
+
+/** `verify npm test`, `fix`; of the very task of a stage nothing more is said. */
+function describeStage({ stage, gate, task }: AttemptView): string {
+  const what = gate ?? (task === 'commit' || task === 'resolve' ? task : null);
+  return what === null ? stage : `${stage} ${cleanLine(what)}`;
 }
 
 function exitText(attempt: AttemptView): string {

@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
-import type { AttemptView, PageView, ResourceView } from '../../api/contract.ts';
+import type { AttemptView, EvidenceView, GateView, JobView, PageView, ResourceView } from '../../api/contract.ts';
 import { systemClock } from '../../kernel/clock.ts';
-import type { Runtime } from '../command.ts';
+import type { Call, Runtime } from '../command.ts';
 import { renderJob } from '../job-view.ts';
+import { renderGates, renderHandedOn } from '../ledger-view.ts';
 import { renderResources } from '../resource-view.ts';
 import { getJob, jobPath } from '../references.ts';
 
@@ -19,9 +20,26 @@ export function registerShow(program: Command, runtime: Runtime): void {
     const job = await getJob(call, reference);
     const { items } = await client.get<PageView<AttemptView>>(jobPath(job.id, '/attempts'));
     const resources = await client.get<PageView<ResourceView>>(jobPath(job.id, '/resources'));
-    if (terminal.json) return terminal.document({ ...job, attemptList: items, resources: resources.items });
+    const ledger = await readLedger(call, job);
+    if (terminal.json) {
+      return terminal.document({ ...job, attemptList: items, resources: resources.items, ...ledger });
+    }
     const view = { colours: terminal.colours, width: terminal.width, now: systemClock.now() };
     await terminal.data(renderJob({ job, attempts: items }, view));
+    if (ledger.gates.length > 0) await terminal.data(`\n${renderGates(ledger.gates, view)}`);
+    const handedOn = renderHandedOn(ledger.evidence, view);
+    if (handedOn !== '') await terminal.data(`\n${handedOn}`);
     if (resources.items.length > 0) await terminal.data(`\n${renderResources(resources.items, view)}`);
   });
+}
+
+/** A job without a pipeline has no ledger, and nobody is asked for it. */
+async function readLedger(
+  { client }: Call,
+  job: JobView,
+): Promise<{ gates: readonly GateView[]; evidence: readonly EvidenceView[] }> {
+  if (job.pipeline !== 'full') return { gates: [], evidence: [] };
+  const gates = await client.get<PageView<GateView>>(jobPath(job.id, '/gates'));
+  const evidence = await client.get<PageView<EvidenceView>>(jobPath(job.id, '/evidence'));
+  return { gates: gates.items, evidence: evidence.items };
 }

@@ -1,0 +1,44 @@
+import type { EvidenceView, GateView } from '../api/contract.ts';
+import type { View } from './job-view.ts';
+import { cleanLine } from './sanitise.ts';
+import { renderTable, type Cell, type Column } from './table.ts';
+import { formatBytes } from './times.ts';
+
+/** Characters of a hash that are shown: enough to tell two apart; `--json` has all of them. */
+const HASH_CHARS = 12;
+
+/** Returns the results of gates as a table, oldest first. */
+export function renderGates(gates: readonly GateView[], view: View): string {
+  const columns: Column[] = [
+    { title: 'EPOCH', align: 'right' },
+    { title: 'STAGE' },
+    { title: 'GATE' },
+    { title: 'RESULT' },
+    { title: 'ATTEMPT', align: 'right' },
+    { title: 'EVIDENCE' },
+    { title: 'WHY', flexible: true },
+  ];
+  const rows = gates.map(({ epoch, stage, gate, result, attempt, evidence, why }): (Cell | string)[] => [
+    String(epoch),
+    stage,
+    cleanLine(gate),
+    { text: result, style: styleOf(result, view) },
+    attempt === null ? '–' : String(attempt),
+    evidence.map((hash) => hash.slice(0, HASH_CHARS)).join(' ') || '–',
+    cleanLine(why ?? ''),
+  ]);
+  return renderTable({ columns, rows, width: view.width, heading: view.colours.bold });
+}
+
+function styleOf(result: GateView['result'], { colours }: View): (text: string) => string {
+  if (result === 'PASS') return colours.green;
+  return result === 'FAIL' ? colours.red : colours.yellow;
+}
+
+/** Returns what a job handed on, one line each. */
+export function renderHandedOn(evidence: readonly EvidenceView[], view: View): string {
+  const kept = evidence.filter(({ kind }) => kind === 'patch' || kind === 'report');
+  return kept
+    .map(({ name, sha256, bytes }) => `${cleanLine(name)}  ${view.colours.dim(`${formatBytes(bytes)}  ${sha256}`)}\n`)
+    .join('');
+}
