@@ -29,6 +29,7 @@ import { cleaningServices } from './cleaning.fixture.ts';
 import type { JobView, Problem } from './contract.ts';
 import { isBatchPath } from './batch/routes.ts';
 import { callbackServices } from './callbacks.fixture.ts';
+import { pipelineServices } from './pipeline.fixture.ts';
 import { createHttpServer, type HttpServerOptions } from './server.ts';
 import { numberServices, type Numbers } from './numbers.fixture.ts';
 import type { AttemptRef, Heartbeat, Services } from './services.ts';
@@ -169,7 +170,7 @@ function makeServices(store: Store, home: Home, options: StartOptions): Omit<Ser
       if (!AGENTS.includes(agent)) throw fail('unknown-agent', agent);
       if (agent === 'exec' && command === null) throw fail('bad-request', 'agent exec needs a command');
     },
-    ...callbackServices,
+    ...{ ...callbackServices, ...pipelineServices },
     agentNames: () => AGENTS,
     clearLock: async (key, actor) => {
       const lock = (await store.listLocks()).find((one) => one.key === key);
@@ -194,7 +195,7 @@ function makeServices(store: Store, home: Home, options: StartOptions): Omit<Ser
       return { file: recorded.file, created: recorded.replaced === null };
     },
     dropFile: async (job, name, actor) => void (await store.dropJobFile({ jobId: job.id, name, actor })),
-    ...{ renderTranscript: () => Readable.from(['live']), readEvidence: () => Promise.resolve(Buffer.from('it')) },
+    renderTranscript: () => Readable.from(['live']),
     countTranscriptMismatch: () => undefined,
     outputPath: (attempt, stream) => join(run(attempt), stream === 'stdout' ? 'output' : 'stderr'),
     sentinelPath: (attempt) => join(run(attempt), 'sentinel.json'),

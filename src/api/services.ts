@@ -116,6 +116,8 @@ export interface Services {
   registerRepository(input: RegisterRepository): Promise<{ repository: Repository; replayed: boolean }>;
   removeRepository(name: string): Promise<void>;
   /** Throws `unknown-agent`, `agent-missing`, `bad-prompt` or `bad-request` for a job the agent cannot take. */
+  /** Throws `unknown-agent` for a reviewer no agent of this server can be. */
+  validateReviewers(pipeline: PipelineSettings | null | undefined): void;
   validateJob(job: { agent: string; prompt: string; command: string[] | null }): Promise<void>;
   /** Throws `callback-refused` for a URL nothing may be sent to. */
   acceptCallback(url: string): Promise<void>;

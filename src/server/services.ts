@@ -74,6 +74,9 @@ export function createServices(input: ServicesInput): Services {
     registerRepository: (repository) => input.repositories.register(repository),
     removeRepository: (name) => removeRepository(ctx, name),
     validateJob: async (job) => validateJob(ctx, job),
+    validateReviewers: (pipeline) => {
+      for (const { agent } of pipeline?.reviewers ?? []) ctx.agents.get(agent);
+    },
     acceptCallback: (url) => input.callbacks.accept(url),
     callbackSecret: () => input.secrets.read(),
     rotateCallbackSecret: (actor) => input.callbacks.rotateSecret(actor),

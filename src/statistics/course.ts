@@ -56,6 +56,8 @@ function freshCourse(repository: string, agent: string): Course {
   return { repository, agent, at: null, spent: { waiting: 0, preparing: 0, running: 0 }, spoilt: {} };
 }
 
+const REOPENS = new Set(['job.retry', 'job.release', 'job.fixup']);
+
 /** Whether an event moves a job, so that its course must be known before. */
 export function isMove(event: JournalEvent): boolean {
   return event.kind.startsWith('job.') && typeof event.data['state'] === 'string';
@@ -77,8 +79,8 @@ export function advanceCourse(course: Course, event: JournalEvent, boots: readon
   const left = leaveStage(course, event, boots);
   const ended = OUTCOMES.find((one) => one === outcome);
   if (ended !== undefined) return concludeCourse(course, left, ended);
-  // A retry or a release is a new round of the same job: its time begins anew.
-  if (event.kind === 'job.retry' || event.kind === 'job.release') {
+  // What an operator reopens is a new round of the same job: its time begins anew.
+  if (REOPENS.has(event.kind)) {
     Object.assign(course, freshCourse(course.repository, course.agent));
   }
   const stage = STAGE_OF_STATE[state];
@@ -112,8 +114,10 @@ function sawDowntime({ stage, sinceSeq }: NonNullable<Course['at']>, seq: number
  * out in the queue. The run counts whatever came of it, unless it was cancelled.
  */
 function concludeCourse(course: Course, left: Visited | null, outcome: Outcome): Ended {
-  const reached = left === null ? -1 : VISITED.indexOf(left);
-  const isFull = left === 'running' && outcome !== 'cancelled';
+  // The last step of a pipeline is the server's own: it ends well without an agent at work.
+  const isDone = outcome === 'success';
+  const reached = isDone ? VISITED.length : left === null ? -1 : VISITED.indexOf(left);
+  const isFull = isDone || (left === 'running' && outcome !== 'cancelled');
   const wanted = VISITED.filter((stage, index) => index < reached || (stage === 'running' && isFull));
   const spans: Ended['spans'] = {};
   for (const stage of wanted) if (course.spoilt[stage] === undefined) spans[stage] = course.spent[stage];
