@@ -9,7 +9,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { Readable } from 'node:stream';
 import { join } from 'node:path';
-import { createParser, type EventSourceMessage } from 'eventsource-parser';
+import type { EventSourceMessage } from 'eventsource-parser';
 import type { FastifyInstance } from 'fastify';
 import { systemClock, type Clock } from '../kernel/clock.ts';
 import { fail } from '../kernel/errors.ts';
@@ -29,6 +29,7 @@ import { cleaningServices } from './cleaning.fixture.ts';
 import type { JobView, Problem } from './contract.ts';
 import { isBatchPath } from './batch/routes.ts';
 import { callbackServices } from './callbacks.fixture.ts';
+import { readFrames } from './frames.fixture.ts';
 import { pipelineServices } from './pipeline.fixture.ts';
 import { createHttpServer, type HttpServerOptions } from './server.ts';
 import { numberServices, type Numbers } from './numbers.fixture.ts';
@@ -354,19 +355,6 @@ export async function openStream(
     signal: abort.signal,
   });
   return { response, frames: readFrames(response), close: () => abort.abort() };
-}
-
-async function* readFrames(response: Response): AsyncGenerator<EventSourceMessage, void> {
-  const decoder = new TextDecoder();
-  const ready: EventSourceMessage[] = [];
-  const parser = createParser({
-    onEvent: (message) => ready.push(message),
-    onComment: (text) => ready.push({ event: 'comment', data: text, id: undefined }),
-  });
-  for await (const bytes of response.body ?? []) {
-    parser.feed(decoder.decode(bytes, { stream: true }));
-    yield* ready.splice(0);
-  }
 }
 
 /** Waits until `look` gives a value; throws after a generous deadline. */
