@@ -171,7 +171,8 @@ function makeServices(store: Store, home: Home, options: StartOptions): Omit<Ser
       if (!AGENTS.includes(agent)) throw fail('unknown-agent', agent);
       if (agent === 'exec' && command === null) throw fail('bad-request', 'agent exec needs a command');
     },
-    ...{ ...callbackServices, ...pipelineServices },
+    ...callbackServices,
+    ...pipelineServices,
     agentNames: () => AGENTS,
     clearLock: async (key, actor) => {
       const lock = (await store.listLocks()).find((one) => one.key === key);

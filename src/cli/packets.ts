@@ -61,9 +61,9 @@ function parseYaml(text: string, path: string): unknown[] {
   const documents = parseAllDocuments(text, { schema: 'core', uniqueKeys: true });
   if (!Array.isArray(documents)) return [];
   return documents.map((document) => {
-    const [error] = document.errors;
-    if (error !== undefined)
-      throw fail('bad-packet', `${path}: ${error.message.split('\n')[0] ?? 'it cannot be read'}`);
+    const [wrong] = document.errors;
+    if (wrong !== undefined)
+      throw fail('bad-packet', `${path}: ${wrong.message.split('\n')[0] ?? 'it cannot be read'}`);
     try {
       return document.toJS({ maxAliasCount: MAX_ALIASES }) as unknown;
     } catch (error) {

@@ -14,6 +14,7 @@ import { nothing, textOf } from '../openapi.ts';
 import { listJobViews, viewJob } from '../view-job.ts';
 
 const tags = ['jobs'];
+const FIXUP = 'Reopen the work of a pipeline into its implementation, with a new budget';
 
 /** Adds the routes of /v1/jobs that read and command jobs. */
 export function addJobRoutes(app: Api, context: RouteContext): void {
@@ -150,23 +151,12 @@ function addCommands(app: Api, { services }: RouteContext): void {
     },
   );
 
-  app.post(
-    '/v1/jobs/:id/retry',
-    { schema: { ...schema, summary: 'Queue an ended or blocked job again, with a new budget' } },
-    async (request) => {
+  const reopen = { retry: 'Queue an ended or blocked job again, with a new budget', fixup: FIXUP } as const;
+  for (const [transition, summary] of Object.entries(reopen) as [keyof typeof reopen, string][]) {
+    app.post(`/v1/jobs/:id/${transition}`, { schema: { ...schema, summary } }, async (request) => {
       const actor = callerOf(request).principal;
-      const job = await store.moveJob({ id: jobOf(request).id, transition: 'retry', fence: null, actor });
+      const job = await store.moveJob({ id: jobOf(request).id, transition, fence: null, actor });
       return viewJob(services, job);
-    },
-  );
-
-  app.post(
-    '/v1/jobs/:id/fixup',
-    { schema: { ...schema, summary: 'Reopen the work of a pipeline into its implementation, with a new budget' } },
-    async (request) => {
-      const actor = callerOf(request).principal;
-      const job = await store.moveJob({ id: jobOf(request).id, transition: 'fixup', fence: null, actor });
-      return viewJob(services, job);
-    },
-  );
+    });
+  }
 }
