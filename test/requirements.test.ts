@@ -29,15 +29,20 @@ const PROMISED = [
   'B20',
   'B21',
   'B22',
+  'M3',
   'M4',
   'M5',
   'M7',
+  'M8',
   'M10',
   'M11',
   'N1',
   'N2',
   'N3',
   'N6',
+  'P1',
+  'P2',
+  'P9',
 ];
 const { scripts } = JSON.parse(readFileSync(resolve(root, 'package.json'), 'utf8')) as {
   scripts: Record<string, string>;

@@ -15,7 +15,7 @@ test('a job is accepted, shown and listed with exactly the fields of the contrac
   assert.equal(
     Object.keys(job).toSorted().join(' '),
     'agent attempts blocker createdAt deadlineAt estimate exitCode finishedAt frozen id keptUntil nextSafeAction number outcome outputBytes ' +
-      'outputFile phase pipeline priority prompt queuePosition queueSeq queuedAt reason recovery repositories ' +
+      'outputFile packet packetSha256 phase pipeline priority prompt queuePosition queueSeq queuedAt reason recovery repositories ' +
       'repository sentinelFile sessionId stage startedAt state version waitingFor workspace workspaceKeptUntil ' +
       'workspaceRemovedAt',
   );
@@ -60,7 +60,9 @@ test('what this version does not know is refused by name and nothing is kept', a
   const cases: [body: unknown, detail: RegExp, code?: string, status?: number][] = [
     [{ ...accept, colour: 'red' }, /^colour: unknown field$/],
     [{ ...accept, a: 1, b: 2 }, /^a: unknown field; b: unknown field$/],
-    [{ ...accept, packet: {} }, /^packet: not supported by this version$/],
+    [{ ...accept, packet: {} }, /^packet: a packet takes the place of prompt and command/],
+    [{ repository: 'demo', packet: { goals: 1 } }, /no field "goals"/, 'bad-packet', 422],
+    [{ repository: 'demo', packet: { title: 'x', gates: [] } }, /cannot bring or pass gates/, 'bad-packet', 422],
     [{ ...accept, after: [1] }, /^after: not supported by this version$/],
     [{ ...accept, limits: { wall: 1 } }, /^limits\.wall: unknown field$/],
     [{ ...accept, pipeline: 'full' }, /^pipeline: only "implement"/],
@@ -77,7 +79,7 @@ test('what this version does not know is refused by name and nothing is kept', a
     [{ prompt: 'x', repositories: ['demo', 'demo'] }, /^repositories: names a repository twice/],
     [{ prompt: 'x', repositories: [] }, /^repositories: /],
     [{ prompt: 'x', repositories: ['demo', 'nope'] }, /"nope"/, 'repository-not-found', 404],
-    [{ repository: 'demo' }, /^prompt: give a prompt or a command/, 'bad-prompt'],
+    [{ repository: 'demo' }, /^prompt: give a prompt, a packet or a command/, 'bad-prompt'],
     [{ repository: 'nope', prompt: 'x' }, /"nope"/, 'repository-not-found', 404],
     [{ ...accept, agent: 'nobody' }, /nobody/, 'unknown-agent', 422],
     [[], /^body: /],

@@ -61,10 +61,14 @@ test('work that fails its gate is fixed, reviewed and handed off', async () => {
     ],
   );
   const evidence = await listed<EvidenceView>(world, job.id, 'evidence');
-  assert.deepEqual(
-    evidence.map(({ kind }) => kind),
-    ['output', 'output', 'verdict', 'patch', 'report', 'report'],
-  );
+  assert.deepEqual(evidence.map(({ kind }) => kind).toSorted(), [
+    'output',
+    'output',
+    'patch',
+    'report',
+    'report',
+    'verdict',
+  ]);
   const output = await world.api('GET', `/v1/jobs/${job.id}/evidence/${evidence[0]?.sha256}`);
   assert.equal(output.body, 'the answer is bad\n');
   assert.equal(sha256(output.body), evidence[0]?.sha256);

@@ -11,6 +11,7 @@ test('every state has a status, and is found again by it', () => {
     running: 'running',
     blocked: 'failed',
     quarantined: 'failed',
+    ready: 'completed',
     completed: 'completed',
     failed: 'failed',
     cancelled: 'cancelled',

@@ -174,7 +174,10 @@ export function testTransitions(open: OpenHarness): void {
           (error: unknown) => String(error),
         );
       assert.match(await refusalOf('start'), /job 1 is running; start is for jobs that are created/);
-      assert.match(await refusalOf('retry'), /job 1 is running; retry is for jobs that are failed, .* or blocked/);
+      assert.match(
+        await refusalOf('retry'),
+        /job 1 is running; retry is for jobs that are ready, failed, .* or blocked/,
+      );
     }));
 }
 
