@@ -65,7 +65,7 @@ test('what this version does not know is refused by name and nothing is kept', a
     [{ repository: 'demo', packet: { title: 'x', gates: [] } }, /cannot bring or pass gates/, 'bad-packet', 422],
     [{ ...accept, after: [1] }, /^after: not supported by this version$/],
     [{ ...accept, limits: { wall: 1 } }, /^limits\.wall: unknown field$/],
-    [{ ...accept, pipeline: 'full' }, /^pipeline: only "implement"/],
+    [{ ...accept, pipeline: 'deploy' }, /^pipeline: /],
     [{ ...accept, priority: 1001 }, /^priority: /],
     [{ ...accept, priority: -1001 }, /^priority: /],
     [{ ...accept, priority: 1.5 }, /^priority: /],

@@ -21,6 +21,8 @@ import type { Case } from './cases.ts';
 /** How long a job may take before the proof says that it hangs, milliseconds. */
 const PATIENCE_MS = 120_000;
 const POLL_MS = 25;
+/** How long a killed server may take to be gone, milliseconds. */
+const DEATH_MS = 10_000;
 
 /** States in which nothing goes on by itself. */
 const RESTING: readonly JobView['state'][] = [
@@ -39,7 +41,7 @@ export interface Result {
   outcome: string | null;
   reason: string | null;
   stage: string;
-  /** `epoch stage gate result` of each line of the ledger. */
+  /** Epoch, stage, gate and result of each line of the ledger. */
   ledger: string[];
   /** Stages of the attempts that ended with a result, in their order. */
   finished: string[];
@@ -133,15 +135,21 @@ export class Stage implements AsyncDisposable {
       try {
         return await request();
       } catch (error) {
-        if (tries > 3 || (await this.#isAlive())) throw error;
+        if (tries > 3 || !(await this.#isDead())) throw error;
         this.#kills++;
         await this.#startServer(null);
       }
     }
   }
 
-  async #isAlive(): Promise<boolean> {
-    return (await findServerProcess(this.home)) !== null;
+  /** Whether the server is gone: a killed one closes its port a moment before it is. */
+  async #isDead(): Promise<boolean> {
+    const until = systemClock.monotonic() + DEATH_MS;
+    while ((await findServerProcess(this.home))?.alive === true) {
+      if (systemClock.monotonic() > until) return false;
+      await delay(POLL_MS, this.#shell.interrupted);
+    }
+    return true;
   }
 
   async #awaitRest(job: JobView, dies: boolean): Promise<JobView> {
@@ -169,7 +177,11 @@ export class Stage implements AsyncDisposable {
         outcome: job.outcome,
         reason: job.reason,
         stage: job.stage,
-        ledger: gates.map(({ epoch, stage, gate, result }) => `${epoch} ${stage} ${gate} ${result}`),
+        // The command of the one gate names this stage's own folder: two plays are compared without it.
+        ledger: gates.map(
+          ({ epoch, stage, gate, result }) =>
+            `${epoch} ${stage === 'verify' ? 'verify' : `${stage} ${gate}`} ${result}`,
+        ),
         finished: attempts.filter(({ state }) => state === 'finished').map(({ stage }) => stage),
         merged: await readOrNull(join(this.repository, 'answer')),
         moves: await this.#countMoves(),
