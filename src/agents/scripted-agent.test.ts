@@ -84,6 +84,8 @@ test('after SIGKILL a warm resume goes on after the last completed step, a cold 
   ];
   const first = world.start(steps, { startsFile: 'starts' });
   const ticker = await world.seeTicker('ticks');
+  // The tool has its process a moment before the agent tells of it.
+  await until('the agent tells of it', () => (first.seen().openTools.length === 1 ? true : null));
   first.child.kill('SIGKILL');
   const exit = await first.exit();
   assert.equal(scripted.outcome(first.seen(), exit), 'interrupted');
