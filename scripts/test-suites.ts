@@ -43,6 +43,7 @@ const LONG = [
   'test/crash/installed.test.ts',
   'test/crash/low-disk.test.ts',
   'test/crash/orphans.test.ts',
+  'test/crash/proof.test.ts',
   'test/crash/races.test.ts',
   'test/crash/read-only.test.ts',
   'test/crash/removal.test.ts',

@@ -42,6 +42,7 @@ const PROMISED = [
   'N6',
   'P1',
   'P2',
+  'P8',
   'P9',
 ];
 const { scripts } = JSON.parse(readFileSync(resolve(root, 'package.json'), 'utf8')) as {

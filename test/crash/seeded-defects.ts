@@ -6,6 +6,7 @@ import { CALLBACK_DEFECTS } from './seeded-defects-callbacks.ts';
 import { CLEANING_DEFECTS } from './seeded-defects-cleaning.ts';
 import { DURABILITY_DEFECTS } from './seeded-defects-durability.ts';
 import { KEEPER_DEFECTS } from './seeded-defects-keeper.ts';
+import { PIPELINE_DEFECTS } from './seeded-defects-pipeline.ts';
 import { RECOVERY_DEFECTS } from './seeded-defects-recovery.ts';
 import { RETENTION_DEFECTS } from './seeded-defects-retention.ts';
 import { LIVE_DEFECTS } from './seeded-defects-live.ts';
@@ -26,4 +27,5 @@ export const SEEDED_DEFECTS: readonly SeededDefect[] = [
   ...STATISTICS_DEFECTS,
   ...RECOVERY_DEFECTS,
   ...BACKUP_DEFECTS,
+  ...PIPELINE_DEFECTS,
 ];
