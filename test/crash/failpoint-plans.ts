@@ -92,9 +92,7 @@ const SAMPLE: readonly FailpointName[] = [
   'retention.after-intent',
   'backup.after-rename',
   'restore.after-database',
-  'stage.before-harvest',
-  'evidence.after-write',
-  'handoff.before-record',
+  'stage.after-evidence',
   'merge.after-advance',
   'keeper.after-agent-record',
   'keeper.after-exit-record',
@@ -136,7 +134,7 @@ function occasionOf(point: FailpointName): Occasion {
   if (point.startsWith('backup.')) return 'backup';
   if (point.startsWith('restore.')) return 'restore';
   if (point.startsWith('merge.')) return 'merge';
-  if (/^(stage|evidence|handoff)\./.test(point)) return 'pipeline';
+  if (point.startsWith('stage.')) return 'pipeline';
   if (point.startsWith('keeper.')) return 'keeper';
   return point.startsWith('recovery.') ? 'start' : 'serve';
 }

@@ -21,13 +21,13 @@ export async function keepBytes(directory: string, data: string | Uint8Array, na
   const bytes = Buffer.from(data);
   const hash = sha256(bytes);
   await makeDirectory(directory);
-  failpoint('evidence.before-write');
+  failpoint('stage.before-evidence');
   if (!(await createDurable(join(directory, hash), bytes))) {
     await readEvidence(directory, hash);
     // Whoever wrote it may have been killed before its name was flushed.
     await syncDirectory(directory);
   }
-  failpoint('evidence.after-write');
+  failpoint('stage.after-evidence');
   return { ...named, sha256: hash, bytes: bytes.length };
 }
 

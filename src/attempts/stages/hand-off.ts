@@ -36,17 +36,17 @@ export async function handOff(ctx: AttemptContext, job: Job, signal: AbortSignal
   }
   const handing = { job: { ...job, plan, step }, part, base: baseCommit, candidate: step.candidate, signal };
   const git = { mirrorDir: part.mirrorDir, op: claimOperation(job), signal };
-  failpoint('handoff.before-branch');
+  failpoint('stage.before-branch');
   const { branch, title } = await nameWork(ctx, job);
   await setRef({ ...git, ref: handOffRef(job.id), commit: step.candidate, message: `hand-off of ${branch}` });
   const evidence = await keepReport(ctx, handing, { branch, title });
   const next = await decideNext(ctx, handing.job, { stage: 'handoff', ended: { kind: 'handed-off' }, result: null });
   const { transition, set, results } = toConclusion(next, { step, results: { gate: null, evidence } });
-  failpoint('handoff.before-record');
+  failpoint('stage.before-hand-off');
   await recordPatiently(ctx, signal, () =>
     ctx.store.moveJob({ id: job.id, transition, fence: job.fence, set, results, actor: 'attempts' }),
   );
-  failpoint('handoff.after-record');
+  failpoint('stage.after-hand-off');
   ctx.log.info(`Job ${job.number} ${transition}: branch ${branch}`, { job: job.id });
 }
 

@@ -30,10 +30,10 @@ const ATTEMPT_OF: Record<string, number> = { implement: 1, verify: 2, fix: 3, re
 /** Stages the server carries out itself; they come after five attempts, and a merge is claimed twice: to prepare, to carry out. */
 const OF_HAND_OFF: Record<Moment, string> = {
   intent: 'attempt.after-claim:crash@6',
-  claimed: 'handoff.before-branch:crash',
-  started: 'evidence.before-write:crash@4',
-  'result written': 'handoff.before-record:crash',
-  recorded: 'handoff.after-record:crash',
+  claimed: 'stage.before-branch:crash',
+  started: 'stage.before-evidence:crash@4',
+  'result written': 'stage.before-hand-off:crash',
+  recorded: 'stage.after-hand-off:crash',
 };
 const OF_MERGE: Record<Moment, string> = {
   intent: 'attempt.after-claim:crash@7',
