@@ -154,10 +154,14 @@ export class Stage implements AsyncDisposable {
 
   async #awaitRest(job: JobView, dies: boolean): Promise<JobView> {
     const until = systemClock.monotonic() + PATIENCE_MS;
+    let restingSince: number | null = null;
     for (;;) {
       const now = await this.#throughDeath(() => this.#client.get<JobView>(`/v1/jobs/${job.id}`));
-      // A server that is to die after the last record may not be dead yet: the next question finds it out.
-      if (RESTING.includes(now.state) && (!dies || this.#kills > 0)) return now;
+      if (RESTING.includes(now.state)) {
+        // A server that is to die after the last record may not be dead yet; one that never came by that point lives on.
+        restingSince ??= systemClock.monotonic();
+        if (!dies || this.#kills > 0 || systemClock.monotonic() - restingSince > DEATH_MS) return now;
+      }
       if (systemClock.monotonic() > until) throw new Error(`job ${job.number} is ${now.state} and does not go on`);
       await delay(POLL_MS, this.#shell.interrupted);
     }
