@@ -1,9 +1,23 @@
 /** Pieces every part of the contract shares: times, pages, references and the one form of every error. */
 import { z } from 'zod';
 
-/** Longest span a client may ask for, milliseconds; the same bound as durations of the command line. */
-export const MAX_SPAN_MS = 366 * 86_400_000;
 import { toIso } from '../../kernel/clock.ts';
+
+/** Longest span a client may ask for, milliseconds; the same bound as durations of the command line. */
+const MAX_SPAN_MS = 366 * 86_400_000;
+
+const spanSchema = z.int().min(1).max(MAX_SPAN_MS);
+
+/** Limits of one run of something: of an attempt, or of a gate command. */
+export const limitsSchema = z.strictObject({
+  wallMs: spanSchema.optional(),
+  idleMs: spanSchema.optional(),
+  outputBytes: z
+    .int()
+    .min(1)
+    .max(2 ** 40)
+    .optional(),
+});
 
 /** A moment as every interface shows it. */
 export const timeSchema = z.iso.datetime({ precision: 3 }).meta({ description: 'ISO 8601 UTC, milliseconds.' });

@@ -5,7 +5,7 @@ import { JOB_STATES } from '../../lifecycle/transitions.ts';
 import { argvSchema } from './argv.ts';
 import { callbacksSchema } from './delivery.ts';
 import { estimateSchema } from './statistics.ts';
-import { MAX_SPAN_MS, cursorSchema, limitSchema, pageOf, timeSchema } from './common.ts';
+import { cursorSchema, limitSchema, limitsSchema, pageOf, timeSchema } from './common.ts';
 
 /** Fields of the whole interface that this version does not carry out yet: refused by name, never ignored. */
 export const LATER_FIELDS: readonly string[] = ['deadlineMs', 'after', 'epic'];
@@ -25,8 +25,6 @@ function faultOfPrompt(prompt: string): string | null {
   const bytes = Buffer.byteLength(prompt);
   return bytes > MAX_PROMPT_BYTES ? `has ${bytes} bytes; at most ${MAX_PROMPT_BYTES} are allowed` : null;
 }
-
-const spanSchema = z.int().min(1).max(MAX_SPAN_MS);
 
 export const newJobSchema = z
   .strictObject({
@@ -55,16 +53,7 @@ export const newJobSchema = z
       .meta({ default: 'implement', description: 'Stages to walk: `full` ends handed off or merged.' }),
     start: z.boolean().optional().meta({ default: true, description: 'False leaves it `created`.' }),
     priority: z.int().min(-1000).max(1000).optional().meta({ default: 0, description: 'Higher goes first.' }),
-    limits: z
-      .strictObject({
-        wallMs: spanSchema.optional(),
-        idleMs: spanSchema.optional(),
-        outputBytes: z
-          .int()
-          .min(1)
-          .max(2 ** 40)
-          .optional(),
-      })
+    limits: limitsSchema
       .optional()
       .meta({ description: 'Limits of one attempt; absent ones are the configured ones.' }),
     onInterrupt: z.enum(['continue', 'ask']).optional().meta({ default: 'continue' }),

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { argvSchema } from './argv.ts';
-import { MAX_SPAN_MS, pageOf, timeSchema } from './common.ts';
+import { limitsSchema, pageOf, timeSchema } from './common.ts';
 
 /** Names people type: no separators, no dots alone, nothing an option parser could take for a flag. */
 const NAME = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$/;
@@ -39,8 +39,6 @@ const reviewerSchema = z.strictObject({
   leastScore: z.int().min(0).max(100).default(70).meta({ description: 'A PASS with a lower score is a failure.' }),
 });
 
-const spanSchema = z.int().min(1).max(MAX_SPAN_MS);
-
 const pipelineSchema = z
   .strictObject({
     reviewers: z
@@ -56,18 +54,7 @@ const pipelineSchema = z
         sameDiffs: z.int().min(1).max(100).optional(),
       })
       .optional(),
-    gateLimits: z
-      .strictObject({
-        wallMs: spanSchema.optional(),
-        idleMs: spanSchema.optional(),
-        outputBytes: z
-          .int()
-          .min(1)
-          .max(2 ** 40)
-          .optional(),
-      })
-      .optional()
-      .meta({ description: 'Limits of one run of a gate command.' }),
+    gateLimits: limitsSchema.optional().meta({ description: 'Limits of one run of a gate command.' }),
   })
   .meta({ id: 'PipelineSettings' });
 
