@@ -14,12 +14,8 @@ import { run, start, type Finished } from './command.ts';
 
 /** Prints 1 to n, one line every `pause` seconds, then exits with `code`. */
 function counting(n: number, pause: number, code: number): string[] {
-  return [
-    '--',
-    'sh',
-    '-c',
-    `i=0; while [ $i -lt ${n} ]; do i=$((i+1)); echo line $i; sleep ${pause}; done; exit ${code}`,
-  ];
+  const script = `i=0; while [ $i -lt ${n} ]; do i=$((i+1)); echo line $i; sleep ${pause}; done; exit ${code}`;
+  return ['--', 'sh', '-c', script];
 }
 
 function lines(n: number): string {
