@@ -166,7 +166,7 @@ function makeServices(store: Store, home: Home, options: StartOptions): Omit<Ser
       const rest = { verify: [], merge: false, trusted: false, concurrency: 3, command: null };
       return store.addRepository({ name: 'unnamed', base: 'main', sourceKind: 'path', ...rest, ...input });
     },
-    removeRepository: (name) => store.removeRepository(name, 'test'),
+    removeRepository: (name, actor) => store.removeRepository(name, actor),
     async validateJob({ agent, command }) {
       if (!AGENTS.includes(agent)) throw fail('unknown-agent', agent);
       if (agent === 'exec' && command === null) throw fail('bad-request', 'agent exec needs a command');

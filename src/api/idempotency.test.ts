@@ -1,8 +1,8 @@
-/** Idempotency-Key on what creates tokens, accounts and resources; that of jobs and repositories is tested beside them. */
+/** Idempotency-Key on what creates tokens, accounts, resources and backups; that of jobs and repositories is tested beside them. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { asProblem, makeServer, makeWorld, submit, type Running } from './api.fixture.ts';
-import type { AccountView, CreatedTokenView, PageView, ResourceView, TokenView } from './contract.ts';
+import type { AccountView, BackupView, CreatedTokenView, PageView, ResourceView, TokenView } from './contract.ts';
 
 const headers = { 'idempotency-key': 'key-1' };
 const PASSWORD = 'a long password';
@@ -102,4 +102,28 @@ test('a resource is registered once: a repetition finds it also when it is gone'
   const token = `job-token:${job.id}`;
   const own = await running.call('POST', path, { body: { ...body, target: 'cache' }, headers, token });
   assert.equal(own.status, 201, 'the key of a job is its own');
+});
+
+test('a backup is begun once: a repetition finds it, another place under its key is a conflict', async () => {
+  await using running = await makeServer();
+  const begin = (path: string, key?: string) =>
+    running.call('POST', '/v1/backups', {
+      body: { path },
+      headers: key === undefined ? {} : { 'idempotency-key': key },
+    });
+  const first = await begin('/b/one', 'key-1');
+  const again = await begin('/b/one', 'key-1');
+  assert.deepEqual(
+    [first, again].map((answer) => [answer.status, answer.headers.get('idempotency-replayed')]),
+    [
+      [202, null],
+      [202, 'true'],
+    ],
+  );
+  assert.deepEqual(again.json<BackupView>(), first.json<BackupView>());
+  asProblem(await begin('/b/two', 'key-1'), 409, 'idempotency-conflict');
+  asProblem(await begin('/b/two'), 409, 'state-conflict');
+  asProblem(await begin('/b/two', 'a b'), 400, 'bad-request');
+  const { items } = (await running.call('GET', '/v1/backups')).json<PageView<BackupView>>();
+  assert.equal(items.length, 1);
 });

@@ -4,6 +4,7 @@
  */
 import type { Backup } from '../lifecycle/backup.ts';
 import type { BackupProgress } from '../recovery/backup/collect.ts';
+import type { NewBackup } from '../store/backup-store.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { Attempt } from '../lifecycle/attempt.ts';
 import type { Home } from '../lifecycle/home.ts';
@@ -114,7 +115,8 @@ export interface Services {
   };
   /** Checks the source with git, registers it, and starts the first clone in the background. */
   registerRepository(input: RegisterRepository): Promise<{ repository: Repository; replayed: boolean }>;
-  removeRepository(name: string): Promise<void>;
+  /** Removes a repository without unfinished jobs; `actor` is who asked. Throws `repository-busy`, `repository-not-found`. */
+  removeRepository(name: string, actor: string): Promise<void>;
   /** Throws `unknown-agent`, `agent-missing`, `bad-prompt` or `bad-request` for a job the agent cannot take. */
   /** Throws `unknown-agent` for a reviewer no agent of this server can be. */
   validateReviewers(pipeline: PipelineSettings | null | undefined): void;
@@ -177,7 +179,7 @@ export interface Services {
   /** Acts on these and nothing else, or says what it would do. */
   repairOrphans(request: { ids: readonly string[]; dryRun: boolean; actor: string }): Promise<RepairOutcome[]>;
   /** Records the wish for a backup at an absolute path and begins it. Throws `bad-request`, `already-exists`, `state-conflict`. */
-  beginBackup(request: { path: string; actor: string }): Promise<Backup>;
+  beginBackup(request: NewBackup): Promise<{ backup: Backup; replayed: boolean }>;
   /** Waits for the end of a backup of this server, at most so many milliseconds; the error it failed with, or null. */
   awaitBackup(id: string, ms: number): Promise<Error | null>;
   progressOfBackup(id: string): BackupProgress | null;

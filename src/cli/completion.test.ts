@@ -1,4 +1,4 @@
-/** Tab completion as bash does it: its own functions ask the program, in a real bash. */
+/** Tab completion: in a real bash; for zsh and fish, what they read where they are installed, and what they are given. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { resolve } from 'node:path';
@@ -26,4 +26,51 @@ test('bash completes commands, options and their values out of the program itsel
   assert.deepEqual(await complete('run', '--file', ''), []);
   const all = await complete('');
   assert.ok(all.includes('run') && all.includes('help') && !all.includes('__complete'), all.join(' '));
+});
+
+/** The script of a shell, as the program prints it. */
+async function scriptOf(shell: string): Promise<string> {
+  return (await promisify(execFile)(BIN, ['completion', shell])).stdout;
+}
+
+/** What a shell says of a script it only reads; null where it is not installed. */
+async function readBy(shell: string, script: string): Promise<string | null> {
+  try {
+    const reading = promisify(execFile)(shell, ['-n', '/dev/stdin']);
+    reading.child.stdin?.end(script);
+    return (await reading).stderr;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+    return String(error);
+  }
+}
+
+test('zsh and fish are given scripts they can read, that ask the program itself', { timeout: 120_000 }, async () => {
+  // The words up to the cursor and nothing after it, behind `--` so that none is taken for an option of the question.
+  const asks = {
+    zsh: '"${words[1]}" __complete -- "${(@)words[2,CURRENT]}"',
+    fish: 'holdfast __complete -- (commandline -opc)[2..-1] (commandline -ct)',
+  };
+  for (const [shell, ask] of Object.entries(asks)) {
+    const script = await scriptOf(shell);
+    assert.ok(script.includes(ask), script);
+    for (const [open, close] of ['()', '{}', '[]'] as const) {
+      assert.equal(script.split(open ?? '').length, script.split(close ?? '').length, `${shell}: ${open} and ${close}`);
+    }
+    assert.match(
+      script,
+      shell === 'zsh'
+        ? /^#compdef holdfast\n[^]*\ncompdef _holdfast holdfast\n$/
+        : /^complete -c holdfast -a '[^']*'\n$/,
+    );
+    assert.ok(['', null].includes(await readBy(shell, script)), shell);
+    // What is read, not only that it is: a script that is cut off does not pass for one.
+    assert.notEqual(await readBy(shell, `${script}\nif (`), '', shell);
+  }
+  const zsh = await scriptOf('zsh');
+  assert.match(
+    zsh,
+    /then _describe holdfast found; else _files; fi/,
+    'where the program has no answer it offers files',
+  );
 });

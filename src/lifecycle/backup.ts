@@ -1,3 +1,5 @@
+import type { CreationRequest } from './repository.ts';
+
 /**
  * A backup: a directory that holds what a home needs to be made again elsewhere. It is intended before a byte is written,
  * lies under a name that says so until it is whole and read back, and is renamed last.
@@ -31,6 +33,8 @@ export interface Backup {
   manifestSha256: string | null;
   /** Why it failed, what it lacks, or from where it was restored. */
   note: string | null;
+  /** Request that asked for it, so that a repetition makes no other; null for one without a key. */
+  request: CreationRequest | null;
 }
 
 /** Whether the table allows `transition` from `state`. */

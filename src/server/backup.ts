@@ -62,7 +62,7 @@ export async function makeOfflineBackup(options: OfflineBackup): Promise<Backup>
     const ctx = { store, home, clock, log: options.log, jobFiles: createKeyedMutex() };
     const keeper = createBackupKeeper(ctx, VERSION);
     await keeper.settle();
-    const { id } = await keeper.begin({ path: options.path, actor: ACTOR });
+    const { id } = (await keeper.begin({ path: options.path, actor: ACTOR })).backup;
     const timer = setInterval(() => options.onProgress(keeper.progressOf(id) ?? BEGUN), TELL_MS);
     const stop = (): void => void keeper.stop();
     options.signal.addEventListener('abort', stop, { once: true });

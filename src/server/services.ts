@@ -72,7 +72,7 @@ export function createServices(input: ServicesInput): Services {
     admission: () => admission.look(),
     defaults: { agent: config.defaultAgent, limits: config.limits.attempt, sessionMs: config.accounts.sessionMs },
     registerRepository: (repository) => input.repositories.register(repository),
-    removeRepository: (name) => removeRepository(ctx, name),
+    removeRepository: (name, actor) => removeRepository(ctx, name, actor),
     validateJob: async (job) => validateJob(ctx, job),
     validateReviewers: (pipeline) => {
       for (const { agent } of pipeline?.reviewers ?? []) ctx.agents.get(agent);
@@ -158,9 +158,9 @@ function listDegraded(state: ServerState, admission: Admission): string[] {
 }
 
 /** The row goes first, refused while jobs are unfinished, and says that the files are due; then the files. */
-async function removeRepository(ctx: AttemptContext, name: string): Promise<void> {
+async function removeRepository(ctx: AttemptContext, name: string, actor: string): Promise<void> {
   const repository = await ctx.store.getRepository(name);
-  await ctx.store.removeRepository(name, 'client');
+  await ctx.store.removeRepository(name, actor);
   if (repository !== null) await finishRemovals(ctx, [repository.id]);
 }
 

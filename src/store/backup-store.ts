@@ -1,5 +1,6 @@
 /** The part of the store contract that is about backups: their records, and the copy of the database they hold. */
 import type { Backup, BackupTransition } from '../lifecycle/backup.ts';
+import type { CreationRequest } from '../lifecycle/repository.ts';
 
 /** What a copy of the database holds. */
 export interface CopiedDatabase {
@@ -10,6 +11,15 @@ export interface CopiedDatabase {
   lastHash: string;
 }
 
+/** What is to be made, where, and for whom. */
+export interface NewBackup {
+  /** Absolute path of the directory. */
+  path: string;
+  actor: string;
+  /** Null, or absent, for a request without a key. */
+  request?: CreationRequest | null;
+}
+
 export interface BackupMove {
   id: string;
   transition: BackupTransition;
@@ -18,8 +28,13 @@ export interface BackupMove {
 }
 
 export interface BackupStore {
-  /** Records what is about to be made. Throws `state-conflict` while another one is being made. */
-  intendBackup(backup: Pick<Backup, 'path' | 'actor'>): Promise<Backup>;
+  /**
+   * Records what is about to be made, or returns what an earlier request with the same key made. Throws
+   * `idempotency-conflict`, and `state-conflict` while another one is being made.
+   */
+  intendBackup(backup: NewBackup): Promise<{ backup: Backup; replayed: boolean }>;
+  /** What this request made before, or null. Throws `idempotency-conflict`. */
+  findAskedBackup(request: CreationRequest): Promise<Backup | null>;
   /** Throws `not-found`, `state-conflict`. */
   moveBackup(move: BackupMove): Promise<Backup>;
   getBackup(id: string): Promise<Backup | null>;

@@ -73,7 +73,7 @@ CREATE TABLE backups (
   last_seq INTEGER CHECK (last_seq >= 0),
   manifest_sha256 TEXT CHECK (length(manifest_sha256) = 64),
   note TEXT,
-  head TEXT NOT NULL,
+  head TEXT NOT NULL, request TEXT CHECK (request IS NULL OR json_type(request) = 'object'),
   CHECK (CASE state
     WHEN 'making' THEN ended_at IS NULL
     WHEN 'made' THEN ended_at IS NOT NULL AND files IS NOT NULL AND bytes IS NOT NULL AND manifest_sha256 IS NOT NULL
@@ -410,6 +410,8 @@ CREATE INDEX attempts_interrupted ON attempts (job_id, ended_at) WHERE state = '
 CREATE INDEX attempts_live ON attempts (id) WHERE state IN ('intended', 'running');
 
 CREATE UNIQUE INDEX backups_open ON backups (state) WHERE state = 'making';
+
+CREATE UNIQUE INDEX backups_request ON backups (request ->> 'principal', request ->> 'key') WHERE request IS NOT NULL;
 
 CREATE INDEX backups_restored ON backups (id) WHERE state = 'restored';
 

@@ -92,7 +92,7 @@ async function addSettled(store: Store) {
   const wish = { orphanId: 'orph_1', kind: 'temp-file', target: '/somewhere', action: 'remove', actor: ACTOR } as const;
   const repair = await store.intendRepair(wish);
   await store.endRepair({ id: repair.id, transition: 'finish', note: null });
-  const backup = await store.intendBackup({ path: '/backups/one', actor: ACTOR });
+  const { backup } = await store.intendBackup({ path: '/backups/one', actor: ACTOR });
   await store.moveBackup({ id: backup.id, transition: 'fail', actor: ACTOR, set: { note: 'no room' } });
   const rotation = await store.intendRotation({ secretSha256: sha256('a secret'), actor: ACTOR });
   await store.endRotation({ id: rotation.id, transition: 'fail' });

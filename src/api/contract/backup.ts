@@ -61,7 +61,7 @@ export const backupQuerySchema = z.strictObject({
 
 /** Returns a backup as the API shows it. */
 export function presentBackup(
-  backup: Backup,
+  { request: _request, ...backup }: Backup,
   live: { progress: BackupView['progress']; error: Error | null },
 ): BackupView {
   const { progress, error } = live;

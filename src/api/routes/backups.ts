@@ -10,7 +10,8 @@ import {
   presentBackup,
   type BackupView,
 } from '../contract/backup.ts';
-import { noQuerySchema } from '../contract/common.ts';
+import { creatingHeadersSchema, noQuerySchema } from '../contract/common.ts';
+import { creationRequest } from '../creation-request.ts';
 import type { Services } from '../services.ts';
 
 const tags = ['backups'];
@@ -31,6 +32,7 @@ export function addBackupRoutes(app: Api, { services }: RouteContext): void {
       schema: {
         tags,
         summary: 'Begin a backup of the home, on the machine of the server; jobs go on meanwhile',
+        headers: creatingHeadersSchema,
         querystring: noQuerySchema,
         body: newBackupSchema,
         response: { 202: backupSchema },
@@ -40,7 +42,10 @@ export function addBackupRoutes(app: Api, { services }: RouteContext): void {
       const { principal } = callerOf(request);
       if (principal !== OWNER)
         throw fail('forbidden', 'a backup is made for the owner of the home: call with its own token');
-      const backup = await services.beginBackup({ path: request.body.path, actor: principal });
+      const asked = creationRequest(request, request.body);
+      const wish = { path: request.body.path, actor: principal, request: asked };
+      const { backup, replayed } = await services.beginBackup(wish);
+      if (replayed) reply.header('idempotency-replayed', 'true');
       return reply.code(202).send(await present(services, backup));
     },
   );

@@ -31,6 +31,15 @@ test('a repository is registered, shown, changed and removed', async () => {
   asProblem(await running.call('GET', '/v1/repositories/web'), 404, 'repository-not-found');
 });
 
+test('the journal tells who removed a repository', async () => {
+  await using running = await makeServer();
+  await running.call('POST', '/v1/repositories', { body: { name: 'web', source: running.home.root } });
+  const { token } = (await running.call('POST', '/v1/tokens', { body: { name: 'ci' } })).json<{ token: string }>();
+  assert.equal((await running.call('DELETE', '/v1/repositories/web', { token })).status, 204);
+  const { text } = await running.call('GET', '/v1/events', { headers: { accept: 'application/json' } });
+  assert.match(text, /"actor":"token:ci","kind":"repository\.remove"/);
+});
+
 test('the same registration twice makes one repository, another under its key is refused', async () => {
   await using running = await makeServer();
   const body = { name: 'web', source: running.home.root };

@@ -124,7 +124,7 @@ function addChange(app: Api, { services }: RouteContext): void {
       },
     },
     async (request, reply) => {
-      await services.removeRepository(request.params.name);
+      await services.removeRepository(request.params.name, callerOf(request).principal);
       failpoint('api.after-settings');
       return reply.code(204).send();
     },

@@ -57,7 +57,8 @@ async function make(call: Call<BackupOptions>, path: string): Promise<void> {
 }
 
 async function askServer({ client, terminal }: Call<BackupOptions>, path: string): Promise<BackupView> {
-  let backup = await client.post<BackupView>('/v1/backups', { path });
+  const post = { method: 'POST', path: '/v1/backups', body: { path }, idempotencyKey: crypto.randomUUID() } as const;
+  let backup = await client.call<BackupView>(post);
   while (backup.state === 'making') {
     if (backup.progress !== null) terminal.live(renderBackupProgress(backup.progress));
     backup = await client.get<BackupView>(`/v1/backups/${backup.id}`, { waitMs: ASK_MS });

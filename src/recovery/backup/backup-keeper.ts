@@ -6,6 +6,7 @@ import { fail } from '../../kernel/errors.ts';
 import { failpoint } from '../../kernel/failpoints.ts';
 import { errnoOf, messageOf } from '../../kernel/result.ts';
 import { unfinishedPath, type Backup } from '../../lifecycle/backup.ts';
+import type { NewBackup } from '../../store/backup-store.ts';
 import { exists, removeTree } from '../../workspace/remove-tree.ts';
 import type { BackupContext, BackupProgress } from './collect.ts';
 import { makeBackup, type MadeBackup } from './make-backup.ts';
@@ -17,10 +18,11 @@ const BEGUN: BackupProgress = { phase: 'database', jobs: 0, jobsTotal: 0, files:
 
 export interface BackupKeeper {
   /**
-   * Records the wish and begins, in the background. Throws `bad-request` for a place no backup can have, `already-exists`,
-   * `state-conflict` while another one is made.
+   * Records the wish and begins, in the background; a request that was made before under the same key begins nothing.
+   * Throws `bad-request` for a place no backup can have, `already-exists`, `idempotency-conflict`, `state-conflict` while
+   * another one is made.
    */
-  begin(request: { path: string; actor: string }): Promise<Backup>;
+  begin(wish: NewBackup): Promise<{ backup: Backup; replayed: boolean }>;
   /**
    * The error a backup of this process failed with, null while it is made or when it was. Waits up to `ms` for its end, or
    * as long as it takes for null.
@@ -57,15 +59,20 @@ class Keeper implements BackupKeeper {
     this.#version = version;
   }
 
-  async begin({ path, actor }: { path: string; actor: string }): Promise<Backup> {
-    const target = await checkTarget(this.#ctx.home.root, path);
+  async begin({ path, actor, request = null }: NewBackup): Promise<{ backup: Backup; replayed: boolean }> {
+    const { store, home } = this.#ctx;
+    // What it made lies at that place by now.
+    const first = request === null ? null : await store.findAskedBackup(request);
+    if (first !== null) return { backup: first, replayed: true };
+    const target = await checkTarget(home.root, path);
     this.#closing.signal.throwIfAborted();
-    const backup = await this.#ctx.store.intendBackup({ path: target, actor });
+    const { backup, replayed } = await store.intendBackup({ path: target, actor, request });
+    if (replayed) return { backup, replayed };
     failpoint('backup.after-intent');
     const running: Running = { id: backup.id, progress: { ...BEGUN }, ended: Promise.resolve(null) };
     running.ended = this.#make(backup, running);
     this.#last = running;
-    return backup;
+    return { backup, replayed: false };
   }
 
   async wait(id: string, ms: number | null): Promise<Error | null> {

@@ -68,7 +68,7 @@ async function withHome(body: (small: Small) => Promise<void>): Promise<void> {
       return job;
     };
     const make = async (from: BackupContext): ReturnType<typeof makeBackup> => {
-      const backup = await store.intendBackup({ path: join(root, 'saved'), actor: 'local' });
+      const { backup } = await store.intendBackup({ path: join(root, 'saved'), actor: 'local' });
       return makeBackup(from, { backup, version: '0', signal, progress: () => undefined });
     };
     await body({ root, ctx, store, holdJob, make });

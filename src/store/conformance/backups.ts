@@ -14,7 +14,7 @@ export function testBackups(open: OpenHarness): void {
   it('records a backup from the wish to its end, one at a time', () =>
     withStore(open, async ({ store, reopen }) => {
       const wish = { path: '/b/one', actor: 'local' };
-      const first = await store.intendBackup(wish);
+      const { backup: first } = await store.intendBackup(wish);
       assert.deepEqual([first.state, first.path, first.endedAt], ['making', '/b/one', null]);
       await rejectsWith('state-conflict', store.intendBackup({ path: '/b/two', actor: 'local' }));
       const stored = await reopen();
@@ -23,7 +23,7 @@ export function testBackups(open: OpenHarness): void {
       assert.deepEqual([made.state, made.files, made.lastSeq], ['made', 3, 1]);
       await rejectsWith('state-conflict', stored.moveBackup({ id: first.id, transition: 'fail', actor: 'local' }));
       await rejectsWith('not-found', stored.moveBackup({ id: 'bak_none', transition: 'fail', actor: 'local' }));
-      const second = await stored.intendBackup(wish);
+      const { backup: second } = await stored.intendBackup(wish);
       await stored.moveBackup({ id: second.id, transition: 'fail', actor: 'local', set: { note: 'no room' } });
       assert.deepEqual(
         (await stored.listBackups()).map(({ id, state }) => [id, state]),
@@ -50,7 +50,7 @@ export function testBackups(open: OpenHarness): void {
         });
       await boot('boot_of_the_original');
       await store.updateBoot('boot_of_the_original', { readyAt: 2 });
-      const { id } = await store.intendBackup({ path: '/b', actor: 'local' });
+      const { id } = (await store.intendBackup({ path: '/b', actor: 'local' })).backup;
       assert.equal(await store.findFreshRestore('boot_a'), null);
       await store.moveBackup({ id, transition: 'restore', actor: 'restore', set: { note: 'from /b' } });
       await boot('boot_a');

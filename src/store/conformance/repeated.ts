@@ -33,6 +33,23 @@ export function testRepeated(open: OpenHarness): void {
       assert.deepEqual((await stored.checkDeep()).corrupt, []);
     }));
 
+  it('begins one backup for a repeated request, also when it has ended', () =>
+    withStore(open, async ({ store, reopen }) => {
+      const wish = { path: '/b/one', actor: 'local', request: REQUEST };
+      const { backup, replayed } = await store.intendBackup(wish);
+      assert.deepEqual([replayed, backup.request], [false, REQUEST]);
+      assert.deepEqual(await store.intendBackup(wish), { backup, replayed: true });
+      await store.moveBackup({ id: backup.id, transition: 'fail', actor: 'local', set: { note: 'no room' } });
+      const stored = await reopen();
+      assert.equal((await stored.intendBackup(wish)).backup.state, 'failed');
+      assert.equal((await stored.findAskedBackup(REQUEST))?.id, backup.id);
+      await rejectsWith('idempotency-conflict', stored.findAskedBackup(OTHER));
+      await rejectsWith('idempotency-conflict', stored.intendBackup({ ...wish, request: OTHER }));
+      assert.equal(await stored.findAskedBackup(STRANGER), null);
+      assert.notEqual((await stored.intendBackup({ path: '/b/two', actor: 'local' })).backup.id, backup.id);
+      assert.deepEqual((await stored.checkDeep()).corrupt, []);
+    }));
+
   it('gives the first resource for a repeated request, also after its removal', () =>
     withStore(open, async ({ store, reopen }) => {
       const job = await accept(store);

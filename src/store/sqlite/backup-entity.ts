@@ -19,5 +19,6 @@ export const BACKUPS = defineEntity<Backup>({
     lastSeq: 'int',
     manifestSha256: 'text',
     note: 'text',
+    request: 'json',
   },
 });

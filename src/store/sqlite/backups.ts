@@ -1,11 +1,13 @@
 /** Backups, each on a chain of its own. */
 import { fail } from '../../kernel/errors.ts';
 import { BACKUP_TRANSITIONS, canMoveBackup, type Backup } from '../../lifecycle/backup.ts';
-import type { BackupMove } from '../backup-store.ts';
+import type { CreationRequest } from '../../lifecycle/repository.ts';
+import type { BackupMove, NewBackup } from '../backup-store.ts';
 import { BACKUPS } from './backup-entity.ts';
 import { makeId } from './ids.ts';
 import { GENESIS, appendEvent } from './journal.ts';
 import { insertRecord, toChained, toRecord, updateRecord, withoutNulls } from './records.ts';
+import { findRepeated } from './requests.ts';
 import type { Reader, Session } from './session.ts';
 
 const SELECT = `SELECT ${BACKUPS.select} FROM backups`;
@@ -15,8 +17,15 @@ function chainOf(id: string, actor: string): { actor: string; subject: string; j
   return { actor, subject: id, jobId: null, attemptId: null };
 }
 
-/** Records a backup that is about to be made; throws `state-conflict` while another one is. */
-export function intendBackup(session: Session, input: Pick<Backup, 'path' | 'actor'>): Backup {
+/** Returns what this request made before, or null; throws `idempotency-conflict`. */
+export function findAskedBackup(reader: Reader, request: CreationRequest | null): Backup | null {
+  return findRepeated(reader, BACKUPS, { request, name: ({ path }) => `the backup to ${path}` });
+}
+
+/** Records a backup that is about to be made, or finds the one of the same request; throws `state-conflict` while another is. */
+export function intendBackup(session: Session, input: NewBackup): { backup: Backup; replayed: boolean } {
+  const first = findAskedBackup(session, input.request ?? null);
+  if (first !== null) return { backup: first, replayed: true };
   const open = session.sql.get(`${SELECT} WHERE state = 'making'`);
   if (open !== null) {
     const { path } = toRecord(BACKUPS, open);
@@ -35,10 +44,11 @@ export function intendBackup(session: Session, input: Pick<Backup, 'path' | 'act
     lastSeq: null,
     manifestSha256: null,
     note: null,
+    request: input.request ?? null,
   };
   const event = { ...chainOf(backup.id, actor), kind: 'backup.intend', data: withoutNulls(backup) };
   insertRecord(session.sql, BACKUPS, { record: backup, head: appendEvent(session, event, GENESIS) });
-  return backup;
+  return { backup, replayed: false };
 }
 
 /** Carries out a transition; throws `not-found`, `state-conflict`. */

@@ -11,7 +11,7 @@ import {
   moveAttempt,
   settleAttempt,
 } from './attempts.ts';
-import { findFreshRestore, getBackup, intendBackup, listBackups, moveBackup } from './backups.ts';
+import { findAskedBackup, findFreshRestore, getBackup, intendBackup, listBackups, moveBackup } from './backups.ts';
 import { listBoots, recordBoot, updateBoot } from './boots.ts';
 import { checkLive } from './check-live.ts';
 import { claimDeliveries, keepBackDeliveries, returnDeliveries } from './claim-deliveries.ts';
@@ -115,6 +115,7 @@ type WriteOperation =
   | 'beginRetirement'
   | 'endRetirement'
   | 'intendBackup'
+  | 'findAskedBackup'
   | 'moveBackup'
   | 'intendRotation'
   | 'endRotation'
@@ -165,6 +166,7 @@ const writes: { [K in WriteOperation]: Carry<K, Session> } = {
   beginRetirement,
   endRetirement,
   intendBackup,
+  findAskedBackup,
   moveBackup,
   intendRotation,
   endRotation,

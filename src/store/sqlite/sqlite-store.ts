@@ -141,6 +141,7 @@ export function openSqliteStore(options: SqliteStoreOptions): Store {
     countResources: call('countResources'),
     moveResource: call('moveResource'),
     intendBackup: call('intendBackup'),
+    findAskedBackup: call('findAskedBackup'),
     moveBackup: call('moveBackup'),
     keepBackDeliveries: call('keepBackDeliveries'),
     getBackup: call('getBackup'),
