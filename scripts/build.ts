@@ -10,18 +10,20 @@ import { buildKeeper } from './build-keeper.ts';
 const root = resolve(import.meta.dirname, '..');
 const dist = resolve(process.argv[2] ?? join(root, 'dist'));
 
-/** Removes what an older build left; the keeper stays in place, because a server may be about to start one. */
+/** Folders of a keeper and of the program that tests start: whoever makes them takes away the old ones. */
+const MADE_ELSEWHERE = /^\.?(?:keeper|program)[-.]/;
+
+/** Removes what an older build left; what others make here stays in place, because it may be about to be started. */
 function clearDist(): void {
   mkdirSync(dist, { recursive: true });
   for (const name of readdirSync(dist)) {
-    // A build of the keeper at the same time has its own folder beside it.
-    if (!/^\.?keeper/.test(name) || name === 'keeper') rmSync(join(dist, name), { recursive: true });
+    if (!MADE_ELSEWHERE.test(name)) rmSync(join(dist, name), { recursive: true });
   }
 }
 
 /** The compiler rewrites `.ts` in imports only; a worker or a program named by `new URL` must be renamed here. */
 function rewriteUrls(): void {
-  for (const file of globSync('**/*.js', { cwd: dist, exclude: ['keeper.js'] })) {
+  for (const file of globSync('**/*.js', { cwd: dist, exclude: ['keeper.js', 'program-*/**', '.program-*/**'] })) {
     const path = join(dist, file);
     const before = readFileSync(path, 'utf8');
     const after = before.replace(/(new URL\(\s*['"]\.{1,2}\/[^'"]+)\.ts(['"]\s*,\s*import\.meta\.url)/g, '$1.js$2');
