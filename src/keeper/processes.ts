@@ -121,6 +121,9 @@ function settle(processes: ScannedProcess[]): ScannedProcess[] {
 }
 
 function scanProcess(pid: number): ScannedProcess | null {
+  // A thread of the kernel has no environment and never will: half of what a machine runs is such.
+  const first = readProcess(pid);
+  if (first === null || first.kernelThread) return null;
   const text = readEnvironment(pid);
   // Read after the environment, so that "it has none" is younger than the text it is said of.
   const stat = readProcess(pid);
