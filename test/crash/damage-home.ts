@@ -53,6 +53,8 @@ function changesOfJobs({ jobs, one }: Past): Change[] {
       { kind: 'job', name: one.withBatch },
     ],
     [`UPDATE job_files SET overwrite = 1 WHERE job_id = '${one.withFiles}'`, { kind: 'job', name: one.withFiles }],
+    [`UPDATE gates SET result = 'FAIL' WHERE job_id = '${one.gated[0]}'`, { kind: 'job', name: one.gated[0] }],
+    [`UPDATE evidence SET bytes = bytes + 1 WHERE job_id = '${one.gated[1]}'`, { kind: 'job', name: one.gated[1] }],
   ];
 }
 

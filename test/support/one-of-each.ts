@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { sha256 } from '../../src/kernel/hash.ts';
 import { emptyReport } from '../../src/recovery/boot.ts';
 import type { Home } from '../../src/lifecycle/home.ts';
+import { NOTHING_SPENT } from '../../src/lifecycle/stage.ts';
 import { newBoot, newJob } from '../../src/store/conformance/fixtures.ts';
 import { openSqliteStore } from '../../src/store/sqlite/sqlite-store.ts';
 import type { Store } from '../../src/store/store.ts';
@@ -22,6 +23,8 @@ export interface OneOfEach {
   files: string[];
   /** Held, of the repositories `demo` and `lib`. */
   ofSeveral: string;
+  /** Ended, each with the result of a gate and the evidence it rests on. */
+  gated: [string, string];
   accounts: [string, string];
   /** Ended, with a message that was delivered and one whose receiver was gone. */
   toldOf: string;
@@ -39,9 +42,10 @@ export async function addOneOfEach(home: Home): Promise<OneOfEach> {
   await store.start();
   try {
     const jobs = { ...(await addJobs(store)), ...(await addFiles(store, home)) };
+    const gated: OneOfEach['gated'] = [await addGated(store, home, 'one'), await addGated(store, home, 'two')];
     const ann = await store.addAccount({ name: 'ann', secret: 'scrypt of one', actor: ACTOR });
     const bob = await store.addAccount({ name: 'bob', secret: 'scrypt of two', actor: ACTOR });
-    return { ...jobs, ...(await addSettled(store)), accounts: [ann.id, bob.id], ...(await addTold(store)) };
+    return { ...jobs, gated, ...(await addSettled(store)), accounts: [ann.id, bob.id], ...(await addTold(store)) };
   } finally {
     await store.stop();
   }
@@ -85,6 +89,31 @@ async function addFiles(store: Store, home: Home) {
     await store.recordJobFile({ jobId: withFiles, ...sent, actor: ACTOR });
   }
   return { withFiles, files: files.map((name) => join(directory, name)) };
+}
+
+/** A job whose gate was passed, and who was cancelled on the way to the next. */
+async function addGated(store: Store, home: Home, prompt: string): Promise<string> {
+  const id = await accept(store, { prompt, pipeline: 'full' });
+  const [job] = await store.claimJobs({ boot: 'boot_past', hostLimit: 100_000, max: 1 });
+  if (job?.id !== id) throw new Error('another job was claimed');
+  const printed = `${prompt} passed\n`;
+  const hash = sha256(printed);
+  mkdirSync(home.evidence(id), { recursive: true, mode: 0o700 });
+  writeFileSync(join(home.evidence(id), hash), printed);
+  const candidate = 'c'.repeat(40);
+  const gate = { stage: 'verify', gate: 'run test', result: 'PASS', why: null, candidate, attempt: 1 } as const;
+  const item = { sha256: hash, kind: 'output', name: 'run test', bytes: printed.length, attempt: 1 } as const;
+  const step = { gate: null, task: null, candidate, merge: null, spent: NOTHING_SPENT };
+  await store.moveJob({
+    id,
+    transition: 'advance',
+    fence: job.fence,
+    set: { stage: 'handoff', step },
+    results: { gate: { ...gate, evidence: [hash] }, evidence: [item] },
+    actor: ACTOR,
+  });
+  await store.requestCancel(id, ACTOR);
+  return id;
 }
 
 /** Records of what operators did. */
