@@ -57,6 +57,7 @@ const LONG = [
   'test/crash/stranger-signals.test.ts',
   'test/crash/transcript.test.ts',
   'test/crash/uploads.test.ts',
+  'test/crash/warm-rounds.test.ts',
 ];
 
 const LAB = 'test/crash/lab.test.ts';

@@ -66,9 +66,12 @@ export interface Launch {
   prompt: string;
   /** The text of the job as it was accepted, when `prompt` says more than that. */
   accepted?: string;
-  /** What is asked for in a stage of a pipeline, and for which time, and a reviewer's question as JSON; absent is the work itself. */
+  /**
+   * What is asked for in a stage of a pipeline, and for which time, and a reviewer's question as JSON; absent is the work
+   * itself. `name` is the same for every process that carries out the same round, and for no other of the job.
+   */
   task?:
-    | { kind: StageTask; round: number; question?: string | undefined; blockedFile?: string | undefined }
+    | { kind: StageTask; round: number; name: string; question?: string | undefined; blockedFile?: string | undefined }
     | undefined;
   /** argv of agent `exec`. */
   command: string[] | null;

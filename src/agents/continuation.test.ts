@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { isError } from '../kernel/errors.ts';
-import { continuationPrompt, nonEmpty } from './continuation.ts';
+import { continuationPrompt, nextRoundPrompt, nonEmpty } from './continuation.ts';
 
 test('the continuation says what is known', () => {
   const text = continuationPrompt({ attempt: 3, reason: 'the host was restarted', unfinishedTool: 'Bash' });
@@ -31,4 +31,13 @@ test('an empty text is no continuation', () => {
       (error) => isError(error, 'bad-prompt'),
     );
   }
+});
+
+test('a session that is wanted once more is told for what', () => {
+  const text = nextRoundPrompt({ attempt: 4, instructions: 'Correct it.' });
+  assert.match(text, /attempt 4.*workspace[^]*\n\nCorrect it\.$/);
+  assert.throws(
+    () => nextRoundPrompt({ attempt: 4, instructions: ' ' }),
+    (error) => isError(error, 'bad-prompt'),
+  );
 });

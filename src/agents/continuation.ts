@@ -28,6 +28,18 @@ export function continuationPrompt(facts: {
   return nonEmpty(parts.join(' '));
 }
 
+/**
+ * Returns what a session is told whose process had ended by itself and that is wanted once more: `instructions` say for
+ * what. `attempt` is the one about to start. Throws `bad-prompt` for empty instructions.
+ */
+export function nextRoundPrompt(facts: { attempt: number; instructions: string }): NonEmptyString {
+  const where = [
+    `You continue the same session in a new process (attempt ${facts.attempt}): the one before had ended by itself.`,
+    'The workspace is as it stands on disk, without what checks have changed or left in it.',
+  ];
+  return nonEmpty(`${where.join(' ')}\n\n---\n\n${nonEmpty(facts.instructions)}`);
+}
+
 /** Proves that `text` says something; throws `bad-prompt` when it is empty or blank. */
 export function nonEmpty(text: string): NonEmptyString {
   if (text.trim() === '') throw fail('bad-prompt', 'a session cannot be continued with an empty text');

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -250,4 +250,25 @@ test('it commits what there is to commit', async () => {
   assert.equal((await run.exit()).code, 0);
   assert.equal(git('log', '--format=%s'), 'Add "a"; not $HOME\n');
   assert.equal(git('status', '--porcelain'), '');
+});
+
+test('one more round of a session is played from its first step, and goes on where it was cut off', async () => {
+  await using world = new World();
+  await world.start([{ print: 'the work' }]).exit();
+  const prompt = JSON.stringify({
+    steps: [],
+    tasks: { fix: [[{ print: 'first fix' }, { vanish: 3 }, { print: 'its end' }], [{ print: 'second fix' }]] },
+  });
+  const play = async (round: number): Promise<string> => {
+    const task = { kind: 'fix', round, name: `2-fix-${round}` } as const;
+    const invocation = scripted.resumeCommand({ ...world.launch(prompt, 's1'), sessionId: 's1', continuation, task });
+    const run = world.run(invocation);
+    await run.exit();
+    return run.output();
+  };
+  assert.match(await play(1), /"mode":"resume","pid":\d+,"after":0.*\nfirst fix\n$/);
+  // As if the process had died behind its second step.
+  appendFileSync(join(world.home, '.scripted', 's1.jsonl'), '{"done":2}\n');
+  assert.match(await play(1), /"after":2.*\nits end\n/);
+  assert.match(await play(2), /"after":0.*\nsecond fix\n/);
 });

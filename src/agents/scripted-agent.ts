@@ -2,7 +2,8 @@
  * The program behind agent `scripted`, a process of its own: it plays the scenario of its session step by step and
  * says what it does as events. Like a real engine it keeps the session in its own HOME, so that a new process can go
  * on after the last completed step, and knows nothing of Holdfast. Options: `--home=DIR`, for a reviewer `--review=QUESTION`, in a pipeline `--blocked=FILE`, and either `--session=ID
- * --scenario=FILE` (start) or `--resume=ID --continue=TEXT`. It works in the current directory.
+ * --scenario=FILE` (start) or `--resume=ID --continue=TEXT`, with `--round=NAME --scenario=FILE` for one more round of the
+ * session. It works in the current directory.
  */
 import { appendFileSync, closeSync, readFileSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -48,6 +49,7 @@ function openSession(options: Map<string, string>, home: string): Session {
   const resumed = options.get('resume');
   const review = options.get('review') ?? null;
   const blocked = options.get('blocked') ?? null;
+  const round = options.get('round');
   const id = resumed ?? options.get('session') ?? '';
   if (!/^[\w-]{1,128}$/.test(id)) throw new Refusal(`"${id}" is not a session id`);
   const directory = join(home, '.scripted');
@@ -58,14 +60,18 @@ function openSession(options: Map<string, string>, home: string): Session {
     const session: Session = { id, mode: 'start', scenario: parseScenario(text), done: 0, file, review, blocked };
     recordStart(home, session);
     // A session id is used once: two starts of it are two agents in one workspace.
-    if (createDurableSync(file, `${JSON.stringify({ session: id, scenario: text })}\n`)) return session;
+    if (createDurableSync(file, `${JSON.stringify({ session: id, scenario: text, round })}\n`)) return session;
     throw new Refusal(`Session ID ${id} is already in use.`, 'unresumable');
   }
-  const kept = readKept(file);
+  const last = readKept(file);
+  const isNext = last !== null && round !== undefined && last.round !== round;
+  const text = isNext ? readFileSync(options.get('scenario') ?? '', 'utf8') : null;
+  const kept = text === null ? last : { scenario: parseScenario(text), done: 0 };
   const session: Session = {
     id,
     mode: 'resume',
-    ...(kept ?? { scenario: NO_SCENARIO, done: 0 }),
+    scenario: kept?.scenario ?? NO_SCENARIO,
+    done: kept?.done ?? 0,
     file,
     review,
     blocked,
@@ -73,20 +79,28 @@ function openSession(options: Map<string, string>, home: string): Session {
   recordStart(home, session);
   if ((options.get('continue') ?? '').trim() === '') throw new Refusal('nothing was said to continue with');
   if (kept === null) throw new Refusal(`No session found with ID: ${id}`, 'unresumable');
+  if (text !== null) appendFileSync(file, `${JSON.stringify({ scenario: text, round })}\n`);
   return session;
 }
 
 const NO_SCENARIO: Scenario = { startsFile: null, steps: [], tasks: {} };
 
-/** What an earlier process of the session left; null when there was none, or its file is of no use. */
-function readKept(file: string): { scenario: Scenario; done: number } | null {
+interface Kept {
+  scenario: Scenario;
+  done: number;
+  /** Of the newest scenario; absent for the work itself. */
+  round: string | undefined;
+}
+
+/** What earlier processes of the session left; null when there were none, or their file is of no use. */
+function readKept(file: string): Kept | null {
   // The last piece is empty, or a line torn by the death of the process before this one.
   const lines = (readIfExistsSync(file)?.toString('utf8') ?? '').split('\n').slice(0, -1);
   try {
-    const [header = '', ...steps] = lines;
-    const { scenario } = JSON.parse(header) as { scenario: string };
-    const { done } = JSON.parse(steps.at(-1) ?? '{"done":0}') as { done: number };
-    return { scenario: parseScenario(scenario), done };
+    const records = lines.map((line) => JSON.parse(line) as { scenario?: string; round?: string; done?: number });
+    const begun = records.findLast(({ scenario }) => scenario !== undefined);
+    const { done = 0 } = records.at(-1) ?? {};
+    return begun === undefined ? null : { scenario: parseScenario(begun.scenario ?? ''), done, round: begun.round };
   } catch {
     return null;
   }

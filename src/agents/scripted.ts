@@ -33,16 +33,23 @@ export function createScriptedAdapter(): AgentAdapter {
       const session = sessionOf(launch);
       const path = join('.scripted', `${session}.scenario.json`);
       return {
-        argv: [...program(launch), `--session=${session}`, `--scenario=${join(launch.home, path)}`],
+        argv: [...program(launch), `--session=${session}`, `--scenario=${join(launch.home, path)}`, ...round(launch)],
         env: {},
         files: [{ path, content: chooseRound(launch.accepted ?? launch.prompt, launch.task) }],
       };
     },
-    resumeCommand: (resume) => ({
-      argv: [...program(resume), `--resume=${sessionOf(resume)}`, `--continue=${resume.continuation}`],
-      env: {},
-      files: [],
-    }),
+    resumeCommand: (resume) => {
+      const session = sessionOf(resume);
+      const argv = [...program(resume), `--resume=${session}`, `--continue=${resume.continuation}`];
+      const next = round(resume);
+      if (next.length === 0) return { argv, env: {}, files: [] };
+      const path = join('.scripted', `${session}.next.json`);
+      return {
+        argv: [...argv, ...next, `--scenario=${join(resume.home, path)}`],
+        env: {},
+        files: [{ path, content: chooseRound(resume.accepted ?? resume.prompt, resume.task) }],
+      };
+    },
     parseEvent: (line) => [parseScriptedEvent(line)],
     outcome: outcomeByFinal,
   };
@@ -52,6 +59,11 @@ function program(launch: Launch): string[] {
   const review = launch.task?.question === undefined ? [] : [`--review=${launch.task.question}`];
   const blocked = launch.task?.blockedFile === undefined ? [] : [`--blocked=${launch.task.blockedFile}`];
   return [...(launch.settings.command ?? [process.execPath, PROGRAM]), `--home=${launch.home}`, ...review, ...blocked];
+}
+
+/** Names the round a session is asked for, so that one that was cut off in it goes on where it was. */
+function round({ task }: Launch): string[] {
+  return task === undefined || task.kind === 'work' ? [] : [`--round=${task.name}`];
 }
 
 function sessionOf(launch: Launch): string {

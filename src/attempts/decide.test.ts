@@ -23,6 +23,7 @@ function facts(change: Partial<EndFacts>): EndFacts {
     verdict,
     stoppedBy: exit?.stoppedBy ?? null,
     exitCode: exit?.code ?? null,
+    warm: false,
     outcome: 'success',
     agentMessage: null,
     trouble: null,
@@ -107,10 +108,27 @@ const cases: { name: string; given: Partial<EndFacts>; job: string; attempt: str
   },
   {
     name: 'a session that is gone starts cold without a strike',
-    given: { verdict: finished({ code: 1 }), outcome: 'unresumable' },
+    given: {
+      verdict: finished({ code: 1 }),
+      outcome: 'unresumable',
+      warm: true,
+      onInterrupt: 'ask',
+      recentInterrupts: CRASH_LOOP_LIMIT,
+    },
     job: 'interrupt',
     attempt: 'interrupt',
     reason: null,
+  },
+  {
+    name: 'an agent that refuses a session nobody asked for is in a crash loop like any other',
+    given: {
+      verdict: finished({ code: 1 }),
+      outcome: 'unresumable',
+      recentInterrupts: CRASH_LOOP_LIMIT - 1,
+    },
+    job: 'block',
+    attempt: 'interrupt',
+    reason: 'crash_loop',
   },
   {
     name: 'the final result in the output is enough without an exit record',
@@ -259,6 +277,7 @@ test('every ending is a transition both tables allow from a running attempt of a
     fc.property(
       fc.record({
         verdict,
+        warm: fc.boolean(),
         outcome: fc.constantFrom(null, 'success', 'agent-error', 'api-error', 'interrupted', 'unresumable'),
         agentMessage: fc.constantFrom(null, 'it failed'),
         stoppedBy: fc.constantFrom(null, 'wall', 'idle', 'output', 'stop', 'host'),

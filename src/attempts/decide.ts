@@ -32,6 +32,8 @@ export interface EndFacts {
   verdict: FinalVerdict;
   /** The adapter's reading, when the agent ran. */
   outcome: AgentOutcome | null;
+  /** Whether it was to go on in a session. */
+  warm: boolean;
   /** Why its output cannot be read, when the agent ran. */
   unreadable: string | null;
   /** Last error the agent reported, for people. */
@@ -123,7 +125,8 @@ function decideOutcome(facts: EndFacts): Ending {
         blocker: facts.agentMessage ?? 'the model service refused the request',
       });
     case 'unresumable':
-      return { ...decideInterrupted(facts), dropSession: true };
+      // Nothing was done: one cold start is free, whatever the job says of interruptions.
+      return { ...(facts.warm ? ending('interrupt', 'interrupt') : decideInterrupted(facts)), dropSession: true };
     case 'interrupted':
     case null:
       return decideInterrupted(facts);

@@ -1,6 +1,6 @@
 import { hashRecordedOutput } from '../keeper/verify-run.ts';
 import { failpoint } from '../kernel/failpoints.ts';
-import type { Attempt } from '../lifecycle/attempt.ts';
+import { SESSION_REJECTED, type Attempt } from '../lifecycle/attempt.ts';
 import { agentOf } from '../lifecycle/agent-of.ts';
 import type { Job } from '../lifecycle/job.ts';
 import { isWork } from '../lifecycle/stage.ts';
@@ -36,7 +36,8 @@ export async function endAttempt(
   // The job is read again: a cancel may have been recorded while its attempt ran.
   const job = (await ctx.store.getJob(input.job.id)) ?? input.job;
   const ending = await decide(ctx, { ...input, job });
-  const patch = { ...attemptPatch(input), ...(await hashOutput(ctx, input)) };
+  const rejected = ending.dropSession && input.attempt.mode === 'warm' ? { note: SESSION_REJECTED } : {};
+  const patch = { ...attemptPatch(input), ...rejected, ...(await hashOutput(ctx, input)) };
   const { to: state } = ATTEMPT_TRANSITIONS[ending.attempt];
   const transcriptSha256 = await keepTranscript(ctx, job, { ...input.attempt, ...patch, state });
   const outputBytes = patch.outputBytes ?? 0;
@@ -86,6 +87,7 @@ async function decide(ctx: AttemptContext, input: EndInput): Promise<Ending> {
   const ran = summary !== null && (verdict.kind === 'FINISHED' || verdict.kind === 'FINISHED_BY_OUTPUT');
   return decideEnding({
     verdict,
+    warm: attempt.mode === 'warm',
     outcome: ran && adapter !== null ? adapter.outcome(summary, exit) : null,
     unreadable: ran && adapter === null ? `agent ${agentOf(job, attempt)} is not configured any more` : null,
     agentMessage: summary?.final?.reason ?? summary?.lastError?.message ?? null,

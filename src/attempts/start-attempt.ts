@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { dirname, join } from 'node:path';
-import type { Invocation } from '../agents/adapter.ts';
-import { continuationPrompt } from '../agents/continuation.ts';
+import type { Invocation, NonEmptyString } from '../agents/adapter.ts';
+import { continuationPrompt, nextRoundPrompt, nonEmpty } from '../agents/continuation.ts';
 import { buildAgentEnvironment } from '../keeper/environment.ts';
 import { launchKeeper } from '../keeper/launch.ts';
 import type { Spec } from '../keeper/protocol.ts';
@@ -14,6 +14,7 @@ import type { Attempt } from '../lifecycle/attempt.ts';
 import { repositoriesOf, type Job } from '../lifecycle/job.ts';
 import { agentOf } from '../lifecycle/agent-of.ts';
 import { isGateCommand, isWork } from '../lifecycle/stage.ts';
+import { findSession } from './choose-session.ts';
 import type { AttemptContext } from './context.ts';
 import { argvOf, askOf, type Question } from './stages/ask.ts';
 import { readSummary } from './read-summary.ts';
@@ -34,9 +35,13 @@ export async function startAttempt(ctx: AttemptContext, ready: Job): Promise<{ j
     fence: ready.fence,
     mode: session.mode,
     sessionId: session.id,
+    model: session.model,
     boot: ctx.boot,
   });
   failpoint('attempt.after-intent');
+  if (session.mode === 'cold' && session.id !== null) {
+    ctx.log.info(`session record job=${job.id} session=${session.id} model=${session.model ?? 'default'}`);
+  }
   ctx.log.info(`spawn mode=${session.mode} job=${job.id} session=${session.id ?? 'none'}`, {
     job: job.id,
     attempt: attempt.number,
@@ -72,18 +77,29 @@ export async function launchAttempt(ctx: AttemptContext, attempt: Attempt): Prom
 }
 
 /**
- * Warm when the last attempt that ran was interrupted, its session is known and the agent can take it up; else cold,
- * with a fresh id where the id is ours to give: an id that may have been used is never used for a start again.
+ * Warm where the session of the job can be taken up; else cold, with a fresh id where the id is ours to give: an id that
+ * may have been used is never used for a start again.
  */
-async function chooseSession(ctx: AttemptContext, job: Job): Promise<{ mode: 'warm' | 'cold'; id: string | null }> {
-  const { capabilities } = ctx.agents.get(agentOf(job, { stage: job.stage, gate: job.step?.gate ?? null }));
-  const attempts = await ctx.store.listAttempts(job.id);
-  const last = attempts.findLast((attempt) => attempt.epoch === job.epoch && attempt.state !== 'never_ran');
-  const isOwn = last?.stage === job.stage && isWork(job.stage);
-  const resumable = capabilities.resume && isOwn && last.state === 'interrupted' && job.sessionId !== null;
-  ctx.log.info(`session lookup job=${job.id} session=${job.sessionId ?? 'none'} resumable=${resumable}`);
-  if (resumable) return { mode: 'warm', id: job.sessionId };
-  return { mode: 'cold', id: capabilities.assignSessionId ? randomUUID() : null };
+async function chooseSession(ctx: AttemptContext, job: Job): Promise<Session> {
+  const agent = agentOf(job, { stage: job.stage, gate: job.step?.gate ?? null });
+  const { capabilities } = ctx.agents.get(agent);
+  const model = ctx.agents.settings(agent).model ?? null;
+  const found = findSession({
+    ...job,
+    task: job.step?.task ?? null,
+    model,
+    canResume: capabilities.resume,
+    attempts: await ctx.store.listAttempts(job.id),
+  });
+  ctx.log.info(`session lookup job=${job.id} session=${job.sessionId ?? 'none'} resumable=${found !== null}`);
+  if (found !== null) return { mode: 'warm', id: found, model };
+  return { mode: 'cold', id: capabilities.assignSessionId ? randomUUID() : null, model };
+}
+
+interface Session {
+  mode: 'warm' | 'cold';
+  id: string | null;
+  model: string | null;
 }
 
 interface Starting {
@@ -156,23 +172,34 @@ async function buildInvocation(
     settings: ctx.agents.settings(agent),
   };
   if (attempt.mode === 'cold' || attempt.sessionId === null) return adapter.command(launch);
-  const continuation = continuationPrompt({
-    ...(await describeInterruption(ctx, job, attempt)),
-    reason: 'its machine or its supervisor went down, or somebody ended it',
-  });
+  const continuation = await sayWhatNext(ctx, input);
   return adapter.resumeCommand({ ...launch, sessionId: attempt.sessionId, continuation });
 }
 
-/** Which attempt was interrupted, and in which tool, as far as its output tells. */
-async function describeInterruption(
+/** What a session is told that is taken up: what became of its last process, and what is asked for now. */
+async function sayWhatNext(
   ctx: AttemptContext,
-  job: Job,
-  next: Attempt,
-): Promise<{ attempt: number; unfinishedTool: string | null }> {
+  { job, attempt, question }: Starting & { question: Question },
+): Promise<NonEmptyString> {
   const attempts = await ctx.store.listAttempts(job.id);
-  const last = attempts.findLast((one) => one.number < next.number && one.state !== 'never_ran');
-  if (last === undefined) return { attempt: next.number - 1, unfinishedTool: null };
+  const last = attempts.findLast(
+    (one) => one.number < attempt.number && one.state !== 'never_ran' && isWork(one.stage),
+  );
+  const { instructions } = question;
+  if (last?.state === 'finished' && instructions !== null)
+    return nextRoundPrompt({ attempt: attempt.number, instructions });
+  const interrupted = continuationPrompt({
+    attempt: attempt.number,
+    unfinishedTool: last === undefined ? null : await findOpenTool(ctx, job, last),
+    reason: 'its machine or its supervisor went down, or somebody ended it',
+  });
+  // Whether it was told before that process ended is not known.
+  return instructions === null ? interrupted : nonEmpty(`${interrupted}\n\n---\n\n${instructions}`);
+}
+
+/** In which tool an attempt ended, as far as its output tells. */
+async function findOpenTool(ctx: AttemptContext, job: Job, last: Attempt): Promise<string | null> {
   const runDir = ctx.home.runDirectory(job.id, last.number);
   const summary = await readSummary(runDir, ctx.agents.get(job.agent), last.outputBytes);
-  return { attempt: last.number, unfinishedTool: summary.openTools.at(-1)?.name ?? null };
+  return summary.openTools.at(-1)?.name ?? null;
 }

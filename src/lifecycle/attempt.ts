@@ -9,6 +9,9 @@ export interface ProcessIdentity {
   start: string;
 }
 
+/** Note of an attempt whose session the agent would not take up: it did nothing, and is no strike. */
+export const SESSION_REJECTED = 'its session was rejected';
+
 /** What every attempt has, whatever its state. */
 export interface AttemptCore {
   id: string;
@@ -24,6 +27,8 @@ export interface AttemptCore {
   fence: number;
   mode: 'warm' | 'cold';
   sessionId: string | null;
+  /** Model its agent was set to; null where the agent chooses. */
+  model: string | null;
   limits: AttemptLimits;
   boot: string;
   /** Set once seen alive. */

@@ -9,6 +9,7 @@ import { messageOf } from '../kernel/result.ts';
 import type { Attempt } from '../lifecycle/attempt.ts';
 import type { Job } from '../lifecycle/job.ts';
 import type { JobFinding, RecoveryReport } from '../lifecycle/report.ts';
+import { isWork } from '../lifecycle/stage.ts';
 import { describeAdoption, quarantineFinding } from './finding.ts';
 
 /** Attempts judged at the same time: enough to hide waiting for disk and sockets, few enough for memory. */
@@ -53,7 +54,8 @@ async function recoverOne(
     const adoption = await supervisor.adopt(attempt, job, input.scan);
     failpoint('recovery.after-verdict');
     logAdoption(ctx, adoption);
-    const canResume = findAdapter(ctx, job.agent)?.capabilities.resume === true && adoption.job.sessionId !== null;
+    const hasSession = isWork(attempt.stage) && adoption.job.sessionId !== null;
+    const canResume = hasSession && findAdapter(ctx, job.agent)?.capabilities.resume === true;
     return describeAdoption(job, adoption, { canResume, lastHeartbeatAt });
   } catch (error) {
     return quarantineJob(ctx, job, { why: messageOf(error), path: ctx.home.runDirectory(job.id, attempt.number) });

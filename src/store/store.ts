@@ -128,6 +128,8 @@ export interface NewAttempt {
   fence: number;
   mode: 'warm' | 'cold';
   sessionId: string | null;
+  /** Model its agent is set to; absent where the agent chooses. */
+  model?: string | null;
   boot: string;
 }
 

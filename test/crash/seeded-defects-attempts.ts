@@ -157,7 +157,7 @@ export const ATTEMPT_DEFECTS: readonly SeededDefect[] = [
     edits: [
       {
         file: 'src/attempts/start-attempt.ts',
-        find: "if (resumable) return { mode: 'warm', id: job.sessionId };",
+        find: "if (found !== null) return { mode: 'warm', id: found, model };",
         replace: '',
       },
     ],

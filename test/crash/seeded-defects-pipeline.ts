@@ -30,4 +30,16 @@ export const PIPELINE_DEFECTS: readonly SeededDefect[] = [
     file: FILE,
     test: TEST,
   },
+  {
+    what: 'a resumed session is not told why it is wanted once more',
+    edits: [
+      {
+        file: 'src/attempts/start-attempt.ts',
+        find: "  if (last?.state === 'finished' && instructions !== null)",
+        replace: "  if (last?.state === 'quarantined' && instructions !== null)",
+      },
+    ],
+    file: 'test/crash/warm-rounds.test.ts',
+    test: 'later rounds go on in the session of the work',
+  },
 ];

@@ -48,7 +48,7 @@ CREATE TABLE "attempts" (
   stderr_sha256 TEXT CHECK (length(stderr_sha256) = 64),
   evidence_level TEXT CHECK (evidence_level IN ('cgroup', 'token')),
   note TEXT,
-  version INTEGER NOT NULL,
+  version INTEGER NOT NULL, model TEXT,
   PRIMARY KEY (job_id, number),
   CHECK (CASE state
     WHEN 'intended' THEN ended_at IS NULL

@@ -18,6 +18,8 @@ const MAX_TOLD_BYTES = 16 * 1024;
 export interface Question {
   prompt: string;
   accepted: string;
+  /** What is asked for beside the text of the job; null where that says it all. */
+  instructions: string | null;
   task: Launch['task'];
 }
 
@@ -29,8 +31,8 @@ export async function askOf(
   const text = ctx.rules.render(accepted, job.packet === true);
   const { task } = attempt;
   const stage = job.plan === null ? {} : { HOLDFAST_STAGE: attempt.stage };
-  if (isGateCommand(attempt)) return { prompt: text, accepted: text, task: undefined, env: stage };
-  if (task === null) return { prompt: text, accepted: text, task: undefined, env: {} };
+  if (isGateCommand(attempt)) return { prompt: text, accepted: text, instructions: null, task: undefined, env: stage };
+  if (task === null) return { prompt: text, accepted: text, instructions: null, task: undefined, env: {} };
   const review = task === 'review' ? reviewQuestion(ctx, job, attempt) : null;
   const facts = { task, review, ...(await findCause(ctx, job, task)) };
   const instructions = ctx.rules.instruct(facts);
@@ -39,9 +41,11 @@ export async function askOf(
   return {
     prompt,
     accepted: own ?? text,
+    instructions,
     task: {
       kind: task,
       round: roundOf(job, task),
+      name: `${attempt.epoch}-${task}-${roundOf(job, task)}`,
       question: review === null ? undefined : JSON.stringify(review),
       blockedFile: isWork(attempt.stage) ? blockedFile(ctx, attempt) : undefined,
     },

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
+import { SESSION_REJECTED } from '../../lifecycle/attempt.ts';
 import { accept, claimNext, launchNext, newAttempt, reload, withStore, type OpenHarness } from './fixtures.ts';
 import { rejectsWith } from './rejects.ts';
 
@@ -96,6 +97,12 @@ export function testAttempts(open: OpenHarness): void {
       assert.equal(await store.countInterrupted(first.lineage, 1, since + 1), 0);
       assert.equal(await store.countInterrupted(first.lineage, 2, 0), 0);
       assert.equal(await store.countInterrupted('job_other', 1, 0), 0);
+      const { job, attempt } = await launchNext(store);
+      await store.settleAttempt(
+        { id: attempt.id, transition: 'interrupt', fence: job.fence, set: { note: SESSION_REJECTED }, actor: 'owner' },
+        { id: job.id, transition: 'interrupt', fence: job.fence, actor: 'owner' },
+      );
+      assert.equal(await store.countInterrupted(first.lineage, 1, 0), 2);
     }));
 
   it('counts no attempt that we stopped ourselves', () =>

@@ -1,7 +1,7 @@
 /** Attempts: intended, seen, ended. Their events belong to the chain of their job, whose fence guards every write. */
 import { fail, type HoldfastError } from '../../kernel/errors.ts';
 import { makeId } from './ids.ts';
-import type { Attempt } from '../../lifecycle/attempt.ts';
+import { SESSION_REJECTED, type Attempt } from '../../lifecycle/attempt.ts';
 import type { Job } from '../../lifecycle/job.ts';
 import { isGateCommand, isWork } from '../../lifecycle/stage.ts';
 import { ATTEMPT_TRANSITIONS, type AttemptTransition } from '../../lifecycle/transitions.ts';
@@ -44,19 +44,23 @@ export function listLiveAttempts(reader: Reader): Attempt[] {
     .map((row) => toAttempt(toRecord(ATTEMPTS, row)));
 }
 
-/** Counts attempts of a lineage and epoch that ended `interrupted` at or after a time, and not because we stopped them. */
+/**
+ * Counts attempts of a lineage and epoch that ended `interrupted` at or after a time, and not because we stopped them or
+ * their session was rejected.
+ */
 export function countInterrupted(
   reader: Reader,
   ...[lineage, epoch, since]: Parameters<Store['countInterrupted']>
 ): number {
   const row = reader.sql.get(
     `SELECT count(*) AS n FROM attempts WHERE state = 'interrupted' AND ended_at >= $2 AND epoch = $3
-       AND coalesce(stopped_by, '') <> 'stop'
+       AND coalesce(stopped_by, '') <> 'stop' AND coalesce(note, '') <> $4
        AND job_id IN (SELECT id FROM jobs WHERE id = $1 AND lineage = $1
                       UNION ALL SELECT id FROM jobs WHERE lineage = $1 AND lineage <> id)`,
     lineage,
     since,
     epoch,
+    SESSION_REJECTED,
   );
   return Number(row?.['n'] ?? 0);
 }
@@ -111,6 +115,7 @@ function makeRecord(
     state: 'intended',
     mode: input.mode,
     sessionId: input.sessionId,
+    model: input.model ?? null,
     limits: isGateCommand(job) ? (job.plan?.gateLimits ?? job.limits) : job.limits,
     boot: input.boot,
     agent: null,

@@ -159,6 +159,7 @@ export const ATTEMPTS = defineEntity<AttemptRecord>({
     state: 'text',
     mode: 'text',
     sessionId: 'text',
+    model: 'text',
     limits: 'json',
     boot: 'text',
     agent: 'json',
