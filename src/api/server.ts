@@ -39,6 +39,7 @@ import { addServerRoutes } from './routes/server.ts';
 import { addStatisticsRoute } from './routes/statistics.ts';
 import { addStreamRoute } from './routes/stream.ts';
 import { addLedgerRoutes } from './routes/ledger.ts';
+import { addResultRoutes } from './routes/results.ts';
 import { addTranscriptRoute } from './routes/transcript.ts';
 import { addTokenRoutes } from './routes/tokens.ts';
 import type { Services } from './services.ts';
@@ -114,6 +115,7 @@ function addRoutes(app: Api, context: RouteContext, streams: Streams): void {
   addOutputRoute(app, context);
   addTranscriptRoute(app, context);
   addLedgerRoutes(app, context);
+  addResultRoutes(app, context);
   addStreamRoute(app, context, streams);
   addEventRoute(app, context, streams);
   addQueueRoutes(app, context);

@@ -2,6 +2,7 @@
  * What the routes need from the rest of the server, as a port: the composition root fills it. Routes never reach into
  * the keeper, a workspace or an agent themselves.
  */
+import type { Readable } from 'node:stream';
 import type { Backup } from '../lifecycle/backup.ts';
 import type { BackupProgress } from '../recovery/backup/collect.ts';
 import type { NewBackup } from '../store/backup-store.ts';
@@ -138,6 +139,10 @@ export interface Services {
   removeJob(job: Job, actor: string): Promise<void>;
   /** Unified diff of the workspace against its base commit, uncommitted and untracked files included. */
   diffJob(job: Job): Promise<string>;
+  /** Its branch as a bundle of git; `shallow` names where its history ends. Throws `no-result`, `workspace-unsafe`. */
+  bundleJob(job: Job): Promise<{ stream: Readable; shallow: string[] }>;
+  /** What it changed, as a patch. Throws `no-result`, `result-too-large`, `workspace-unsafe`. */
+  patchJob(job: Job): Promise<Buffer>;
   /**
    * Keeps a file for a held job, durably; `created` unless it had one of this name. Throws `bad-file-name`,
    * `payload-too-large`, `state-conflict`.

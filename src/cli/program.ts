@@ -3,6 +3,7 @@ import { VERSION } from '../server/version.ts';
 import type { Runtime } from './command.ts';
 import { registerBackup } from './commands/backup.ts';
 import { registerCallbacks } from './commands/callbacks.ts';
+import { registerCheckout } from './commands/checkout.ts';
 import { registerCompletion } from './commands/completion.ts';
 import { registerDemo } from './commands/demo.ts';
 import { registerDiff } from './commands/diff.ts';
@@ -69,6 +70,7 @@ export function buildProgram(runtime: Runtime): Command {
   registerLogs(program, runtime);
   registerTranscript(program, runtime);
   registerDiff(program, runtime);
+  registerCheckout(program, runtime);
   registerQueue(program, runtime);
   registerStats(program, runtime);
   registerLocks(program, runtime);

@@ -93,6 +93,31 @@ export const ERRORS = {
     5,
     'Look at it with `holdfast show JOB`, then decide again.',
   ),
+  'no-result': row(
+    'The job has nothing to give',
+    409,
+    5,
+    'Look at it with `holdfast show JOB` and `holdfast diff JOB`.',
+  ),
+  'result-too-large': row('The patch is too large', 409, 5, 'Take the branch instead: `holdfast checkout JOB`.'),
+  'directory-in-use': row(
+    'The directory is not empty',
+    409,
+    5,
+    'Name another one: `holdfast checkout JOB DIR`; nothing was changed.',
+  ),
+  'work-tree-dirty': row(
+    'The work tree has changes of its own',
+    409,
+    5,
+    'Commit or stash them, then apply again; nothing was changed.',
+  ),
+  'patch-conflict': row(
+    'The patch does not fit',
+    409,
+    5,
+    'Nothing was changed. Take the branch with `holdfast checkout JOB` and merge it by hand.',
+  ),
   'upload-conflict': row(
     'An upload would replace a file of the repository',
     409,

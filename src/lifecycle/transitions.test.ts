@@ -10,7 +10,6 @@ import {
   isTerminal,
   JOB_STATES,
   JOB_TRANSITIONS,
-  listOperatorActions,
   TERMINAL_STATES,
   type AttemptState,
   type AttemptTransition,
@@ -155,22 +154,5 @@ describe('the questions about a state', () => {
       JOB_STATES.filter((state) => isActive(state)),
       ['preparing', 'running'],
     );
-  });
-
-  it('offer an operator what the table allows', () => {
-    const offered = Object.fromEntries(JOB_STATES.map((state) => [state, listOperatorActions(state).join(' ')]));
-    assert.deepEqual(offered, {
-      created: 'start cancel',
-      queued: 'cancel',
-      preparing: 'cancel',
-      running: 'cancel',
-      blocked: 'cancel retry fixup',
-      quarantined: 'cancel',
-      ready: 'retry fixup',
-      completed: '',
-      failed: 'retry fixup',
-      cancelled: 'retry',
-      timed_out: 'retry fixup',
-    });
   });
 });

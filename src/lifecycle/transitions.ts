@@ -135,8 +135,3 @@ export function canMoveJob(state: JobState, transition: JobTransition): boolean 
 export function canMoveAttempt(state: AttemptState, transition: AttemptTransition): boolean {
   return (ATTEMPT_TRANSITIONS[transition].from as readonly AttemptState[]).includes(state);
 }
-
-/** The transitions a client may ask for in this state, in the table's order. */
-export function listOperatorActions(state: JobState): JobTransition[] {
-  return (['start', 'cancel', 'retry', 'fixup'] as const).filter((transition) => canMoveJob(state, transition));
-}

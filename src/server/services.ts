@@ -35,6 +35,7 @@ import type { Metrics } from './metrics.ts';
 import type { RepositoryKeeper } from './repositories.ts';
 import type { ServerState } from './state.ts';
 import type { Tokens } from './tokens.ts';
+import { createResults } from './results.ts';
 import { createUploads } from './uploads.ts';
 import { VERSION } from './version.ts';
 import { createOutputWatch } from './watch-output.ts';
@@ -86,6 +87,7 @@ export function createServices(input: ServicesInput): Services {
     cancelJob: (job, actor) => cancelJob(ctx, job, actor),
     releaseJob: (reference, actor) => releaseJob(ctx, reference, actor),
     diffJob: (job) => diffJob(ctx, job),
+    ...createResults(ctx),
     ...createUploads(ctx, { perFile: config.limits.uploadBytes, perJob: config.limits.uploadBytesPerJob }),
     renderTranscript: (job) => renderNow(ctx, job),
     readEvidence: (job, sha256) => readEvidence(ctx.home.evidence(job.id), sha256),

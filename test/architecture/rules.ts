@@ -32,7 +32,7 @@ export const ROOM_IMPORTS = {
     'recovery',
     'api',
   ],
-  cli: ['kernel', 'lifecycle', 'pipeline', 'api', 'server'],
+  cli: ['kernel', 'lifecycle', 'pipeline', 'workspace', 'api', 'server'],
 } as const satisfies Record<string, readonly string[]>;
 export type Room = keyof typeof ROOM_IMPORTS;
 
@@ -41,6 +41,8 @@ export const NARROW_DOORS: readonly { from: Room; to: Room; paths: readonly stri
   { from: 'cli', to: 'api', paths: ['src/api/contract.ts', 'src/api/contract/'] },
   // A packet is judged before it is sent, by the rules it will be judged by.
   { from: 'cli', to: 'pipeline', paths: ['src/pipeline/packet.ts'] },
+  // What an operator takes up comes over HTTP and is put into a directory of theirs by the same careful git (ADR 0030).
+  { from: 'cli', to: 'workspace', paths: ['src/workspace/check-out.ts', 'src/workspace/apply-patch.ts'] },
 ];
 
 /** npm packages by room; `@scope/` allows the scope. A room without a row uses none. */

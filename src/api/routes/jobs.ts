@@ -12,6 +12,7 @@ import { jobPageSchema, jobQuerySchema, jobSchema, newJobSchema } from '../contr
 import { decodeCursor, encodeCursor } from '../cursor.ts';
 import { nothing, textOf } from '../openapi.ts';
 import { listJobViews, viewJob } from '../view-job.ts';
+import { withLegal } from '../with-legal.ts';
 
 const tags = ['jobs'];
 const FIXUP = 'Reopen the work of a pipeline into its implementation, with a new budget';
@@ -115,13 +116,17 @@ function addCommands(app: Api, { services }: RouteContext): void {
 
   app.post('/v1/jobs/:id/start', { schema: { ...schema, summary: 'Queue a held job' } }, async (request) => {
     const actor = callerOf(request).principal;
-    const job = await store.moveJob({ id: jobOf(request).id, transition: 'start', fence: null, actor });
+    const { id } = jobOf(request);
+    const job = await withLegal(services, jobOf(request), () =>
+      store.moveJob({ id, transition: 'start', fence: null, actor }),
+    );
     return viewJob(services, job);
   });
 
   app.post('/v1/jobs/:id/cancel', { schema: { ...schema, summary: 'Cancel a job' } }, async (request) => {
-    const job = await services.cancelJob(jobOf(request), callerOf(request).principal);
-    return viewJob(services, job);
+    const job = jobOf(request);
+    const actor = callerOf(request).principal;
+    return viewJob(services, await withLegal(services, job, () => services.cancelJob(job, actor)));
   });
 
   for (const [verb, summary] of [
@@ -130,7 +135,9 @@ function addCommands(app: Api, { services }: RouteContext): void {
   ] as const) {
     app.post(`/v1/jobs/:id/${verb}`, { schema: { ...schema, summary } }, async (request) => {
       const actor = callerOf(request).principal;
-      return viewJob(services, await store.freezeJob({ id: jobOf(request).id, frozen: verb === 'freeze', actor }));
+      const job = jobOf(request);
+      const freeze = { id: job.id, frozen: verb === 'freeze', actor };
+      return viewJob(services, await withLegal(services, job, () => store.freezeJob(freeze)));
     });
   }
 
@@ -146,7 +153,8 @@ function addCommands(app: Api, { services }: RouteContext): void {
       },
     },
     async (request, reply) => {
-      await services.removeJob(jobOf(request), callerOf(request).principal);
+      const job = jobOf(request);
+      await withLegal(services, job, () => services.removeJob(job, callerOf(request).principal));
       return reply.code(204).send();
     },
   );
@@ -155,8 +163,8 @@ function addCommands(app: Api, { services }: RouteContext): void {
   for (const [transition, summary] of Object.entries(reopen) as [keyof typeof reopen, string][]) {
     app.post(`/v1/jobs/:id/${transition}`, { schema: { ...schema, summary } }, async (request) => {
       const actor = callerOf(request).principal;
-      const job = await store.moveJob({ id: jobOf(request).id, transition, fence: null, actor });
-      return viewJob(services, job);
+      const move = { id: jobOf(request).id, transition, fence: null, actor } as const;
+      return viewJob(services, await withLegal(services, jobOf(request), () => store.moveJob(move)));
     });
   }
 }

@@ -50,7 +50,8 @@ export async function handOff(ctx: AttemptContext, job: Job, signal: AbortSignal
   ctx.log.info(`Job ${job.number} ${transition}: branch ${branch}`, { job: job.id });
 }
 
-async function nameWork(ctx: AttemptContext, job: Job): Promise<{ branch: string; title: string }> {
+/** Returns what the branch of a job is called, without `refs/heads/`, and its title. */
+export async function nameWork(ctx: AttemptContext, job: Job): Promise<{ branch: string; title: string }> {
   const text = (await ctx.store.getPrompt(job.promptSha256)) ?? '';
   const title = ctx.rules.titleOf(text, job.packet === true);
   return { title, branch: ctx.rules.branchOf({ number: job.number, title }) };
