@@ -41,6 +41,7 @@ const LONG = [
   'test/crash/full-disk.test.ts',
   'test/crash/identity.test.ts',
   'test/crash/installed.test.ts',
+  'test/crash/leases.test.ts',
   'test/crash/low-disk.test.ts',
   'test/crash/orphans.test.ts',
   'test/crash/proof.test.ts',

@@ -44,6 +44,7 @@ const PROMISED = [
   'N6',
   'P1',
   'P2',
+  'P3',
   'P8',
   'P9',
 ];

@@ -43,6 +43,7 @@ export async function acceptJob(
     agent,
     pipeline: body.pipeline ?? (packet === null ? 'implement' : 'full'),
     ...(packet === null ? {} : { packet: true, ...(packet.weak === null ? {} : { weak: packet.weak }) }),
+    ...(packet === null ? {} : { surface: packet.scope }),
     priority: body.priority ?? 0,
     onInterrupt: body.onInterrupt ?? 'continue',
     limits: {
@@ -64,6 +65,8 @@ export async function acceptJob(
 interface ReadPacket {
   /** Its canonical form: what is stored, and whose hash it is known by. */
   text: string;
+  /** Paths it may touch. */
+  scope: string[];
   /** What an agent is told. */
   prompt: string;
   /** Why nobody could do or judge the work yet; null for a good one. */
@@ -75,7 +78,8 @@ function readPacket(value: unknown): ReadPacket {
   const judged = judgePacket(value);
   if ('faults' in judged) throw fail('bad-packet', judged.faults.join('; '));
   const { packet, missing } = judged;
-  return { text: canonicalJson(packet), prompt: renderPacket(packet), weak: describeWeakness(packet, missing) };
+  const { scope } = packet;
+  return { text: canonicalJson(packet), scope, prompt: renderPacket(packet), weak: describeWeakness(packet, missing) };
 }
 
 /** Returns the callbacks with their events named. Throws `callback-refused` for a URL nothing may be sent to. */

@@ -51,11 +51,8 @@ async function playForward(services: Services): Promise<ReadonlyMap<string, numb
   const { store } = services;
   const disk = await services.admission();
   if (disk !== null && disk.level !== 'ok') return new Map();
-  const [queue, active, facts] = await Promise.all([
-    store.listQueue(MAX_FORESEEN),
-    store.listActiveJobs(),
-    readWaitingFacts(services),
-  ]);
+  const [queue, active] = await Promise.all([store.listQueue(MAX_FORESEEN), store.listActiveJobs()]);
+  const facts = await readWaitingFacts(services, queue);
   return estimateStarts({
     hostLimit: services.hostLimit,
     concurrency: new Map([...facts.places.values()].map(({ repository, concurrency }) => [repository, concurrency])),

@@ -2,6 +2,7 @@ import { toIso } from '../kernel/clock.ts';
 import { baseOf, repositoriesOf, type Job } from '../lifecycle/job.ts';
 import { lockKey } from '../lifecycle/lock-key.ts';
 import { phaseOf, type Phase } from '../lifecycle/phase.ts';
+import { SURFACE_WINDOW, chooseSurfaces, describeObstacle, type Obstacle } from '../lifecycle/surface.ts';
 import type { Lock, Place } from '../store/waiting-store.ts';
 import type { Services } from './services.ts';
 
@@ -9,6 +10,8 @@ import type { Services } from './services.ts';
 export interface WaitingFacts {
   places: ReadonlyMap<string, Place>;
   locks: readonly Lock[];
+  /** Who waits for the surface of somebody else, by id; null for one behind all that a claim looks at. */
+  surfaces: ReadonlyMap<string, Obstacle | null>;
 }
 
 /** One thing a job waits for, and why it does. */
@@ -17,16 +20,37 @@ export interface WaitingFor {
   why: string;
 }
 
-/** Reads what a page of jobs may wait for. */
-export async function readWaitingFacts({ store }: Services): Promise<WaitingFacts> {
-  const [places, locks] = await Promise.all([store.listPlaces(), store.listLocks()]);
-  return { places: new Map(places.map((place) => [place.repository, place])), locks };
+/** Reads what these jobs may wait for. */
+export async function readWaitingFacts({ store }: Services, jobs: readonly Job[]): Promise<WaitingFacts> {
+  const waiting = jobs.filter(waitsForSurface);
+  const [places, locks, lines] = await Promise.all([
+    store.listPlaces(),
+    store.listLocks(),
+    waiting.length === 0 ? [] : store.listSurfaces(),
+  ]);
+  const choices = lines.flatMap((line) => chooseSurfaces({ ...line, max: Infinity }));
+  const known = new Map(choices.map(({ id, obstacle }) => [id, obstacle]));
+  const surfaces = waiting.flatMap(({ id }): [string, Obstacle | null][] => {
+    const obstacle = known.get(id);
+    // Known and free: it waits for no surface.
+    return obstacle === null ? [] : [[id, obstacle ?? null]];
+  });
+  return {
+    places: new Map(places.map((place) => [place.repository, place])),
+    locks,
+    surfaces: new Map(surfaces),
+  };
+}
+
+/** Whether a job must take its surface before it goes on. */
+function waitsForSurface(job: Job): boolean {
+  return job.state === 'queued' && job.surface !== null && job.startedAt === null && !job.frozen;
 }
 
 /** Returns the phase of a job and everything it waits for; [] when it waits for nothing, or only for those before it. */
 export function explainWaiting(
   job: Job,
-  { places, locks }: WaitingFacts,
+  { places, locks, surfaces }: WaitingFacts,
 ): { phase: Phase | null; waitingFor: WaitingFor[] } {
   const phase = phaseOf(
     job,
@@ -35,12 +59,18 @@ export function explainWaiting(
   if (job.state === 'queued') {
     const others = repositoriesOf(job).flatMap((name) => whyQueued(job, places.get(name)));
     const frozen = { what: 'unfreeze', why: 'it is frozen: nothing of it starts before it is unfrozen' };
-    return { phase, waitingFor: job.frozen ? [frozen, ...others] : others };
+    const surface = surfaces.has(job.id) ? [whySurface(surfaces.get(job.id) ?? null)] : [];
+    return { phase, waitingFor: [...(job.frozen ? [frozen] : []), ...surface, ...others] };
   }
   if (phase !== 'waiting') return { phase, waitingFor: [] };
   const keys = new Set(repositoriesOf(job).map((name) => lockKey('repo', name)));
   const held = locks.filter((lock) => keys.has(lock.key) && lock.jobId !== job.id);
   return { phase, waitingFor: held.map((lock) => ({ what: `lock:${lock.key}`, why: `held for ${lock.operation}` })) };
+}
+
+function whySurface(obstacle: Obstacle | null): WaitingFor {
+  if (obstacle !== null) return { what: `job:${obstacle.job.number}`, why: describeObstacle(obstacle) };
+  return { what: 'surface', why: `${SURFACE_WINDOW} jobs before it wait for the paths they may touch` };
 }
 
 function whyQueued(job: Job, place: Place | undefined): WaitingFor[] {

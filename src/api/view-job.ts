@@ -17,7 +17,7 @@ const PAGE_PROMPT_CHARS = 8 * 2 ** 20;
 /** Jobs of a page looked up at the same time. */
 const AT_ONCE = 8;
 
-const NOTHING: WaitingFacts = { places: new Map(), locks: [] };
+const NOTHING: WaitingFacts = { places: new Map(), locks: [], surfaces: new Map() };
 
 /**
  * Returns the view of one job. `known` saves asking for what the caller has in its hands; an estimate is for those who
@@ -37,7 +37,7 @@ export async function viewJob(
     known.queuePosition ?? (job.state === 'queued' ? store.getQueuePosition(job.id) : null),
     outputFile !== null && isActive(job.state) ? sizeOf(outputFile) : null,
     job.state === 'queued' ? services.admission() : null,
-    known.waiting ?? (isWaiting ? readWaitingFacts(services) : NOTHING),
+    known.waiting ?? (isWaiting ? readWaitingFacts(services, [job]) : NOTHING),
     isTerminal(job.state) ? findDamage(services, job) : null,
     known.estimate === true ? estimateJob(services, job) : null,
   ]);
@@ -63,7 +63,7 @@ export async function listJobViews(
   query: JobQuery & { limit: number },
 ): Promise<PageView<JobView>> {
   const page = await services.store.listJobs(query);
-  const waiting = await readWaitingFacts(services);
+  const waiting = await readWaitingFacts(services, page.items);
   const items: JobView[] = [];
   let chars = 0;
   for (let from = 0; from < page.items.length; from += AT_ONCE) {

@@ -115,6 +115,11 @@ export function renderJobs(jobs: readonly JobView[], view: View): string {
   return renderTable({ columns: JOB_COLUMNS, rows, width: view.width, heading: view.colours.bold });
 }
 
+/** What a job waits for, in a table: only where the word alone would not tell why, the reason too. */
+function shortenWaiting({ what, why }: JobView['waitingFor'][number]): string {
+  return what.startsWith('job:') ? `${what.replace(':', ' ')}: ${why}` : what;
+}
+
 /** Returns the table of `holdfast queue`: the order in which jobs will start. */
 export function renderQueue(jobs: readonly JobView[], view: View): string {
   const columns: Column[] = [
@@ -133,7 +138,7 @@ export function renderQueue(jobs: readonly JobView[], view: View): string {
     String(job.priority),
     cleanLine(job.repositories.join(', ')),
     shorten(job.prompt),
-    job.waitingFor.length === 0 ? 'its turn' : cleanLine(job.waitingFor.map(({ what }) => what).join(', ')),
+    job.waitingFor.length === 0 ? 'its turn' : cleanLine(job.waitingFor.map(shortenWaiting).join(', ')),
     whenStarts(job.estimate),
     { text: relativeTime(job.queuedAt, view.now), style: view.colours.dim },
   ]);
@@ -155,7 +160,10 @@ export function renderJob(shown: { job: JobView; attempts: readonly AttemptView[
       ['next', nextLine(job, colours)],
       ['place', job.queuePosition === null ? null : `${job.queuePosition} in the queue, priority ${job.priority}`],
       ['phase', job.phase],
-      ...job.waitingFor.map(({ what, why }): [string, string] => ['waits for', cleanLine(`${what}: ${why}`)]),
+      ...job.waitingFor.map(({ what, why }): [string, string] => [
+        'waits for',
+        cleanLine(`${what.replace(/^job:/, 'job ')}: ${why}`),
+      ]),
       ['estimate', describeEstimate(job)],
       ['exit code', job.exitCode === null ? null : String(job.exitCode)],
       ['created', relativeTime(job.createdAt, view.now)],

@@ -35,14 +35,16 @@ export function renderLeases(leases: readonly LeaseView[], view: View): string {
     { title: 'CLAIM', align: 'right' },
     { title: 'HOLDER' },
     { title: 'SINCE' },
+    { title: 'WAITING', flexible: true },
   ];
   const rows = leases.map((lease): (Cell | string)[] => [
     String(lease.number),
-    lease.key,
+    cleanLine(lease.paths === null ? lease.key : `${lease.key} ${lease.paths.join(', ')}`),
     cleanLine(lease.repositories.join(', ')),
     String(lease.fence),
-    lease.holder === null ? 'server' : `pid ${lease.holder.pid}`,
+    lease.holder === null ? (lease.atWork ? 'server' : '–') : `pid ${lease.holder.pid}`,
     { text: lease.acquiredAt === null ? '–' : relativeTime(lease.acquiredAt, view.now), style: view.colours.dim },
+    lease.waiting.length === 0 ? '' : `job ${lease.waiting.join(', ')}`,
   ]);
   return renderTable({ columns, rows, width: view.width, heading: view.colours.bold });
 }

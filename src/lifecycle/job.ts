@@ -55,6 +55,8 @@ export interface JobCore {
   promptSha256: string;
   /** True where the text is a packet in its canonical form, else null. */
   packet: true | null;
+  /** Paths and globs it may touch, of its packet (lifecycle/surface.ts); null for a job that names none. */
+  surface: string[] | null;
   /** argv of agent `exec`, else null. */
   command: string[] | null;
   agent: string;

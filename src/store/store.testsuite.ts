@@ -17,6 +17,7 @@ import { testLedger } from './conformance/ledger.ts';
 import { testRetention } from './conformance/retention.ts';
 import { testRepeated } from './conformance/repeated.ts';
 import { testRotations } from './conformance/rotations.ts';
+import { testSurfaces } from './conformance/surfaces.ts';
 import { testTransitions } from './conformance/transitions.ts';
 
 /** Registers the tests of an implementation; `open` makes a fresh, started, empty store for each of them. */
@@ -27,6 +28,7 @@ export function runStoreSuite(name: string, open: OpenHarness): void {
   describe(`${name}: ledger`, () => testLedger(open));
   describe(`${name}: retention`, () => testRetention(open));
   describe(`${name}: queue`, () => testQueue(open));
+  describe(`${name}: surfaces`, () => testSurfaces(open));
   describe(`${name}: waiting`, () => testWaiting(open));
   describe(`${name}: transitions`, () => testTransitions(open));
   describe(`${name}: attempts`, () => testAttempts(open));

@@ -73,6 +73,8 @@ export interface NewJob {
   pipeline: Pipeline;
   /** The prompt is a packet in its canonical form; absent means it is not. */
   packet?: boolean;
+  /** Paths and globs it may touch; absent means it has no surface, and a job of several repositories has none. */
+  surface?: readonly string[];
   /** Why nobody could do or judge the work: the job is accepted and blocked. */
   weak?: string;
   priority: number;

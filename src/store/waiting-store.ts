@@ -1,5 +1,6 @@
 /** The part of the store contract that is about waiting: who waits for what, who shares a fetch, who holds a lock. */
 import type { SourceTrouble } from '../lifecycle/repository.ts';
+import type { SurfaceJob } from '../lifecycle/surface.ts';
 
 export interface Lock {
   /** `<kind>:<repository>`: `repo:<name>` is the repository's own lock, `tests:<name>` the slot for its tests. */
@@ -42,12 +43,21 @@ export interface Place {
   trouble: SourceTrouble | null;
 }
 
+/** Who holds a surface of a repository, by number, and the first who wait for one, in the order of the queue. */
+export interface SurfaceLine {
+  repository: string;
+  holders: SurfaceJob[];
+  waiting: SurfaceJob[];
+}
+
 export interface WaitingStore {
   // waiting
   /** Every repository with its places, by name. */
   listPlaces(): Promise<Place[]>;
   /** The last place in the queue that was given out; 0 when none was. */
   getLastPlace(): Promise<number>;
+  /** Of every repository with a live job that has a surface (lifecycle/surface.ts), by name. Reads live work only. */
+  listSurfaces(): Promise<SurfaceLine[]>;
   /** Records a fetch that went well; `through` is `getLastPlace` from before it began. */
   recordBatch(batch: { repository: string; jobId: string | null; through: number; actor: string }): Promise<Batch>;
   /** The newest of a repository, or null. */

@@ -17,6 +17,7 @@ import { readServerFile } from '../../src/server/server-file.ts';
 import { readEnds, readStarts } from '../support/testimony.ts';
 import type { World } from '../support/world.ts';
 import { checkGit } from './check-git.ts';
+import { checkSurfaces } from './check-surfaces.ts';
 import { checkStatisticsFile } from './check-statistics.ts';
 import { checkHistory } from './history.ts';
 import { isFull } from './size.ts';
@@ -81,6 +82,7 @@ function checkStore(home: StoppedHome): void {
   assert.deepEqual(home.check.corrupt, []);
   assert.equal(home.check.witness, null);
   checkHistory(home.events);
+  checkSurfaces(home.events);
   const queued = new Set(home.queue.map((job) => job.id));
   for (const job of home.jobs) {
     const live = (home.attempts.get(job.id) ?? []).filter((one) => one.endedAt === null);

@@ -253,7 +253,7 @@ CREATE TABLE "jobs" (
   idempotency_key TEXT,
   request_sha256 TEXT,
   version INTEGER NOT NULL,
-  head TEXT NOT NULL,
+  head TEXT NOT NULL, surface TEXT CHECK (json_type(surface) = 'array'),
   CHECK ((queue_seq IS NULL) = (queued_at IS NULL)),
   CHECK ((pipeline = 'full') = (plan IS NOT NULL) AND (plan IS NULL) = (step IS NULL)),
   CHECK (pipeline = 'full' OR stage = 'implement'),
@@ -445,7 +445,8 @@ CREATE UNIQUE INDEX job_files_job ON job_files (job_id, name);
 
 CREATE INDEX jobs_active ON jobs (number) WHERE state IN ('preparing', 'running');
 
-CREATE INDEX jobs_claimable ON jobs (repository, others, priority DESC, queue_seq) WHERE state = 'queued' AND frozen = 0;
+CREATE INDEX jobs_claimable ON jobs (repository, others, priority DESC, queue_seq)
+  WHERE state = 'queued' AND frozen = 0 AND (surface IS NULL OR started_at IS NOT NULL);
 
 CREATE INDEX jobs_ended ON jobs (state, number) WHERE finished_at IS NOT NULL;
 
@@ -470,6 +471,12 @@ CREATE INDEX jobs_retiring ON jobs (number)
 
 CREATE INDEX jobs_slots ON jobs (repository, stage, priority DESC, queue_seq)
   WHERE state = 'queued' AND frozen = 0 AND stage IN ('verify', 'merge');
+
+CREATE INDEX jobs_surface_held ON jobs (repository, number)
+  WHERE surface IS NOT NULL AND (state IN ('preparing', 'running') OR (state IN ('queued', 'quarantined') AND started_at IS NOT NULL));
+
+CREATE INDEX jobs_surface_line ON jobs (repository, others, priority DESC, queue_seq)
+  WHERE state = 'queued' AND frozen = 0 AND surface IS NOT NULL AND started_at IS NULL;
 
 CREATE INDEX jobs_workspaces ON jobs (finished_at) WHERE finished_at IS NOT NULL AND workspace_state <> 'none';
 

@@ -41,7 +41,13 @@ export const lockParamsSchema = z.strictObject({ key: z.string().min(1).max(128)
 
 const leaseSchema = z
   .strictObject({
-    key: z.string().meta({ description: '`workspace:<job id>`.' }),
+    key: z.string().meta({
+      description: '`workspace:<job id>`, `branch:<repository>:<branch>` or `surface:<job id>`.',
+    }),
+    kind: z.enum(['workspace', 'branch', 'surface']),
+    paths: z.array(z.string()).nullable().meta({ description: 'What a surface covers; null for every other kind.' }),
+    waiting: z.array(z.int()).meta({ description: 'Numbers of the jobs that wait for a surface.' }),
+    atWork: z.boolean().meta({ description: 'False: between two of its stages, or quarantined.' }),
     jobId: z.string(),
     number: z.int(),
     repositories: z.array(z.string()),

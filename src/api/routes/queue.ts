@@ -27,7 +27,7 @@ export function addQueueRoutes(app: Api, { services }: RouteContext): void {
       const from = Number(decodeCursor('queue', request.query.cursor) ?? 0);
       const jobs = await store.listQueue(from + limit + 1);
       const shown = jobs.slice(from, from + limit);
-      const waiting = await readWaitingFacts(services);
+      const waiting = await readWaitingFacts(services, shown);
       const items = await Promise.all(
         shown.map((job, index) => viewJob(services, job, { queuePosition: from + index + 1, waiting, estimate: true })),
       );

@@ -35,7 +35,9 @@ export function registerLeases(program: Command, runtime: Runtime): void {
   const leases = program
     .command('leases')
     .summary('show leases')
-    .description('Show the long-lived rights: the workspace of every job at work, under which claim, and its holder.');
+    .description(
+      'Show the long-lived rights of jobs, and who waits: the workspace, the branch, and the paths that a packet may touch.',
+    );
   runtime.handle(leases, async ({ client, terminal }) => {
     const page = await client.get<PageView<LeaseView>>('/v1/leases');
     if (terminal.json) return terminal.document(page);

@@ -4,6 +4,7 @@ import { sha256 } from '../../kernel/hash.ts';
 import { makeId } from './ids.ts';
 import { MAX_PROMPT_BYTES, MAX_REPOSITORIES, type Job } from '../../lifecycle/job.ts';
 import { FIRST_STEP } from '../../lifecycle/stage.ts';
+import { surfaceOf } from '../../lifecycle/surface.ts';
 import type { NewJob } from '../store.ts';
 import { tellOfJob } from './deliveries.ts';
 import { JOBS, STORED_JOBS, type JobRecord } from './entities.ts';
@@ -93,6 +94,12 @@ function beginPipeline(session: Session, input: NewJob): Pick<JobRecord, 'plan' 
   return { plan: readPlan(session, input.repository), step: FIRST_STEP };
 }
 
+/** Of several repositories nobody could say to which of them a path belongs. */
+function surfaceFor({ surface = [], others = [] }: NewJob): string[] | null {
+  const patterns = others.length > 0 ? [] : surfaceOf(surface);
+  return patterns.length === 0 ? null : patterns;
+}
+
 function makeRecord(session: Session, input: NewJob, promptSha256: string): JobRecord {
   const id = makeId('job', session.at);
   const state = input.weak !== undefined ? 'blocked' : input.start ? 'queued' : 'created';
@@ -105,6 +112,7 @@ function makeRecord(session: Session, input: NewJob, promptSha256: string): JobR
     overtaken: null,
     promptSha256,
     packet: input.packet === true ? true : null,
+    surface: surfaceFor(input),
     command: input.command,
     agent: input.agent,
     pipeline: input.pipeline,

@@ -15,6 +15,7 @@ import { moveChainedJob, writeJob, type JobWrite } from './job-moves.ts';
 import { readJob, toJob } from './jobs.ts';
 import type { Session } from './session.ts';
 import { listLiterals } from './sql.ts';
+import { HAS_BEGUN_OR_NEED_NOT, WAITS_FOR_SURFACE, listFreeSurfaces } from './surfaces.ts';
 import { verifyJob } from './verify-job.ts';
 
 const GUARD = ` AND state IN (${listLiterals(JOB_TRANSITIONS.claim.from)}) AND frozen = 0`;
@@ -103,7 +104,7 @@ function listHeads(
   // A bound LIMIT would be planned anew each time, which takes longer than the query.
   const limit = isTroubled ? TROUBLED_WINDOW : wanted;
   // The last two hold for every queued job: one with an ending could neither be claimed nor set aside.
-  const order = `state = 'queued' AND frozen = 0 AND stage NOT IN ('verify', 'merge') AND outcome IS NULL
+  const order = `state = 'queued' AND frozen = 0 AND ${HAS_BEGUN_OR_NEED_NOT} AND stage NOT IN ('verify', 'merge') AND outcome IS NULL
     AND finished_at IS NULL ORDER BY priority DESC, queue_seq LIMIT ${limit}`;
   const rows =
     line.others === null
@@ -113,29 +114,41 @@ function listHeads(
           line.repository,
           line.others,
         );
-  const slots = line.others === null ? listSlotHeads(session, line.repository) : [];
-  const heads = [...rows.map((row) => readJob(session, String(row['id']))), ...slots];
+  const heads = rows.map((row) => readJob(session, String(row['id'])));
+  if (line.others === null) {
+    const free = listFreeSurfaces(session, line.repository, wanted).map((id) => readJob(session, id));
+    const isSlotted = (job: Record): boolean => SLOT_STAGES.some((stage) => stage === job.record.stage);
+    heads.push(...free.filter((job) => !isSlotted(job)));
+    heads.push(...listSlotHeads(session, line.repository, free));
+  }
   if (!isTroubled) return heads;
-  return heads.filter(({ record }) => !needsSilentSource(record, repositories)).slice(0, wanted);
+  const able = heads.filter(({ record }) => !needsSilentSource(record, repositories));
+  return able.toSorted(compareOrder).slice(0, wanted);
 }
 
-/** Returns the first waiting job for each slot of a repository that nobody holds: one at a time tests or merges there. */
-function listSlotHeads(session: Session, repository: string): Record[] {
+/**
+ * Returns the first waiting job for each slot of a repository that nobody holds: one at a time tests or merges there.
+ * `free` are jobs that could take their surface now, in their order: some of them may be at such a stage, reopened.
+ */
+function listSlotHeads(session: Session, repository: string, free: readonly Record[]): Record[] {
   return SLOT_STAGES.flatMap((stage) => {
     const row = session.sql.get(
       `SELECT id FROM jobs WHERE repository = $1 AND stage = $2 AND state = 'queued' AND frozen = 0
-         AND stage IN ('verify', 'merge') AND outcome IS NULL AND finished_at IS NULL
+         AND stage IN ('verify', 'merge') AND outcome IS NULL AND finished_at IS NULL AND ${HAS_BEGUN_OR_NEED_NOT}
          ORDER BY jobs.priority DESC, jobs.queue_seq LIMIT 1`,
       repository,
       stage,
     );
-    if (row === null) return [];
+    const reopened = free.find(({ record }) => record.stage === stage);
+    const waiting = [...(row === null ? [] : [readJob(session, String(row['id']))]), ...(reopened ? [reopened] : [])];
+    const [first] = waiting.toSorted(compareOrder);
+    if (first === undefined) return [];
     const held = session.sql.get(
       `SELECT 1 FROM jobs WHERE state IN ('preparing', 'running') AND stage = $1 AND repository = $2 LIMIT 1`,
       stage,
       repository,
     );
-    return held === null ? [readJob(session, String(row['id']))] : [];
+    return held === null ? [first] : [];
   });
 }
 
@@ -176,12 +189,14 @@ function listUnreadable(session: Session, lines: readonly WaitingLine[], max: nu
   return lines
     .filter((line) => readOthers(line) === null)
     .flatMap(({ repository, others }) =>
-      session.sql.all(
-        `SELECT id FROM jobs WHERE repository = $1 AND others IS $2 AND state = 'queued' AND frozen = 0
-           AND outcome IS NULL AND finished_at IS NULL LIMIT $3`,
-        repository,
-        others,
-        max,
+      [HAS_BEGUN_OR_NEED_NOT, WAITS_FOR_SURFACE].flatMap((standing) =>
+        session.sql.all(
+          `SELECT id FROM jobs WHERE repository = $1 AND others IS $2 AND state = 'queued' AND frozen = 0
+             AND ${standing} AND outcome IS NULL AND finished_at IS NULL LIMIT $3`,
+          repository,
+          others,
+          max,
+        ),
       ),
     )
     .map((row) => readJob(session, String(row['id'])));

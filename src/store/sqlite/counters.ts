@@ -8,6 +8,7 @@ import { repositoriesOf } from '../../lifecycle/job.ts';
 import { JOB_STATES, isActive, isTerminal, type JobState } from '../../lifecycle/transitions.ts';
 import type { JobRecord } from './entities.ts';
 import type { Sql } from './sql.ts';
+import { HAS_BEGUN_OR_NEED_NOT, WAITS_FOR_SURFACE } from './surfaces.ts';
 
 export type Sequence = 'seq' | 'jobNumber' | 'queueSeq' | 'lockFence' | 'bootNumber' | 'deliveryNumber';
 
@@ -152,12 +153,17 @@ export class Counters {
   }
 
   #readWaiting(): Map<string, number> {
-    const claimable = `SELECT repository, others, count(*) AS n FROM jobs WHERE state = 'queued' AND frozen = 0
-       GROUP BY repository, others`;
-    const lines = this.#sql.all(claimable).map((row): [string, number] => {
-      return [WAITING + lineOf(String(row['repository']), textOrNull(row['others'])), Number(row['n'])];
-    });
-    return new Map(lines);
+    const waiting = new Map<string, number>();
+    // Each condition is that of an index, in whose order its rows are counted.
+    for (const standing of [HAS_BEGUN_OR_NEED_NOT, WAITS_FOR_SURFACE]) {
+      const text = `SELECT repository, others, count(*) AS n FROM jobs WHERE state = 'queued' AND frozen = 0
+         AND ${standing} GROUP BY repository, others`;
+      for (const row of this.#sql.all(text)) {
+        const name = WAITING + lineOf(String(row['repository']), textOrNull(row['others']));
+        waiting.set(name, (waiting.get(name) ?? 0) + Number(row['n']));
+      }
+    }
+    return waiting;
   }
 
   /** Jobs in every state. */

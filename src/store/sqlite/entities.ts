@@ -92,6 +92,7 @@ const JOB_FIELDS: { [K in keyof JobRecord]: FieldKind } = {
   overtaken: 'int',
   promptSha256: 'text',
   packet: 'bool',
+  surface: 'json',
   command: 'json',
   agent: 'text',
   pipeline: 'text',

@@ -64,6 +64,7 @@ import {
   releaseJob,
   releaseQuarantine,
 } from './quarantine.ts';
+import { listSurfaces } from './surfaces.ts';
 import type { Operation } from './wire.ts';
 import { readStats, type Timings } from './stats.ts';
 
@@ -202,6 +203,7 @@ const reads: { [K in ReadOperation]: Carry<K, ReadContext> } = {
   listDamagedLocks,
   listPlaces,
   getLastPlace,
+  listSurfaces,
   getNewestBatch,
   listEvents,
   getLastSeq: (store) => store.counters.last('seq'),

@@ -28,6 +28,8 @@ const LIVE = [
   'jobs_live',
   'jobs_queue',
   'jobs_retiring',
+  'jobs_surface_held',
+  'jobs_surface_line',
   'quarantine_open',
   'resources_open',
   'targets_disabled',

@@ -158,20 +158,32 @@ describe('sqlite schema', () => {
     const sql = freshSchema();
     const plans: [string, RegExp][] = [
       [
-        `SELECT id FROM jobs WHERE repository = 'a' AND others IS NULL AND state = 'queued' AND frozen = 0 ORDER BY priority DESC, queue_seq LIMIT 1`,
+        `SELECT id FROM jobs WHERE repository = 'a' AND others IS NULL AND state = 'queued' AND frozen = 0 AND (surface IS NULL OR started_at IS NOT NULL) ORDER BY priority DESC, queue_seq LIMIT 1`,
         /jobs_claimable/,
       ],
       [`SELECT * FROM jobs WHERE state = 'queued' ORDER BY priority DESC, queue_seq LIMIT 9`, /jobs_queue/],
       [`SELECT * FROM jobs WHERE state IN ('preparing', 'running') ORDER BY number`, /jobs_active/],
       [`SELECT id FROM jobs WHERE finished_at IS NULL ORDER BY number`, /jobs_live/],
       [
-        `SELECT id FROM jobs WHERE repository = 'a' AND others IS '["b"]' AND state = 'queued' AND frozen = 0 ORDER BY priority DESC, queue_seq LIMIT 1`,
+        `SELECT id FROM jobs WHERE repository = 'a' AND others IS '["b"]' AND state = 'queued' AND frozen = 0 AND (surface IS NULL OR started_at IS NOT NULL) ORDER BY priority DESC, queue_seq LIMIT 1`,
         /jobs_claimable/,
       ],
       [`SELECT through FROM batches WHERE repository_id = 'a' ORDER BY through DESC LIMIT 1`, /batches_newest/],
       [
-        `SELECT repository, others, count(*) FROM jobs WHERE state = 'queued' AND frozen = 0 GROUP BY repository, others`,
+        `SELECT repository, others, count(*) FROM jobs WHERE state = 'queued' AND frozen = 0 AND (surface IS NULL OR started_at IS NOT NULL) GROUP BY repository, others`,
         /jobs_claimable/,
+      ],
+      [
+        `SELECT repository, others, count(*) FROM jobs WHERE state = 'queued' AND frozen = 0 AND surface IS NOT NULL AND started_at IS NULL GROUP BY repository, others`,
+        /jobs_surface_line/,
+      ],
+      [
+        `SELECT id FROM jobs WHERE repository = 'a' AND others IS NULL AND state = 'queued' AND frozen = 0 AND surface IS NOT NULL AND started_at IS NULL ORDER BY priority DESC, queue_seq LIMIT 128`,
+        /jobs_surface_line/,
+      ],
+      [
+        `SELECT id FROM jobs WHERE repository = 'a' AND surface IS NOT NULL AND (state IN ('preparing', 'running') OR (state IN ('queued', 'quarantined') AND started_at IS NOT NULL)) ORDER BY number`,
+        /jobs_surface_held/,
       ],
       [`SELECT repository FROM jobs WHERE state IN ('preparing', 'running') ORDER BY number`, /jobs_active/],
       [`SELECT * FROM attempts WHERE state IN ('intended', 'running') ORDER BY id`, /attempts_live/],

@@ -94,6 +94,7 @@ export function openSqliteStore(options: SqliteStoreOptions): Store {
     clearLock: call('clearLock'),
     listPlaces: call('listPlaces'),
     getLastPlace: call('getLastPlace'),
+    listSurfaces: call('listSurfaces'),
     recordBatch: call('recordBatch'),
     getNewestBatch: call('getNewestBatch'),
     listEvents: call('listEvents'),
