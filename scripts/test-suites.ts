@@ -44,6 +44,7 @@ const LONG = [
   'test/crash/leases.test.ts',
   'test/crash/low-disk.test.ts',
   'test/crash/orphans.test.ts',
+  'test/crash/pipeline-faults.test.ts',
   'test/crash/proof.test.ts',
   'test/crash/races.test.ts',
   'test/crash/read-only.test.ts',

@@ -138,7 +138,10 @@ async function undoGate(
   const copies = ctx.home.stageCopies(job.id);
   if (await exists(copies)) await discardWorkspace({ workspaceDir: copies, removalsDir: ctx.home.removals, op });
   // Only where an agent was not the last to work in it: what that one did may not be in the candidate.
-  if (findLastRun(attempts)?.stage !== 'verify') return;
+  const last = findLastRun(attempts);
+  if (last === null || isWork(last.stage)) return;
+  // Reviewers and gates of a merge have a copy; but nothing keeps them from writing here, and this is where it would count.
+  if (last.stage !== 'verify' && !isWork(job.stage) && job.stage !== 'verify') return;
   await resetWorkspace({ mirrorDir: part.mirrorDir, workspaceDir: part.directory, commit: candidate, op, signal });
 }
 

@@ -11,6 +11,7 @@ import { makeScratchRepository } from './scratch-repository.ts';
 import { makeScratch, removeScratch } from './scratch.ts';
 import { setRef } from './set-ref.ts';
 import { takeSnapshot } from './snapshot.ts';
+import { findStrayCommits } from './stray-commits.ts';
 
 export interface HarvestRequest {
   mirrorDir: string;
@@ -95,7 +96,12 @@ async function harvestHead(request: HarvestRequest, found: Found): Promise<Harve
     const diffSha256 = createHash('sha256').update(changes.stdout).digest('hex');
     return { kind: 'uncommitted', diffSha256, notes };
   }
-  if ((await git(diffTree(baseCommit, commit))).text === '') return { kind: 'empty', notes };
+  if ((await git(diffTree(baseCommit, commit))).text === '') {
+    const mirrorGit: Git = (args, more) =>
+      safeGit({ profile: { kind: 'local', gitDir: mirrorDir }, args, op, signal, ...more });
+    const stray = await findStrayCommits({ ...request, head: commit, git, mirrorGit });
+    return stray === null ? { kind: 'empty', notes } : unusable(`its work is in ${stray}, not on the branch it is on`);
+  }
   await keepCommit(request, { commit, packFile: pack.path });
   return { kind: 'committed', commit, tree, branch, commits, notes };
 }

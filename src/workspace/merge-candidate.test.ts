@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import { harvestWork } from './harvest.ts';
 import { mergeCandidate, type MergeOutcome } from './merge-candidate.ts';
 import { updateMirror } from './mirror.ts';
+import { prepareWorkspace } from './prepare-workspace.ts';
 import { commitFiles, makePlace, makeWorld, plainGit, type World } from './repository.fixture.ts';
 
 const REF = 'refs/holdfast/job_1/merge-1';
@@ -28,7 +29,7 @@ async function advanceSource(world: World, files: Record<string, string>): Promi
 }
 
 const merge = (world: World, base: string, candidate: string): Promise<MergeOutcome> =>
-  mergeCandidate({ op: 'job_1.1', ...world, base, candidate, message: 'Merge job 1', ref: REF });
+  mergeCandidate({ op: 'job_1.1', ...world, base, candidate, begunAt: world.base, message: 'Merge job 1', ref: REF });
 
 describe('a merge in the mirror', () => {
   it('is the candidate itself while the base has not moved', async () => {
@@ -67,6 +68,31 @@ describe('a merge in the mirror', () => {
     assert.deepEqual(outcome.paths.toSorted(), ['new\nline', 'same file.txt']);
     assert.match(outcome.text, /CONFLICT \(content\).*same file\.txt/);
     assert.equal(plainGit(world.mirrorDir, 'for-each-ref', REF), '');
+  });
+
+  it('on a base that was rewritten is one commit of its own changes: what was dropped does not come back', async () => {
+    await using place = makePlace();
+    const world = await makeWorld(place, { 'kept.txt': 'x\n' });
+    const first = world.base;
+    const dropped = await advanceSource(world, { 'secret.txt': 's\n' });
+    const later = { ...world, base: dropped, workspaceDir: place.path('jobs', 'k', 'workspace') };
+    await prepareWorkspace({ ...later, baseCommit: dropped, branch: 'holdfast/job-2', op: 'op_6' });
+    const candidate = await makeCandidate(later, { 'a.txt': 'a\n' });
+    plainGit(world.source, 'reset', '-q', '--hard', first);
+    const clash = async (files: Record<string, string> | null): Promise<MergeOutcome> => {
+      if (files !== null) await advanceSource(world, files);
+      const { mirrorDir, source } = world;
+      const { head } = await updateMirror({ mirrorDir, source, sourceKind: 'path', op: 'op_7', base: 'main' });
+      return merge(later, head, candidate);
+    };
+    const outcome = await clash(null);
+    assert.ok(outcome.kind === 'merged' && !outcome.fastForward);
+    assert.equal(plainGit(world.mirrorDir, 'show', '-s', '--format=%P', outcome.commit).trim(), first);
+    const names = plainGit(world.mirrorDir, 'ls-tree', '--name-only', outcome.commit).trim().split('\n');
+    assert.deepEqual(names, ['a.txt', 'kept.txt']);
+    const conflict = await clash({ 'a.txt': 'another\n' });
+    assert.ok(conflict.kind === 'conflict' && conflict.rewritten);
+    assert.deepEqual(conflict.paths, ['a.txt']);
   });
 
   it('of what the base has already is empty', async () => {

@@ -9,6 +9,8 @@ export interface MergeRequest {
   base: string;
   /** Harvested commit, in the mirror. */
   candidate: string;
+  /** Commit the work began at; the candidate stands on it. */
+  begunAt: string;
   /** Of the merge commit, if one is needed. */
   message: string;
   /** `refs/holdfast/<job>/merge-<n>`: keeps the result. */
@@ -20,8 +22,11 @@ export interface MergeRequest {
 export type MergeOutcome =
   /** `commit` stands on `base`: the candidate itself where that is possible, else a merge of both. */
   | { kind: 'merged'; commit: string; fastForward: boolean }
-  /** Both sides changed these paths in ways that do not go together; `text` is git's own account. */
-  | { kind: 'conflict'; paths: string[]; text: string }
+  /**
+   * Both sides changed these paths in ways that do not go together; `text` is git's own account. `rewritten`: the base
+   * dropped commits the work stands on.
+   */
+  | { kind: 'conflict'; paths: string[]; text: string; rewritten: boolean }
   /** The base has everything of it already. */
   | { kind: 'empty' };
 
@@ -30,11 +35,12 @@ const MAX_PATHS = 200;
 
 /**
  * Merges a candidate with the base inside the mirror, without a work tree: nothing of either is checked out, no driver or
- * filter is run, no branch moves. The result is durable and kept under `ref`. Can be repeated.
+ * filter is run, no branch moves. Where the base was rewritten (force-pushed) since the work began, only the changes of the
+ * work are put on it, as one commit: what was dropped does not come back. The result is durable and kept under `ref`. Can be repeated.
  * Throws `git-failed`, `git-timeout`, `storage-full`.
  */
 export async function mergeCandidate(request: MergeRequest): Promise<MergeOutcome> {
-  const { mirrorDir, base, candidate, op, signal } = request;
+  const { mirrorDir, base, candidate, begunAt, op, signal } = request;
   if (!/^refs\/holdfast\/[A-Za-z0-9_-]+\/merge-\d+$/.test(request.ref))
     throw fail('internal', `${request.ref} is not ours`);
   const profile: GitProfile = { kind: 'local', gitDir: mirrorDir };
@@ -49,18 +55,23 @@ export async function mergeCandidate(request: MergeRequest): Promise<MergeOutcom
   };
 
   if (await isIn(candidate, base)) return { kind: 'empty' };
-  if (await isIn(base, candidate)) {
+  const rewritten = !(await isIn(begunAt, base));
+  if (!rewritten && (await isIn(base, candidate))) {
     if (await haveSameTree(git, base, candidate)) return { kind: 'empty' };
     await keep(candidate);
     return { kind: 'merged', commit: candidate, fastForward: true };
   }
-  const merged = await git(['merge-tree', '--write-tree', '-z', '--name-only', '--messages', base, candidate], {
+  const baseTree = (await git(['rev-parse', `${base}^{tree}`])).text;
+  // A commit that stands where the work began makes that the commit both sides are compared with.
+  const ours = rewritten ? (await git(['commit-tree', '-p', begunAt, '-m', 'base', baseTree])).text : base;
+  const merged = await git(['merge-tree', '--write-tree', '-z', '--name-only', '--messages', ours, candidate], {
     okCodes: [0, 1],
   });
   const [tree = '', ...rest] = merged.stdout.toString('utf8').split('\0');
-  if (merged.code === 1) return describeConflict(rest);
-  if ((await git(['rev-parse', `${base}^{tree}`])).text === tree) return { kind: 'empty' };
-  const commitArgs = ['commit-tree', '-p', base, '-p', candidate, '-F', '-', tree];
+  if (merged.code === 1) return { ...describeConflict(rest), rewritten };
+  if (baseTree === tree) return { kind: 'empty' };
+  const parents = rewritten ? ['-p', base] : ['-p', base, '-p', candidate];
+  const commitArgs = ['commit-tree', ...parents, '-F', '-', tree];
   const commit = (await git(commitArgs, { input: `${request.message}\n` })).text;
   await keep(commit);
   return { kind: 'merged', commit, fastForward: false };
@@ -73,7 +84,7 @@ async function haveSameTree(git: Git, one: string, other: string): Promise<boole
 }
 
 /** Paths up to an empty entry, then messages: a count of paths, the paths, a kind and its text each. */
-function describeConflict(entries: readonly string[]): MergeOutcome {
+function describeConflict(entries: readonly string[]): { kind: 'conflict'; paths: string[]; text: string } {
   const end = entries.indexOf('');
   const paths = [...new Set(entries.slice(0, end))].slice(0, MAX_PATHS);
   const text = entries

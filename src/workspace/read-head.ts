@@ -27,7 +27,7 @@ export async function readHead(workspaceDir: string): Promise<Head> {
     if (COMMIT.test(head)) return { commit: head, branch: null };
     const ref = head.startsWith('ref: ') ? head.slice('ref: '.length).trim() : '';
     if (!BRANCH.test(ref)) return { why: '.git/HEAD names no branch' };
-    const commit = (await readLoose(git, ref)) ?? (await readPacked(git, ref));
+    const commit = (await readRefFile(git, ref)) ?? (await readPackedRefs(git)).get(ref) ?? null;
     const branch = ref.slice('refs/heads/'.length);
     return commit === null ? { why: `its branch ${branch} has no commit` } : { commit, branch };
   } catch (error) {
@@ -37,18 +37,21 @@ export async function readHead(workspaceDir: string): Promise<Head> {
   }
 }
 
-async function readLoose(git: string, ref: string): Promise<string | null> {
+/** Returns the commit in the file of a ref below `.git`; null where there is none. Throws `workspace-unsafe` for a link. */
+export async function readRefFile(git: string, ref: string): Promise<string | null> {
   const text = (await readText(git, ref, MAX_REF_BYTES))?.trim() ?? null;
   return text !== null && COMMIT.test(text) ? text : null;
 }
 
-async function readPacked(git: string, ref: string): Promise<string | null> {
+/** Returns the refs in `.git/packed-refs` with their commits. Throws `workspace-unsafe` for a link. */
+export async function readPackedRefs(git: string): Promise<Map<string, string>> {
   const text = await readText(git, 'packed-refs', MAX_PACKED_BYTES);
+  const refs = new Map<string, string>();
   for (const line of text?.split('\n') ?? []) {
     const [commit = '', name] = line.split(' ');
-    if (name === ref && COMMIT.test(commit)) return commit;
+    if (name !== undefined && COMMIT.test(commit)) refs.set(name, commit);
   }
-  return null;
+  return refs;
 }
 
 /** Null when there is no such file, or it is larger than it may be. */

@@ -1,6 +1,7 @@
 import type { SeededDefect } from './seeded-defect.ts';
 
 const FILE = 'test/crash/proof.test.ts';
+const FAULTS = 'test/crash/pipeline-faults.test.ts';
 const TEST = 'every line of the proof is held';
 const CONCLUDE = 'src/attempts/stages/conclude-stage.ts';
 
@@ -29,6 +30,30 @@ export const PIPELINE_DEFECTS: readonly SeededDefect[] = [
     ],
     file: FILE,
     test: TEST,
+  },
+  {
+    what: 'what a reviewer wrote into the workspace becomes the work of the next agent',
+    edits: [
+      {
+        file: 'src/attempts/ready-workspace.ts',
+        find: '  if (last === null || isWork(last.stage)) return;',
+        replace: "  if (last?.stage !== 'verify') return;",
+      },
+    ],
+    file: FAULTS,
+    test: 'a reviewer that edits files',
+  },
+  {
+    what: 'commits on a branch that was left are no work',
+    edits: [
+      {
+        file: 'src/workspace/harvest.ts',
+        find: '    return stray === null ? {',
+        replace: '    return stray !== undefined ? {',
+      },
+    ],
+    file: FAULTS,
+    test: 'work on a branch that was left',
   },
   {
     what: 'a resumed session is not told why it is wanted once more',

@@ -24,6 +24,8 @@ interface Merging {
   preparation: Preparation;
   job: Job & { plan: Plan; step: Step };
   candidate: string;
+  /** Commit the work began at. */
+  begunAt: string;
   part: Part;
   signal: AbortSignal;
 }
@@ -47,17 +49,17 @@ export async function carryMerge(
 ): Promise<void> {
   const { job } = input;
   const [part] = await findParts(ctx, job);
-  const { plan, step } = job;
-  if (plan === null || step === null || step.candidate === null || part === undefined) {
+  const { plan, step, baseCommit } = job;
+  if (plan === null || step === null || step.candidate === null || baseCommit === null || part === undefined) {
     throw fail('internal', `job ${job.number} has nothing to merge`);
   }
-  const merging = { ...input, job: { ...job, plan, step }, candidate: step.candidate, part };
+  const merging = { ...input, job: { ...job, plan, step }, candidate: step.candidate, begunAt: baseCommit, part };
   const outcome = step.merge === null ? await prepareMerge(merging) : await finishMerge(merging, step.merge);
   await recordOutcome(ctx, merging, outcome);
 }
 
 async function prepareMerge(merging: Merging): Promise<Outcome> {
-  const { job, part, candidate, preparation, signal } = merging;
+  const { job, part, candidate, begunAt, preparation, signal } = merging;
   const operation = claimOperation(job);
   const holding = { repository: part.repository, operation, jobId: job.id, signal };
   const base = await preparation.locks.withLock(holding, () =>
@@ -68,6 +70,7 @@ async function prepareMerge(merging: Merging): Promise<Outcome> {
     mirrorDir: part.mirrorDir,
     base,
     candidate,
+    begunAt,
     message: `Merge job ${job.number}`,
     ref,
     op: operation,
@@ -78,7 +81,11 @@ async function prepareMerge(merging: Merging): Promise<Outcome> {
       return { result: 'empty', why: `${part.registered.base} has everything of it already`, intent: null };
     case 'conflict': {
       const why = `it conflicts with ${part.registered.base} at ${base} in ${merged.paths.join(', ')}`;
-      return { result: 'conflict', why, intent: null, text: `base ${base}\n${merged.text}` };
+      const text = `base ${base}\n${merged.text}`;
+      // An agent that merged it would bring back what was dropped.
+      if (merged.rewritten)
+        return { result: 'held', why: `it was rewritten since the work began, and ${why}`, intent: null, text };
+      return { result: 'conflict', why, intent: null, text };
     }
     case 'merged': {
       // The very tree that passed every gate needs no second proof.
