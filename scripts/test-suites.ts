@@ -43,6 +43,7 @@ const LONG = [
   'test/crash/installed.test.ts',
   'test/crash/leases.test.ts',
   'test/crash/low-disk.test.ts',
+  'test/crash/merge-faults.test.ts',
   'test/crash/orphans.test.ts',
   'test/crash/pipeline-faults.test.ts',
   'test/crash/proof.test.ts',

@@ -2,6 +2,7 @@ import type { SeededDefect } from './seeded-defect.ts';
 
 const FILE = 'test/crash/proof.test.ts';
 const FAULTS = 'test/crash/pipeline-faults.test.ts';
+const MERGES = 'test/crash/merge-faults.test.ts';
 const TEST = 'every line of the proof is held';
 const CONCLUDE = 'src/attempts/stages/conclude-stage.ts';
 
@@ -54,6 +55,30 @@ export const PIPELINE_DEFECTS: readonly SeededDefect[] = [
     ],
     file: FAULTS,
     test: 'work on a branch that was left',
+  },
+  {
+    what: 'a merge brings back what was dropped from a base by force',
+    edits: [
+      {
+        file: 'src/workspace/merge-candidate.ts',
+        find: '  const rewritten = !(await isIn(begunAt, base));',
+        replace: "  const rewritten = begunAt === '';",
+      },
+    ],
+    file: MERGES,
+    test: 'a base that was force-pushed',
+  },
+  {
+    what: 'a merge that was carried out and not recorded is taken for one of somebody else',
+    edits: [
+      {
+        file: 'src/workspace/advance-base.ts',
+        find: '  if (at === to) return finish(checkout);',
+        replace: "  if (at === to) return { kind: 'moved', at };",
+      },
+    ],
+    file: MERGES,
+    test: 'three kills during one merge',
   },
   {
     what: 'a resumed session is not told why it is wanted once more',
