@@ -11,6 +11,7 @@ import type { AttemptContext } from './context.ts';
 import { CRASH_LOOP_WINDOW_MS, decideEnding, type Ending, type FinalVerdict, type Trouble } from './decide.ts';
 import { keepTranscript } from './keep-transcript.ts';
 import { findAdapter } from './find-adapter.ts';
+import { clearStages } from './stages/clear-stages.ts';
 import { concludeStage } from './stages/conclude-stage.ts';
 import type { Judgement } from './gather-facts.ts';
 import { recordPatiently } from './record-patiently.ts';
@@ -71,6 +72,7 @@ export async function endAttempt(
       reason: settled.job.reason,
     },
   );
+  await clearStages(ctx, settled.job);
   return { ...settled, ending };
 }
 

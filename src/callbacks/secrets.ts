@@ -6,7 +6,7 @@
 import { randomBytes } from 'node:crypto';
 import { dirname } from 'node:path';
 import type { Clock } from '../kernel/clock.ts';
-import { createDurableSync, readIfExistsSync, syncDirectorySync, writeDurableSync } from '../kernel/durable.ts';
+import { createDurableSync, readIfExists, readIfExistsSync, syncDirectorySync, writeDurableSync } from '../kernel/durable.ts';
 import { fail } from '../kernel/errors.ts';
 import { sha256 } from '../kernel/hash.ts';
 import { SECRET_PREFIX } from './sign.ts';
@@ -64,6 +64,18 @@ function parse(path: string, text: string): { secrets: CallbackSecrets; isSealed
     'home-unusable',
     `${path} does not hold the secrets of callbacks; restore it, or remove it to get a new one`,
   );
+}
+
+/** Says what is wrong with the file of the secrets; null when it is whole or not there. Changes nothing. */
+export async function inspectSecrets(path: string): Promise<string | null> {
+  const known = await readIfExists(path);
+  if (known === null) return null;
+  try {
+    parse(path, known.toString());
+    return null;
+  } catch {
+    return 'it does not hold the secrets of callbacks';
+  }
 }
 
 /** Returns the keeper of the secrets at `path`; the file is read, or made, when they are first asked for. */

@@ -30,6 +30,8 @@ export const FAILPOINTS = [
   'stage.before-branch',
   'stage.before-hand-off',
   'stage.after-hand-off',
+  'stage.before-clear',
+  'stage.after-clear',
   'workspace.before-restore',
   'workspace.after-restore',
   'workspace.before-harvest-ref',

@@ -39,6 +39,8 @@ export interface Home {
   evidence(jobId: string): string;
   /** HOME of what works in a stage of the job without being its agent. */
   stageHome(jobId: string, attempt: number): string;
+  /** Where they lie. */
+  stageHomes(jobId: string): string;
   /** Copy of a commit that an attempt looks at without being able to change it. */
   stageCopy(jobId: string, attempt: number): string;
   /** Where they lie. */
@@ -73,6 +75,7 @@ export function homeLayout(root: string): Home {
     agentHome: (jobId) => join(jobs, jobId, 'home'),
     runDirectory: (jobId, attempt) => join(jobs, jobId, 'attempts', String(attempt)),
     evidence: (jobId) => join(jobs, jobId, 'evidence'),
+    stageHomes: (jobId) => join(jobs, jobId, 'homes'),
     stageHome: (jobId, attempt) => join(jobs, jobId, 'homes', String(attempt)),
     stageCopies: (jobId) => join(jobs, jobId, 'copies'),
     stageCopy: (jobId, attempt) => join(jobs, jobId, 'copies', String(attempt)),

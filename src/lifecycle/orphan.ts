@@ -16,6 +16,11 @@ export const ORPHAN_KINDS = [
   'process',
   'lock',
   'resource',
+  'evidence',
+  'missing-evidence',
+  'stage-home',
+  'stage-copy',
+  'unknown-entry',
 ] as const;
 export type OrphanKind = (typeof ORPHAN_KINDS)[number];
 

@@ -29,6 +29,9 @@ export interface OrphanKeeper {
   sweepStaging(now: number): Promise<number>;
 }
 
+/** What a start removes without being asked: nobody's work is in it. */
+const BY_ITSELF: ReadonlySet<OrphanKind> = new Set(['temp-file', 'staging', 'stage-home', 'stage-copy']);
+
 function beginList(): OrphanList {
   const counts = Object.fromEntries(ORPHAN_KINDS.map((kind) => [kind, 0])) as Record<OrphanKind, number>;
   return { items: [], counts, total: 0, ours: 0 };
@@ -83,7 +86,7 @@ export function createOrphanKeeper(ctx: AttemptContext, resources: ResourceKeepe
         for await (const orphan of scanOrphans(ctx, signal)) {
           const begun = open.get(orphan.id);
           open.delete(orphan.id);
-          const isDue = begun !== undefined || orphan.kind === 'temp-file' || orphan.kind === 'staging';
+          const isDue = begun !== undefined || BY_ITSELF.has(orphan.kind);
           const outcome =
             isDue && whyRefused(orphan) === null
               ? await repairOrphan(ctx, resources, { orphan, actor: begun?.actor ?? 'server' })

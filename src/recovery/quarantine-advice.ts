@@ -45,6 +45,8 @@ const ADVICE: Record<string, string> = {
     'It is not shown as it is; `holdfast logs JOB` has the output it was made of. Put the file back from a backup, or release it to hear no more of it.',
   upload:
     'What was sent for the job is not what is there. A job that has not begun is set aside when its turn comes: submit it again with the file. Of one that ended, release it.',
+  evidence:
+    'What a gate, a review or a hand-off rests on is not what was recorded: nothing passes on it. Put the file back from a backup, or release it to hear no more of it; `holdfast retry JOB` makes the job pass its gates anew.',
   delivery: 'A message of the outbox: see it by `holdfast callbacks`, ask its receiver what came, then release it.',
   target:
     'What is known of a URL that asked for nothing more. Release it; redeliver one message to enable the URL again.',

@@ -6,20 +6,28 @@ import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { sha256 } from '../kernel/hash.ts';
 import { homeLayout } from '../lifecycle/home.ts';
+import type { NewEvidence } from '../store/ledger-store.ts';
 import { launchNext, newJob, newRepository } from '../store/conformance/fixtures.ts';
 import { openSqliteStore } from '../store/sqlite/sqlite-store.ts';
 import { inspectKept } from './scrub-files.ts';
 
 const SENT = 'what was sent\n';
 const TOLD = '# What was said\n';
+const PRINTED = 'ok 1 - it works\n';
 
-/** An ended job with a transcript and a file that was sent for it, both where they belong. */
+const SIZES = { transcript: 9, upload: SENT.length, evidence: PRINTED.length } as const;
+
+function evidence(kind: 'output' | 'tap'): NewEvidence {
+  return { sha256: sha256(PRINTED), kind, name: 'test', bytes: PRINTED.length, attempt: 1 };
+}
+
+/** An ended job with a transcript, a file that was sent for it and a piece of evidence, all where they belong. */
 async function openTrial() {
   const home = homeLayout(mkdtempSync(join(tmpdir(), 'holdfast-kept-')));
   const store = openSqliteStore({ path: home.database });
   await store.start();
   await store.addRepository(newRepository());
-  const { job: held } = await store.acceptJob(newJob({ start: false }));
+  const { job: held } = await store.acceptJob(newJob({ start: false, pipeline: 'full' }));
   const sent = { name: 'a.txt', sha256: sha256(SENT), size: SENT.length, overwrite: false, perJob: 1000 };
   await store.recordJobFile({ jobId: held.id, ...sent, actor: 'ann' });
   await store.moveJob({ id: held.id, transition: 'start', fence: null, actor: 'ann' });
@@ -27,13 +35,24 @@ async function openTrial() {
   const owner = { fence: running.fence, actor: 'owner' };
   const { job } = await store.settleAttempt(
     { id: attempt.id, transition: 'finish', set: { exitCode: 0 }, ...owner },
-    { id: running.id, transition: 'complete', set: { exitCode: 0, transcriptSha256: sha256(TOLD) }, ...owner },
+    {
+      id: running.id,
+      transition: 'complete',
+      set: { exitCode: 0, transcriptSha256: sha256(TOLD) },
+      results: { gate: null, evidence: [evidence('output'), evidence('tap')] },
+      ...owner,
+    },
   );
-  const paths = { upload: join(home.staging(job.id), sha256(SENT), 'a.txt'), transcript: home.transcript(job.id) };
+  const paths = {
+    upload: join(home.staging(job.id), sha256(SENT), 'a.txt'),
+    transcript: home.transcript(job.id),
+    evidence: join(home.evidence(job.id), sha256(PRINTED)),
+  };
   const write = (): void => {
     for (const [path, text] of [
       [paths.upload, SENT],
       [paths.transcript, TOLD],
+      [paths.evidence, PRINTED],
     ] as const) {
       mkdirSync(dirname(path), { recursive: true });
       rmSync(path, { force: true });
@@ -54,17 +73,18 @@ async function openTrial() {
   };
 }
 
-test('a transcript or a file sent for a job that is not as recorded is named, and only that', async () => {
+test('a transcript, a file sent for a job or evidence that is not as recorded is named, and only that', async () => {
   await using trial = await openTrial();
-  assert.deepEqual(await trial.look(), { checked: { transcript: 1, upload: 1 }, found: [] });
-  for (const kind of ['transcript', 'upload'] as const) {
+  assert.deepEqual(await trial.look(), { checked: { transcript: 1, upload: 1, evidence: 1 }, found: [] });
+  for (const kind of ['transcript', 'upload', 'evidence'] as const) {
     const path = trial.paths[kind];
     const damages: [() => void, RegExp][] = [
-      [() => writeFileSync(path, 'W'.padEnd(kind === 'upload' ? SENT.length : 9, '!')), /does not match the hash/],
+      [() => writeFileSync(path, 'W'.padEnd(SIZES[kind], '!')), /does not match the hash/],
       [() => rmSync(path), /it is missing/],
       [() => symlinkSync('/etc/hostname', path), /symbolic link/],
     ];
-    if (kind === 'upload') damages.push([() => truncateSync(path, 3), /holds 3 bytes, 14 were recorded/]);
+    if (kind !== 'transcript')
+      damages.push([() => truncateSync(path, 3), new RegExp(`holds 3 bytes, ${SIZES[kind]} were recorded`)]);
     for (const [damage, why] of damages) {
       trial.write();
       if (why.source.includes('symbolic')) rmSync(path);
@@ -91,6 +111,7 @@ test('of a long file only the length is held against what was recorded', async (
 test('what a removal took away is not damage', async () => {
   await using trial = await openTrial();
   rmSync(trial.paths.upload);
+  rmSync(trial.paths.evidence);
   await trial.store.removeJob({ id: trial.job.id, actor: 'ann' });
   assert.deepEqual((await trial.look()).found, []);
 });

@@ -24,11 +24,11 @@ interface KeptLook {
 }
 
 /** What the check of kept files asks a store. */
-export type KeptReader = Pick<Store, 'getJob' | 'listJobFiles'>;
+export type KeptReader = Pick<Store, 'getJob' | 'listJobFiles' | 'listEvidence'>;
 
 /**
- * Returns what is wrong with the transcript of an ended job and with the files that were sent for it. Of what is longer than
- * `hashUpTo` bytes only the length is held against what was recorded.
+ * Returns what is wrong with the transcript of an ended job, with the files that were sent for it and with its evidence. Of
+ * what is longer than `hashUpTo` bytes only the length is held against what was recorded.
  */
 export async function inspectKept(store: KeptReader, look: KeptLook): Promise<ScrubPart> {
   const part = await lookAtKept(store, look);
@@ -50,6 +50,10 @@ async function lookAtKept(store: KeptReader, { home, job, hashUpTo }: KeptLook):
     await look('transcript', home.transcript(job.id), { sha256: job.transcriptSha256, bytes: null });
   for (const { sha256, name, size } of await store.listJobFiles(job.id))
     await look('upload', join(home.staging(job.id), sha256, name), { sha256, bytes: size });
+  // The same bytes may be evidence twice, under two kinds: they are one file. Only a pipeline has any.
+  const evidence = job.plan === null ? [] : await store.listEvidence(job.id);
+  for (const { sha256, bytes } of new Map(evidence.map((one) => [one.sha256, one])).values())
+    await look('evidence', join(home.evidence(job.id), sha256), { sha256, bytes });
   return part;
 }
 

@@ -7,6 +7,7 @@ import { errnoOf, messageOf } from '../kernel/result.ts';
 import { homeLayout } from '../lifecycle/home.ts';
 import { readClosedStore, type ClosedStore } from '../store/sqlite/read-closed.ts';
 import { configureGit } from '../workspace/safe-git.ts';
+import { checkHomeFiles } from './check-home-files.ts';
 import { checkRepositories } from './check-repositories.ts';
 import { checkRuns } from './check-runs.ts';
 import { attemptChecks, describeDamaged, ok } from './doctor-check.ts';
@@ -16,7 +17,8 @@ import { guardHome } from './home-guard.ts';
 const SILENT: Log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
 /**
- * The deep check of a home that no server serves: the whole database, run directories and git objects. Holds the home
+ * The deep check of a home that no server serves: the whole database, its own files, run directories, evidence and git
+ * objects. Holds the home
  * while it looks, so that nobody changes what is being looked at, and changes nothing. Throws `home-held` where a server
  * has it: that one carries out the same check.
  */
@@ -46,6 +48,7 @@ export async function checkClosedHome(root: string): Promise<DoctorCheck[]> {
     try {
       return [
         ...(await attemptChecks('store', async () => describeStoreCheck(store.check(), { home, looker: 'command' }))),
+        ...(await attemptChecks('home files', () => checkHomeFiles(home, 'command'))),
         ...(await attemptChecks('runs', () => checkRuns({ store, home }, 'command'))),
         ...(await attemptChecks('git objects', () => checkRepositories({ store, home }, 'command'))),
       ];

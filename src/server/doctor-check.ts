@@ -34,10 +34,21 @@ const COMMANDS: Record<Looker, string> = {
 /** What nobody sets aside: a person looks at it where it lies. */
 const LOOKED_AT = new Set(['mirror-head', 'workspace']);
 
+/** What only a start reads, and sets aside: one that runs already has it in memory, and goes on. */
+const AT_START = new Set([
+  'host-file',
+  'token-file',
+  'callback-secret',
+  'statistics-file',
+  'retention-file',
+  'server-file',
+  'start-marker',
+]);
+
 /** Returns a finding of its own for one damaged thing, with its evidence and what to do next. */
 export function describeDamaged({ kind, item, path, why }: Damaged, looker: Looker): DoctorCheck {
   const { advice } = adviseOn({ id: item, kind, releasedAt: null });
-  const isSetAside = !LOOKED_AT.has(kind);
+  const isSetAside = !LOOKED_AT.has(kind) && !(looker === 'server' && AT_START.has(kind));
   const nextSafeAction: NextSafeAction = isSetAside ? 'inspect_quarantine' : 'review';
   const command = isSetAside ? COMMANDS[looker] : null;
   const finding = { kind, name: item, why, evidence: path, nextSafeAction, command };

@@ -14,6 +14,7 @@ import type { StoreCheck } from '../store/store.ts';
 import { describeFileSystem } from '../workspace/file-system.ts';
 import { runChild } from '../workspace/run-child.ts';
 import { gitVersion } from '../workspace/safe-git.ts';
+import { checkHomeFiles } from './check-home-files.ts';
 import { checkRepositories } from './check-repositories.ts';
 import type { RetentionState } from '../recovery/retention/retention-keeper.ts';
 import { describeRecord } from '../recovery/scrub-kinds.ts';
@@ -46,6 +47,7 @@ export async function runDoctor(
     checkSupervision(),
     checkUser(),
     ...(await attemptChecks('store', () => checkStore(ctx, options.deep))),
+    ...(options.deep ? await attemptChecks('home files', () => checkHomeFiles(ctx.home, 'server')) : []),
     ...(options.deep ? await attemptChecks('runs', () => checkRuns(ctx, 'server')) : []),
     ...(options.deep ? await attemptChecks('git objects', () => checkRepositories(ctx, 'server')) : []),
     ...(await checkTrouble(ctx.store, options.degraded)),

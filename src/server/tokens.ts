@@ -35,6 +35,12 @@ function isDamaged(text: string): boolean {
   return !MADE.test(text) || sha256(text.slice(0, -CHECK_CHARS)).slice(0, CHECK_CHARS) !== text.slice(-CHECK_CHARS);
 }
 
+/** Says what is wrong with the file of the token; null when it is whole or not there. Changes nothing. */
+export async function inspectToken(path: string): Promise<string | null> {
+  const known = await readIfExists(path);
+  return known !== null && isDamaged(known.toString().trim()) ? 'it is not a token any more' : null;
+}
+
 /**
  * Reads the token of the home, making it (0600) at the first start. One that is damaged is kept beside it and replaced:
  * nobody could prove himself by it any more; `damage` then says so.

@@ -10,6 +10,8 @@ export interface JobOutline {
   workspaceState: 'none' | 'preparing' | 'ready';
   attempts: number;
   fence: number;
+  /** Rows of evidence it has. */
+  evidence: number;
 }
 
 export interface OrphanStore {

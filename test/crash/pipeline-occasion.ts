@@ -1,10 +1,11 @@
 /** A job of the whole pipeline, with a server that dies somewhere on its way. What its gate saw is witnessed outside the home. */
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { EvidenceView, GateView, PageView } from '../../src/api/contract.ts';
 import { sha256 } from '../../src/kernel/hash.ts';
+import { until } from '../support/poll.ts';
 import { createRepository, git } from '../support/repository.ts';
 import type { JobView, World } from '../support/world.ts';
 
@@ -59,6 +60,9 @@ export async function checkPipeline(world: World, merge = false): Promise<void> 
   }
   if (merge) await checkMerged(world, gates.at(-1)?.candidate);
   else await checkHandedOff(world, { job, candidate: gates.at(-1)?.candidate });
+  for (const left of [world.home.stageHomes(job.id), world.home.stageCopies(job.id)]) {
+    await until(`${left} is gone`, async () => !existsSync(left) || readdirSync(left).length === 0);
+  }
   assert.equal((await world.api('DELETE', `/v1/jobs/${job.id}`)).status, 204);
   assert.equal((await world.api('DELETE', '/v1/repositories/gated')).status, 204);
 }

@@ -1,6 +1,6 @@
 /** `doctor --deep` without a server: the home is looked at directly, nothing is changed, and damage is told one by one. */
 import assert from 'node:assert/strict';
-import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { DoctorView } from '../../src/api/contract/server.ts';
@@ -40,8 +40,10 @@ test('doctor --deep looks at a home no server serves, and leaves it to a server 
   const clean = await examine(world);
   assert.equal(clean.code, 0, JSON.stringify(clean.view));
   assert.deepEqual(
-    clean.view.checks.filter((check) => ['store', 'runs', 'git objects'].includes(check.name)).map(({ ok }) => ok),
-    [true, true, true],
+    clean.view.checks
+      .filter((check) => ['store', 'home files', 'runs', 'git objects'].includes(check.name))
+      .map(({ ok }) => ok),
+    [true, true, true, true],
   );
 
   tamper(world, `UPDATE jobs SET exit_code = 9 WHERE id = '${done.id}'`);
@@ -52,6 +54,8 @@ test('doctor --deep looks at a home no server serves, and leaves it to a server 
   const whole = readFileSync(head, 'utf8');
   // To git itself this is a branch that was not born yet.
   writeFileSync(head, whole.replace('main', 'lain'));
+  for (const path of [world.home.callbackSecretFile, world.home.retentionFile, world.home.statisticsFile])
+    writeFileSync(path, `${existsSync(path) ? readFileSync(path, 'utf8').slice(0, -4) : '{'}!`);
   const database = readFileSync(world.home.database);
   const { code, view } = await examine(world);
   assert.equal(code, 8);
@@ -59,7 +63,18 @@ test('doctor --deep looks at a home no server serves, and leaves it to a server 
   const findings = new Map(
     view.checks.flatMap(({ finding }) => (finding === undefined ? [] : [[finding.kind, finding]])),
   );
-  assert.deepEqual([...findings.keys()].toSorted(), ['counter', 'exit', 'job', 'mirror-head', 'workspace']);
+  assert.deepEqual([...findings.keys()].toSorted(), [
+    'callback-secret',
+    'counter',
+    'exit',
+    'job',
+    'mirror-head',
+    'retention-file',
+    'statistics-file',
+    'workspace',
+  ]);
+  assert.equal(findings.get('callback-secret')?.evidence, world.home.callbackSecretFile);
+  assert.equal(findings.get('retention-file')?.command, 'holdfast server start');
   assert.equal(findings.get('job')?.name, done.id);
   assert.match(findings.get('job')?.why ?? '', /exitCode differ/);
   assert.equal(findings.get('job')?.evidence, world.home.database);

@@ -16,6 +16,7 @@ import type { AttemptContext } from '../context.ts';
 import { claimOperation } from '../ready-workspace.ts';
 import { recordPatiently } from '../record-patiently.ts';
 import { findParts, type Part } from '../save-trees.ts';
+import { clearStages } from './clear-stages.ts';
 import { decideNext, toConclusion } from './conclude-stage.ts';
 import { keepBytes } from './evidence-files.ts';
 
@@ -43,11 +44,12 @@ export async function handOff(ctx: AttemptContext, job: Job, signal: AbortSignal
   const next = await decideNext(ctx, handing.job, { stage: 'handoff', ended: { kind: 'handed-off' }, result: null });
   const { transition, set, results } = toConclusion(next, { step, results: { gate: null, evidence } });
   failpoint('stage.before-hand-off');
-  await recordPatiently(ctx, signal, () =>
+  const ended = await recordPatiently(ctx, signal, () =>
     ctx.store.moveJob({ id: job.id, transition, fence: job.fence, set, results, actor: 'attempts' }),
   );
   failpoint('stage.after-hand-off');
   ctx.log.info(`Job ${job.number} ${transition}: branch ${branch}`, { job: job.id });
+  await clearStages(ctx, ended);
 }
 
 /** Returns what the branch of a job is called, without `refs/heads/`, and its title. */

@@ -17,6 +17,7 @@ import { fetchBase } from '../fetch-base.ts';
 import { claimOperation, type Preparation } from '../ready-workspace.ts';
 import { recordPatiently } from '../record-patiently.ts';
 import { findParts, type Part } from '../save-trees.ts';
+import { clearStages } from './clear-stages.ts';
 import { toConclusion } from './conclude-stage.ts';
 import { keepBytes } from './evidence-files.ts';
 
@@ -164,4 +165,5 @@ async function recordOutcome(ctx: AttemptContext, merging: Merging, outcome: Out
   );
   failpoint('merge.after-record');
   ctx.log.info(`Job ${job.number} merge ${result}: ${moved.state}`, { job: job.id, why });
+  await clearStages(ctx, moved);
 }

@@ -91,6 +91,10 @@ async function collectJob(what: Collecting, job: CopiedJob): Promise<void> {
     const from = join(home.staging(job.id), sha256, name);
     await need(what, job, { from, to: pathOf(from), settled: true });
   }
+  for (const sha256 of job.evidence) {
+    const from = join(home.evidence(job.id), sha256);
+    await need(what, job, { from, to: pathOf(from), settled: true });
+  }
   for (const attempt of job.attempts) {
     const runDir = home.runDirectory(job.id, attempt.number);
     for (const kind of KEPT) {

@@ -4,6 +4,7 @@ import { readRunOwner } from '../../keeper/run-directory.ts';
 import { isId } from '../../kernel/ids.ts';
 import type { Orphan } from '../../lifecycle/orphan.ts';
 import type { JobOutline } from '../../store/orphan-store.ts';
+import { findEvidence, findOfAttempts, findUnknown } from './find-in-stages.ts';
 import { findOnlyStaged, findStaged } from './find-staged.ts';
 import { ageOf, describeOrphan, findTemps, inParts, listEntries, lookAt, type Look } from './look.ts';
 
@@ -63,9 +64,12 @@ async function* findInJob(look: Look, job: JobOutline, exists: boolean): AsyncGe
     });
   }
   yield* findTemps(look, { directory, entries, jobId: job.id });
+  yield* findUnknown(look, job, entries);
+  if (job.evidence > 0 || entries.some((entry) => entry.name === 'evidence')) yield* findEvidence(look, job);
   for (const entry of entries) {
     const path = join(directory, entry.name);
     if (/^workspace\.[\w.-]+$/.test(entry.name) && entry.isDirectory()) yield* findUnfinished(look, job, path);
+    if (entry.name === 'homes' || entry.name === 'copies') yield* findOfAttempts(look, job, entry.name);
     if (entry.name === 'staging' && entry.isDirectory()) yield* findStaged(look, job, path);
     if (entry.name === 'attempts' && entry.isDirectory()) yield* findInAttempts(look, job, path);
   }

@@ -11,7 +11,8 @@ import { removeDurable } from '../../kernel/durable.ts';
 import { fail } from '../../kernel/errors.ts';
 import { failpoint } from '../../kernel/failpoints.ts';
 import { messageOf } from '../../kernel/result.ts';
-import type { Orphan } from '../../lifecycle/orphan.ts';
+import type { Orphan, OrphanKind } from '../../lifecycle/orphan.ts';
+import { isTerminal } from '../../lifecycle/transitions.ts';
 import { discardWorkspace } from '../../workspace/discard-workspace.ts';
 import { removeTree } from '../../workspace/remove-tree.ts';
 import { deleteRefs, rescueWorkspace } from '../../workspace/rescue.ts';
@@ -95,6 +96,7 @@ function pathOf({ id, path }: Orphan): string {
 async function removeFiles(ctx: AttemptContext, orphan: Orphan, op: string): Promise<null> {
   const path = pathOf(orphan);
   if (orphan.kind === 'staging') return removeStaged(ctx, orphan, op);
+  if (OF_STAGES.has(orphan.kind)) return removeOfStage(ctx, orphan, op);
   if (orphan.kind === 'temp-file') await removeDurable(path);
   else if (dirname(path) === ctx.home.removals) await removeTree(path, op);
   else await discardWorkspace({ workspaceDir: path, removalsDir: ctx.home.removals, op });
@@ -112,6 +114,25 @@ function removeStaged(ctx: AttemptContext, orphan: Orphan, op: string): Promise<
     const isNamed = files.some(({ sha256, name }) => `${join(staging, sha256, name)}/`.startsWith(`${path}/`));
     const isDue = path.startsWith(`${staging}/`) || (await store.getJob(jobId)) === null;
     if (isNamed || !isDue) throw fail('state-conflict', 'a row names it');
+    await discardWorkspace({ workspaceDir: path, removalsDir: home.removals, op });
+    return null;
+  });
+}
+
+/** What a stage left: none of it is taken up again once the job has ended, unless somebody takes that back. */
+const OF_STAGES: ReadonlySet<OrphanKind> = new Set(['evidence', 'stage-home', 'stage-copy']);
+
+/** In turn with a claim of the job: one that is retried makes its workspace here first, and then finds nothing of it. */
+function removeOfStage(ctx: AttemptContext, orphan: Orphan, op: string): Promise<null> {
+  const path = pathOf(orphan);
+  const { home, store, jobFiles } = ctx;
+  const jobId = orphan.jobId ?? '';
+  return jobFiles.run(jobId, async () => {
+    const job = await store.getJob(jobId);
+    if (job !== null && !isTerminal(job.state)) throw fail('state-conflict', `job ${job.number} goes on`);
+    const rows = job === null || orphan.kind !== 'evidence' ? [] : await store.listEvidence(jobId);
+    if (rows.some(({ sha256 }) => path === join(home.evidence(jobId), sha256)))
+      throw fail('state-conflict', 'a row names it');
     await discardWorkspace({ workspaceDir: path, removalsDir: home.removals, op });
     return null;
   });

@@ -2,6 +2,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AttemptContext } from '../../attempts/context.ts';
+import { discardStages } from '../../attempts/stages/clear-stages.ts';
 import { findParts, retireOperation, saveTrees } from '../../attempts/save-trees.ts';
 import { endOperation } from '../../keeper/processes.ts';
 import { fail, isError } from '../../kernel/errors.ts';
@@ -50,6 +51,7 @@ async function retireInTurn(ctx: AttemptContext, looked: Job): Promise<boolean> 
   failpoint('retention.after-intent');
   await discardWorkspace({ workspaceDir: ctx.home.workspace(job.id), removalsDir: ctx.home.removals, op });
   await discardUnfinished(ctx, job, op);
+  await discardStages(ctx, job, op);
   failpoint('retention.after-delete');
   try {
     await ctx.store.endRetirement(ended);

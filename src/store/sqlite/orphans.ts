@@ -15,7 +15,9 @@ const MAX = 1000;
 /** Returns what a look needs of jobs, by id. */
 export function listJobOutlines(reader: Reader, after: string, limit: number): JobOutline[] {
   const rows = reader.sql.all(
-    'SELECT id, number, state, workspace_state, attempts, fence FROM jobs WHERE id > $1 ORDER BY id LIMIT $2',
+    `SELECT id, number, state, workspace_state, attempts, fence,
+       (SELECT count(*) FROM evidence WHERE job_id = jobs.id) AS evidence
+     FROM jobs WHERE id > $1 ORDER BY id LIMIT $2`,
     after,
     Math.min(Math.max(1, Math.floor(limit)), MAX),
   );
@@ -26,6 +28,7 @@ export function listJobOutlines(reader: Reader, after: string, limit: number): J
     workspaceState: row['workspace_state'] as JobOutline['workspaceState'],
     attempts: Number(row['attempts']),
     fence: Number(row['fence']),
+    evidence: Number(row['evidence']),
   }));
 }
 

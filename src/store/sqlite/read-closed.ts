@@ -10,6 +10,7 @@ import { checkDatabase } from './check-deep.ts';
 import { Counters } from './counters.ts';
 import { listJobFiles } from './job-files.ts';
 import { getJob, listJobs } from './jobs.ts';
+import { listEvidence } from './ledger.ts';
 import { loadMigrations, readSchemaVersion } from './migrate.ts';
 import { listRepositories } from './repositories.ts';
 import { Sql } from './sql.ts';
@@ -17,7 +18,7 @@ import { Sql } from './sql.ts';
 /** What can be read of a closed database. */
 export interface ClosedStore extends Pick<
   Store,
-  'getJob' | 'listJobs' | 'listAttempts' | 'listJobFiles' | 'listRepositories'
+  'getJob' | 'listJobs' | 'listAttempts' | 'listJobFiles' | 'listEvidence' | 'listRepositories'
 > {
   /** Everything `checkDeep` checks, the witness included; keeps the calling thread busy. */
   check(): StoreCheck;
@@ -44,6 +45,7 @@ export function readClosedStore(path: string): ClosedStore {
       listJobs: async (query) => listJobs(reader, query),
       listAttempts: async (jobId) => listAttempts(reader, jobId),
       listJobFiles: async (jobId) => listJobFiles(reader, jobId),
+      listEvidence: async (jobId) => listEvidence(reader, jobId),
       listRepositories: async () => listRepositories(reader),
       close: () => database.close(),
     };

@@ -16,6 +16,8 @@ export interface CopiedJob {
   /** Oldest first. */
   attempts: { id: string; number: number; isLive: boolean; outputBytes: number }[];
   files: JobFile[];
+  /** sha256 of its evidence, each once. */
+  evidence: string[];
 }
 
 /** An open copy; `close` it. */
@@ -65,6 +67,9 @@ function* readJobs(sql: Sql): Generator<CopiedJob> {
         files: sql
           .all(`SELECT ${JOB_FILES.select} FROM job_files WHERE job_id = $1 ORDER BY id`, id)
           .map((file) => toRecord(JOB_FILES, file)),
+        evidence: sql
+          .all('SELECT DISTINCT sha256 FROM evidence WHERE job_id = $1 ORDER BY sha256', id)
+          .map((one) => String(one['sha256'])),
       };
     }
     if (rows.length < PAGE) return;
