@@ -6,7 +6,13 @@
 import { randomBytes } from 'node:crypto';
 import { dirname } from 'node:path';
 import type { Clock } from '../kernel/clock.ts';
-import { createDurableSync, readIfExists, readIfExistsSync, syncDirectorySync, writeDurableSync } from '../kernel/durable.ts';
+import {
+  createDurableSync,
+  readIfExists,
+  readIfExistsSync,
+  syncDirectorySync,
+  writeDurableSync,
+} from '../kernel/durable.ts';
 import { fail } from '../kernel/errors.ts';
 import { sha256 } from '../kernel/hash.ts';
 import { SECRET_PREFIX } from './sign.ts';

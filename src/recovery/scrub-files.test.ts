@@ -1,6 +1,16 @@
 /** What is kept of jobs beside their run directories: each is held against its hash, and nothing sound is blamed. */
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
@@ -9,7 +19,9 @@ import { homeLayout } from '../lifecycle/home.ts';
 import type { NewEvidence } from '../store/ledger-store.ts';
 import { launchNext, newJob, newRepository } from '../store/conformance/fixtures.ts';
 import { openSqliteStore } from '../store/sqlite/sqlite-store.ts';
-import { inspectKept } from './scrub-files.ts';
+import { makeRepository, plainGit } from '../workspace/repository.fixture.ts';
+import { inspectKept, scrubMirrors } from './scrub-files.ts';
+import type { ScrubPart } from './scrub.ts';
 
 const SENT = 'what was sent\n';
 const TOLD = '# What was said\n';
@@ -62,6 +74,7 @@ async function openTrial() {
   write();
   return {
     store,
+    home,
     paths,
     job,
     write,
@@ -114,4 +127,30 @@ test('what a removal took away is not damage', async () => {
   rmSync(trial.paths.evidence);
   await trial.store.removeJob({ id: trial.job.id, actor: 'ann' });
   assert.deepEqual((await trial.look()).found, []);
+});
+
+test('a damaged object of a mirror is named, and a mirror that is gone', async () => {
+  await using trial = await openTrial();
+  const { store, home } = trial;
+  const { repository } = await store.addRepository(newRepository({ name: 'mirrored' }));
+  await store.updateRepository('mirrored', { cloneState: 'ready' }, 'ann');
+  const mirror = home.mirror(repository.id);
+  const found: ScrubPart[] = [];
+  const look = async (): Promise<string[]> => {
+    found.length = 0;
+    await scrubMirrors(store, home).run(async (part) => void found.push(part), new AbortController().signal);
+    return found.flatMap((part) => part.found.map(({ kind, item, why }) => `${kind} ${item}: ${why}`));
+  };
+  assert.deepEqual(await look(), ['mirror mirrored: it is missing']);
+  makeRepository(join(home.root, 'source'));
+  plainGit(home.root, 'clone', '--quiet', '--mirror', 'source', mirror);
+  assert.deepEqual([await look(), found[0]?.checked], [[], { mirror: 1 }]);
+  const objects = join(mirror, 'objects');
+  const names = readdirSync(objects, { recursive: true, encoding: 'utf8' });
+  const path = join(objects, names.find((name) => /^[0-9a-f]{2}.[0-9a-f]{38}$|\.pack$/.test(name)) ?? '');
+  chmodSync(path, 0o600);
+  const bytes = readFileSync(path);
+  bytes.writeUInt8(bytes.readUInt8(bytes.length >> 1) ^ 4, bytes.length >> 1);
+  writeFileSync(path, bytes);
+  assert.match((await look()).join(), /^mirror mirrored: .*[0-9a-f]{40}/s);
 });

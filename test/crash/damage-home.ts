@@ -167,6 +167,9 @@ export function damageKept({ home }: World, { one, told }: Past, repository: str
   const [changed = '', missing = ''] = one.files;
   flipMiddle(changed);
   rmSync(missing);
+  const [gated] = one.gated;
+  const [kept = ''] = readdirSync(home.evidence(gated));
+  flipMiddle(join(home.evidence(gated), kept));
   const objects = join(home.mirror(repository), 'objects');
   const names = readdirSync(objects, { recursive: true, encoding: 'utf8' });
   const object = names.find((name) => name.endsWith('.pack')) ?? names.find((name) => /^..\/[0-9a-f]{38}$/.test(name));
@@ -176,6 +179,7 @@ export function damageKept({ home }: World, { one, told }: Past, repository: str
     { kind: 'transcript', name: told[1] },
     { kind: 'upload', name: relative(home.root, changed) },
     { kind: 'upload', name: relative(home.root, missing) },
+    { kind: 'evidence', name: join(gated, 'evidence', kept) },
     { kind: 'mirror', name: 'lib' },
   ];
 }

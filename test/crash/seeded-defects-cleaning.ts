@@ -53,8 +53,8 @@ export const CLEANING_DEFECTS: readonly SeededDefect[] = [
     edits: [
       {
         file: 'src/recovery/orphan-keeper.ts',
-        find: "const isDue = begun !== undefined || BY_ITSELF",
-        replace: "const isDue = BY_ITSELF",
+        find: 'const isDue = begun !== undefined || BY_ITSELF',
+        replace: 'const isDue = BY_ITSELF',
       },
     ],
     file: 'test/crash/orphans.test.ts',

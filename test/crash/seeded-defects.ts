@@ -10,6 +10,7 @@ import { PIPELINE_DEFECTS } from './seeded-defects-pipeline.ts';
 import { RECOVERY_DEFECTS } from './seeded-defects-recovery.ts';
 import { RETENTION_DEFECTS } from './seeded-defects-retention.ts';
 import { LIVE_DEFECTS } from './seeded-defects-live.ts';
+import { SCRUB_DEFECTS } from './seeded-defects-scrub.ts';
 import { SERVER_DEFECTS } from './seeded-defects-server.ts';
 import { STATISTICS_DEFECTS } from './seeded-defects-statistics.ts';
 
@@ -28,4 +29,5 @@ export const SEEDED_DEFECTS: readonly SeededDefect[] = [
   ...RECOVERY_DEFECTS,
   ...BACKUP_DEFECTS,
   ...PIPELINE_DEFECTS,
+  ...SCRUB_DEFECTS,
 ];
