@@ -37,6 +37,7 @@ const LONG = [
   'test/crash/batches.test.ts',
   'test/crash/callbacks.test.ts',
   'test/crash/damaged-home.test.ts',
+  'test/crash/evidence.test.ts',
   'test/crash/freeze.test.ts',
   'test/crash/full-disk.test.ts',
   'test/crash/identity.test.ts',

@@ -46,6 +46,7 @@ const PROMISED = [
   'P1',
   'P2',
   'P3',
+  'P6',
   'P8',
   'P9',
 ];

@@ -152,7 +152,7 @@ export interface Services {
   dropFile(job: Job, name: string, actor: string): Promise<void>;
   /** The transcript of a job made from its rows and output as they are now. */
   renderTranscript(job: Job): AsyncIterable<string>;
-  /** A piece of evidence, checked against its hash. Throws `record-corrupt`. */
+  /** A piece of evidence, checked against its hash. Throws `evidence-corrupt`. */
   readEvidence(job: Job, sha256: string): Promise<Buffer>;
   /** Counts a transcript that is not the one that was recorded. */
   countTranscriptMismatch(job: Job): void;

@@ -46,6 +46,9 @@ async function recoverFromError(ctx: AttemptContext, carrying: Carrying, error: 
   const job = await ctx.store.getJob(jobId);
   if (job === null || !isActive(job.state)) return;
   ctx.log.error(`job ${job.number}: ${messageOf(error)}`, { job: jobId });
+  if (isError(error, 'evidence-corrupt') && job.state !== 'preparing') {
+    return quarantineNow(ctx, carrying, error);
+  }
   if (job.state === 'preparing') return endPreparation(ctx, { ...carrying, job, error });
   const passes = isDiskFull(error) || isShortage(error);
   run.trouble = { message: messageOf(error), passes };
@@ -83,18 +86,23 @@ async function followPatiently(ctx: AttemptContext, what: Carrying & { job: Job;
       return;
     } catch (error) {
       if (signal.aborted || isError(error, 'fenced')) return;
+      // What a gate rests on is not what was recorded: no look will find it otherwise.
+      if (isError(error, 'evidence-corrupt')) return quarantineNow(ctx, what, error);
       // A full disk passes when somebody makes room; nothing about the attempt is in doubt.
       if (tries >= FOLLOW_TRIES && !isDiskFull(error)) {
-        await recordPatiently(ctx, signal, async () => {
-          const now = await ctx.store.getJob(job.id);
-          if (now !== null) await setAside(ctx, { job: now, why: messageOf(error), actor: 'attempts' });
-        });
-        return;
+        return quarantineNow(ctx, what, error);
       }
       ctx.log.warn(`job ${job.number} is looked at again: ${messageOf(error)}`, { job: job.id });
       await delay(backoffMs(tries, FOLLOW_RETRY_MS, MAX_FOLLOW_RETRY_MS), signal);
     }
   }
+}
+
+async function quarantineNow(ctx: AttemptContext, { jobId, signal }: Carrying, error: unknown): Promise<void> {
+  await recordPatiently(ctx, signal, async () => {
+    const job = await ctx.store.getJob(jobId);
+    if (job !== null) await setAside(ctx, { job, why: messageOf(error), actor: 'attempts' });
+  });
 }
 
 function classifyFailure(run: Run, error: unknown): { transition: JobTransition; reason: Reason | null } {
@@ -103,7 +111,8 @@ function classifyFailure(run: Run, error: unknown): { transition: JobTransition;
     return { transition: 'requeue', reason: null };
   }
   if (isError(error, 'workspace-unsafe')) return { transition: 'quarantine', reason: 'workspace_unsafe' };
-  if (isError(error, 'record-corrupt')) return { transition: 'quarantine', reason: 'record_corrupt' };
+  if (isError(error, 'record-corrupt') || isError(error, 'evidence-corrupt'))
+    return { transition: 'quarantine', reason: 'record_corrupt' };
   // Asked again by itself; until then nothing that needs this source is claimed.
   if (isError(error, 'source-silent')) return { transition: 'requeue', reason: null };
   // Its repository is unavailable until somebody has cleared the lock.

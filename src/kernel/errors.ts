@@ -247,6 +247,12 @@ export const ERRORS = {
     8,
     'See `holdfast show JOB`; when you know why, cancel it and retry it. Other jobs go on.',
   ),
+  'evidence-corrupt': row(
+    'A piece of evidence is not what was recorded',
+    409,
+    8,
+    'Nothing passes on it. Put the file back from a backup, or let the job pass its gates anew: see `holdfast recovery quarantine`.',
+  ),
   'transcript-corrupt': row(
     'The transcript is not the one that was recorded',
     409,

@@ -5,6 +5,8 @@ const KEPT = { file: 'src/recovery/scrub-files.test.ts', test: 'a transcript, a 
 const DEEP = { file: 'test/e2e/doctor-deep.test.ts', test: 'doctor --deep looks at a home no server serves' };
 const STAGES = 'src/recovery/orphans/stages.test.ts';
 
+const USED = { file: 'test/crash/evidence.test.ts' };
+
 /** Defects put into the checks of what lies on the disk, one for each kind that is checked there. */
 export const SCRUB_DEFECTS: readonly SeededDefect[] = [
   {
@@ -107,5 +109,51 @@ export const SCRUB_DEFECTS: readonly SeededDefect[] = [
     ],
     file: STAGES,
     test: 'evidence without a row is ours',
+  },
+  {
+    what: 'a gate that was passed counts, whatever became of its evidence',
+    edits: [
+      {
+        file: 'src/attempts/stages/use-evidence.ts',
+        find: '  for (const hash of new Set(passed.flatMap(({ evidence }) => evidence))) await useEvidence(ctx, job, hash);\n',
+        replace: '',
+      },
+    ],
+    ...USED,
+    test: 'evidence changed by a later gate opens nothing',
+  },
+  {
+    what: 'damaged evidence is told to the agent that fixes',
+    edits: [
+      {
+        file: 'src/attempts/stages/evidence-files.ts',
+        find: "  if (sha256(bytes) !== hash) throw corrupt('is not what was recorded');\n",
+        replace: '',
+      },
+      {
+        file: 'src/attempts/stages/evidence-files.ts',
+        find: "  if (bytes === null) throw corrupt('is missing');\n",
+        replace: '  if (bytes === null) return Buffer.alloc(0);\n',
+      },
+      {
+        file: 'src/attempts/stages/evidence-files.ts',
+        find: '    throw corrupt(`cannot be read: ${messageOf(error)}`, error);',
+        replace: '    return Buffer.from(messageOf(corrupt(messageOf(error), error)));',
+      },
+    ],
+    ...USED,
+    test: 'the evidence of a failure that was changed',
+  },
+  {
+    what: 'a link in the place of a verdict is followed',
+    edits: [
+      {
+        file: 'src/keeper/plain-file.ts',
+        find: 'constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK',
+        replace: 'constants.O_RDONLY | constants.O_NONBLOCK',
+      },
+    ],
+    ...USED,
+    test: 'a verdict that is a link, a pipe',
   },
 ];

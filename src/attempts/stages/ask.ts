@@ -9,7 +9,7 @@ import type { ReviewQuestion } from '../../lifecycle/stage-rules.ts';
 import { isGateCommand, isWork, type GateRecord, type StageTask } from '../../lifecycle/stage.ts';
 import type { AttemptContext } from '../context.ts';
 import { baseBundle } from './bundle-base.ts';
-import { readEvidence } from './evidence-files.ts';
+import { useEvidence } from './use-evidence.ts';
 
 /** Bytes from the end of what a gate printed that an agent is told. */
 const MAX_TOLD_BYTES = 16 * 1024;
@@ -88,7 +88,7 @@ async function findCause(
 async function readCause(ctx: AttemptContext, job: Job, cause: GateRecord): Promise<string | null> {
   const [first] = cause.evidence;
   if (first === undefined) return null;
-  const bytes = await readEvidence(ctx.home.evidence(job.id), first);
+  const bytes = await useEvidence(ctx, job, first);
   return bytes.subarray(-MAX_TOLD_BYTES).toString('utf8');
 }
 

@@ -7,6 +7,7 @@ import { readPlainFile } from '../../keeper/plain-file.ts';
 import { RUN_FILES } from '../../keeper/protocol.ts';
 import { fail } from '../../kernel/errors.ts';
 import { failpoint } from '../../kernel/failpoints.ts';
+import { errnoOf, isShortage, messageOf } from '../../kernel/result.ts';
 import type { Attempt } from '../../lifecycle/attempt.ts';
 import type { Job, Reason } from '../../lifecycle/job.ts';
 import type { Decision, StageEnd, Work } from '../../lifecycle/stage-decision.ts';
@@ -22,6 +23,7 @@ import { readTail } from '../read-summary.ts';
 import { findParts } from '../save-trees.ts';
 import { blockedFile, reviewQuestion } from './ask.ts';
 import { keepBytes, keepFile } from './evidence-files.ts';
+import { listPassed } from './use-evidence.ts';
 
 /** What is to be recorded with the end of the attempt. */
 export interface Conclusion {
@@ -74,7 +76,11 @@ const MAX_BLOCKED_CHARS = 500;
 
 /** Why the agent says that it cannot go on, as one line; null when it does not say so. Its work stays where it is. */
 async function readBlocked(ctx: AttemptContext, attempt: Attempt): Promise<string | null> {
-  const said = (await readTail(blockedFile(ctx, attempt))).replaceAll(/[\u0000-\u001f\u007f]+/g, ' ').trim();
+  const text = await readTail(blockedFile(ctx, attempt)).catch((error: unknown) => {
+    if (isShortage(error) || errnoOf(error) === 'EIO') throw error;
+    return `it left something it cannot say that with: ${messageOf(error)}`;
+  });
+  const said = text.replaceAll(/[\u0000-\u001f\u007f]+/g, ' ').trim();
   return said === '' ? null : `the agent asks for a person: ${said.slice(0, MAX_BLOCKED_CHARS).toWellFormed()}`;
 }
 
@@ -150,7 +156,13 @@ async function readReview(ctx: AttemptContext, { job, attempt, ending }: StageIn
     };
   }
   const question = reviewQuestion(ctx, job, attempt);
-  const bytes = await readPlainFile(question.file);
+  const bytes = await readPlainFile(question.file).catch((error: unknown) => {
+    // That the disk fails, or that too many files are open, says nothing of what the reviewer left.
+    if (isShortage(error) || errnoOf(error) === 'EIO') throw error;
+    return messageOf(error);
+  });
+  if (typeof bytes === 'string')
+    return { result: 'BLOCK', why: `its verdict file cannot be read: ${bytes}`, evidence: [] };
   const leastScore = job.plan?.reviewers.find(({ name }) => name === attempt.gate)?.leastScore ?? 100;
   const { result, why } = ctx.rules.judgeReview(bytes, question, leastScore);
   if (bytes === null) return { result, why, evidence: [] };
@@ -209,9 +221,8 @@ export async function decideNext(
   job: Piped,
   what: { stage: Job['stage']; ended: StageEnd; result: string | null },
 ): Promise<Decision> {
-  const recorded = (await ctx.store.listGates(job.id)).filter(
-    ({ epoch, result, candidate }) => epoch === job.epoch && result === 'PASS' && candidate === job.step.candidate,
-  );
+  // New work begins without any: what was passed before was passed by other work.
+  const recorded = what.ended.kind === 'work' ? [] : await listPassed(ctx, job);
   const passed = new Set([...recorded.map(({ gate }) => gate), ...(what.result === null ? [] : [what.result])]);
   return ctx.rules.decide({ stage: what.stage, ended: what.ended, plan: job.plan, passed, spent: job.step.spent });
 }

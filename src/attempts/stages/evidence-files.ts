@@ -1,21 +1,25 @@
 /** Evidence as files: `jobs/<id>/evidence/<sha256>`. A file has its name only once all of it is durable, and is never written again. */
 import { join } from 'node:path';
 import type { FileHandle } from 'node:fs/promises';
-import { openPlainFile, readPlainFile } from '../../keeper/plain-file.ts';
-import { createDurable, makeDirectory, syncDirectory } from '../../kernel/durable.ts';
-import { fail } from '../../kernel/errors.ts';
+import { openPlainFile } from '../../keeper/plain-file.ts';
+import { createDurable, makeDirectory, renameDurable, syncDirectory } from '../../kernel/durable.ts';
+import { fail, isError } from '../../kernel/errors.ts';
 import { failpoint } from '../../kernel/failpoints.ts';
 import { sha256 } from '../../kernel/hash.ts';
+import { errnoOf, isShortage, messageOf } from '../../kernel/result.ts';
 import type { NewEvidence } from '../../store/ledger-store.ts';
 
 /** Most bytes of one piece of evidence; of more the end is kept, where a failure says what failed. */
 const MAX_EVIDENCE_BYTES = 16 * 2 ** 20;
 
+/** Largest file that is read as evidence, bytes: a patch is as long as that, and so is what a gate printed. */
+const MAX_READ_BYTES = 2 * MAX_EVIDENCE_BYTES;
+
 type Named = Pick<NewEvidence, 'kind' | 'name' | 'attempt'>;
 
 /**
- * Keeps bytes as evidence; returns what the ledger is to say of them. Can be repeated.
- * Throws `record-corrupt` when something else lies under their hash, `storage-full`.
+ * Keeps bytes as evidence; returns what the ledger is to say of them. Can be repeated. What lies under their hash and is
+ * something else is moved aside: the right bytes are in hand. Throws `storage-full`.
  */
 export async function keepBytes(directory: string, data: string | Uint8Array, named: Named): Promise<NewEvidence> {
   const bytes = Buffer.from(data);
@@ -23,7 +27,7 @@ export async function keepBytes(directory: string, data: string | Uint8Array, na
   await makeDirectory(directory);
   failpoint('stage.before-evidence');
   if (!(await createDurable(join(directory, hash), bytes))) {
-    await readEvidence(directory, hash);
+    await makeSound(directory, hash, bytes);
     // Whoever wrote it may have been killed before its name was flushed.
     await syncDirectory(directory);
   }
@@ -52,10 +56,43 @@ export async function keepFile(
   return await keepBytes(directory, kept, named);
 }
 
-/** Returns a piece of evidence, checked against its hash. Throws `record-corrupt` when it is gone or is not what it was. */
+/** Damaged evidence is kept beside the sound one, under a name nothing looks for. */
+async function makeSound(directory: string, hash: string, bytes: Buffer): Promise<void> {
+  try {
+    await readEvidence(directory, hash);
+  } catch (error) {
+    if (!isError(error, 'evidence-corrupt')) throw error;
+    const path = join(directory, hash);
+    try {
+      await renameDurable(path, `${path}.damaged`);
+    } catch (gone) {
+      if (errnoOf(gone) !== 'ENOENT') throw gone;
+    }
+    await createDurable(path, bytes);
+  }
+}
+
+/** Returns a piece of evidence, checked against its hash. Throws `evidence-corrupt` when it is gone or is not what it was. */
 export async function readEvidence(directory: string, hash: string): Promise<Buffer> {
-  const bytes = await readPlainFile(join(directory, hash));
-  if (bytes === null) throw fail('record-corrupt', `evidence ${hash} is missing`);
-  if (sha256(bytes) !== hash) throw fail('record-corrupt', `evidence ${hash} is not what was recorded`);
+  const corrupt = (why: string, cause?: unknown): Error =>
+    fail('evidence-corrupt', `evidence ${hash} ${why}`, { cause });
+  let bytes: Buffer | null;
+  try {
+    bytes = await readBounded(join(directory, hash));
+  } catch (error) {
+    // That the disk fails, or that too many files are open, says nothing of what was recorded.
+    if (isShortage(error) || errnoOf(error) === 'EIO') throw error;
+    throw corrupt(`cannot be read: ${messageOf(error)}`, error);
+  }
+  if (bytes === null) throw corrupt('is missing');
+  if (sha256(bytes) !== hash) throw corrupt('is not what was recorded');
   return bytes;
+}
+
+async function readBounded(path: string): Promise<Buffer | null> {
+  await using handle = await openPlainFile(path);
+  if (handle === null) return null;
+  const { size } = await handle.stat();
+  if (size > MAX_READ_BYTES) throw new Error(`${size} bytes are too many for evidence`);
+  return await handle.readFile();
 }

@@ -19,6 +19,7 @@ import { findParts, type Part } from '../save-trees.ts';
 import { clearStages } from './clear-stages.ts';
 import { decideNext, toConclusion } from './conclude-stage.ts';
 import { keepBytes } from './evidence-files.ts';
+import { requirePassed } from './use-evidence.ts';
 
 interface HandingOff {
   job: Job & { plan: Plan; step: Step };
@@ -37,6 +38,7 @@ export async function handOff(ctx: AttemptContext, job: Job, signal: AbortSignal
   }
   const handing = { job: { ...job, plan, step }, part, base: baseCommit, candidate: step.candidate, signal };
   const git = { mirrorDir: part.mirrorDir, op: claimOperation(job), signal };
+  await requirePassed(ctx, job);
   failpoint('stage.before-branch');
   const { branch, title } = await nameWork(ctx, job);
   await setRef({ ...git, ref: handOffRef(job.id), commit: step.candidate, message: `hand-off of ${branch}` });

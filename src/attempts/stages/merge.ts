@@ -20,6 +20,7 @@ import { findParts, type Part } from '../save-trees.ts';
 import { clearStages } from './clear-stages.ts';
 import { toConclusion } from './conclude-stage.ts';
 import { keepBytes } from './evidence-files.ts';
+import { requirePassed } from './use-evidence.ts';
 
 interface Merging {
   preparation: Preparation;
@@ -55,6 +56,7 @@ export async function carryMerge(
     throw fail('internal', `job ${job.number} has nothing to merge`);
   }
   const merging = { ...input, job: { ...job, plan, step }, candidate: step.candidate, begunAt: baseCommit, part };
+  await requirePassed(ctx, job);
   const outcome = step.merge === null ? await prepareMerge(merging) : await finishMerge(merging, step.merge);
   await recordOutcome(ctx, merging, outcome);
 }
