@@ -287,9 +287,7 @@ CREATE TABLE locks (
 
 CREATE TABLE migrations (
   number INTEGER PRIMARY KEY,
-  name TEXT NOT NULL,
-  applied_at INTEGER NOT NULL
-) STRICT;
+  name TEXT NOT NULL) STRICT;
 
 CREATE TABLE prompts (
   sha256 TEXT PRIMARY KEY CHECK (length(sha256) = 64),

@@ -207,7 +207,7 @@ describe('checks of the sqlite store', () => {
     using scratch = makeScratch();
     const { ended } = await fillAt(scratch.path);
     const { appendEvent } = await import('./journal.ts');
-    const open = openDatabase(scratch.path, 1);
+    const open = openDatabase(scratch.path);
     open.sql.run('BEGIN');
     const head = String(open.sql.get('SELECT head FROM jobs WHERE id = $1', ended)?.['head']);
     const { sql, counters, jobs, attempts } = open;
@@ -236,7 +236,7 @@ describe('checks of the sqlite store', () => {
 
   it('run on connections that flush every commit', () => {
     using scratch = makeScratch();
-    const open = openDatabase(scratch.path, 1);
+    const open = openDatabase(scratch.path);
     const pragma = (name: string): unknown => Object.values(open.sql.get(`PRAGMA ${name}`) ?? {})[0];
     assert.deepEqual(
       ['journal_mode', 'synchronous', 'foreign_keys', 'wal_autocheckpoint'].map(pragma),

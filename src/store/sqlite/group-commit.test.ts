@@ -17,7 +17,7 @@ describe('group commit', () => {
   let scratch: ReturnType<typeof makeScratch>;
   let store: ReadContext;
 
-  const open = (): ReadContext => ({ ...openDatabase(scratch.path, 1), timings: new Timings() });
+  const open = (): ReadContext => ({ ...openDatabase(scratch.path), timings: new Timings() });
   const go = (on: ReadContext, requests: [Operation, ...unknown[]][]): Answer[] =>
     commitGroup(
       on,

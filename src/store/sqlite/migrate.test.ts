@@ -14,9 +14,9 @@ for (let done = 0; done <= migrations.length; done++) {
     using scratch = makeScratch();
     const database = new DatabaseSync(scratch.path);
     database.exec('PRAGMA journal_mode = WAL');
-    migrate(new Sql(database), { from: 0, now: 1, migrations: migrations.slice(0, done) });
+    migrate(new Sql(database), { from: 0, migrations: migrations.slice(0, done) });
     database.close();
-    const store = openDatabase(scratch.path, 2);
+    const store = openDatabase(scratch.path);
     assert.equal(readSchemaVersion(store.sql, scratch.path), migrations.length);
     closeDatabase(store);
   });

@@ -35,29 +35,36 @@ export function readSchemaVersion(sql: Sql, path: string): number {
 }
 
 /** Brings a database at schema `from` to the newest one. */
-export function migrate(sql: Sql, options: { from: number; now: number; migrations: Migration[] }): void {
-  const { from, now, migrations } = options;
-  for (const migration of migrations.slice(from)) {
-    // A table that is rebuilt is dropped while others refer to it: the references are checked as a whole before the commit.
-    const rebuilds = /^DROP TABLE /m.test(migration.text);
-    if (rebuilds) sql.run('PRAGMA foreign_keys = OFF');
-    sql.run('BEGIN IMMEDIATE');
-    try {
-      sql.database.exec(migration.text);
-      if (rebuilds) checkReferences(sql);
-      sql.run(
-        'INSERT INTO migrations (number, name, applied_at) VALUES ($1, $2, $3)',
-        migration.number,
-        migration.name,
-        now,
-      );
-      sql.run('COMMIT');
-    } catch (error) {
-      if (sql.database.isTransaction) sql.run('ROLLBACK');
-      throw error;
-    } finally {
-      if (rebuilds) sql.run('PRAGMA foreign_keys = ON');
+export function migrate(sql: Sql, options: { from: number; migrations: Migration[] }): void {
+  const { from, migrations } = options;
+  // A new database has all of them or none: each commit waits for the disk, and nobody needs what is between.
+  const groups = from === 0 ? [migrations] : migrations.slice(from).map((one) => [one]);
+  for (const group of groups) apply(sql, group);
+}
+
+/** The migration that takes the column `applied_at` away. */
+const UNDATED = 22;
+
+/** Applies migrations in one transaction. */
+function apply(sql: Sql, group: readonly Migration[]): void {
+  // A table that is rebuilt is dropped while others refer to it: the references are checked as a whole before the commit.
+  const rebuilds = group.some(({ text }) => /^DROP TABLE /m.test(text));
+  if (rebuilds) sql.run('PRAGMA foreign_keys = OFF');
+  sql.run('BEGIN IMMEDIATE');
+  try {
+    for (const { number, name, text } of group) {
+      sql.database.exec(text);
+      const columns =
+        number < UNDATED ? '(number, name, applied_at) VALUES ($1, $2, 0)' : '(number, name) VALUES ($1, $2)';
+      sql.run(`INSERT INTO migrations ${columns}`, number, name);
     }
+    if (rebuilds) checkReferences(sql);
+    sql.run('COMMIT');
+  } catch (error) {
+    if (sql.database.isTransaction) sql.run('ROLLBACK');
+    throw error;
+  } finally {
+    if (rebuilds) sql.run('PRAGMA foreign_keys = ON');
   }
 }
 

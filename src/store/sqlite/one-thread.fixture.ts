@@ -49,7 +49,7 @@ export function inOneThread(noted: Map<string, AskedQuery>): () => Promise<Store
   return () => {
     const scratch = makeScratch(existsSync(MEMORY) ? MEMORY : tmpdir());
     const open = (): { store: Store; close: () => void } => {
-      const database = noting(noted, () => openDatabase(scratch.path, Date.now()));
+      const database = noting(noted, () => openDatabase(scratch.path));
       const context: ReadContext = { ...database, timings: new Timings() };
       // Nothing of it outlives the test.
       context.sql.database.exec('PRAGMA synchronous = OFF');

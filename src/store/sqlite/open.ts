@@ -150,7 +150,7 @@ function keepEvidence(path: string, complaint: string): string {
 }
 
 /** Opens the database at `path`. Throws `store-corrupt`, `store-too-new`, `home-unusable` or `storage-full`. */
-export function openDatabase(path: string, now: number): OpenDatabase {
+export function openDatabase(path: string): OpenDatabase {
   let database: DatabaseSync | null = null;
   try {
     const migrations = loadMigrations();
@@ -162,7 +162,7 @@ export function openDatabase(path: string, now: number): OpenDatabase {
     database = new DatabaseSync(path, { timeout: BUSY_MS });
     const sql = new Sql(database);
     configure(database);
-    migrate(sql, { from: readSchemaVersion(sql, path), now, migrations });
+    migrate(sql, { from: readSchemaVersion(sql, path), migrations });
     return assemble(sql, path, complaint);
   } catch (error) {
     database?.close();

@@ -23,7 +23,7 @@ export function compareSchema(sql: Sql): string[] {
   const memory = new DatabaseSync(':memory:');
   try {
     const made = new Sql(memory);
-    migrate(made, { from: 0, now: 0, migrations });
+    migrate(made, { from: 0, migrations });
     const [expected, found] = [readDefinitions(made), readDefinitions(sql)];
     for (const name of new Set([...expected.keys(), ...found.keys()])) {
       if (expected.get(name) !== found.get(name)) faults.push(`the definition of ${name} is not what migrations make`);

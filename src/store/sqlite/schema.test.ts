@@ -34,7 +34,7 @@ const GOLDEN = new URL('../../../test/golden/schema.sql', import.meta.url);
 
 function freshSchema(): Sql {
   const sql = new Sql(new DatabaseSync(':memory:'));
-  migrate(sql, { from: 0, now: 1, migrations: loadMigrations() });
+  migrate(sql, { from: 0, migrations: loadMigrations() });
   return sql;
 }
 
@@ -251,13 +251,13 @@ describe('migrations', () => {
       );
       const url = pathToFileURL(`${directory}/`);
       const sql = new Sql(new DatabaseSync(':memory:'));
-      migrate(sql, { from: readSchemaVersion(sql, 'x'), now: 7, migrations: loadMigrations(url) });
+      migrate(sql, { from: readSchemaVersion(sql, 'x'), migrations: loadMigrations(url) });
       assert.equal(readSchemaVersion(sql, 'x'), 2);
       writeFileSync(join(directory, '0003-third.sql'), 'UPDATE two SET x = 2; INSERT INTO nowhere VALUES (1);');
-      assert.throws(() => migrate(sql, { from: 2, now: 8, migrations: loadMigrations(url) }), /nowhere/);
+      assert.throws(() => migrate(sql, { from: 2, migrations: loadMigrations(url) }), /nowhere/);
       assert.deepEqual([readSchemaVersion(sql, 'x'), sql.get('SELECT x FROM two')?.['x']], [2, 1]);
       writeFileSync(join(directory, '0003-third.sql'), 'UPDATE two SET x = 3;');
-      migrate(sql, { from: 2, now: 8, migrations: loadMigrations(url) });
+      migrate(sql, { from: 2, migrations: loadMigrations(url) });
       assert.deepEqual([readSchemaVersion(sql, 'x'), sql.get('SELECT x FROM two')?.['x']], [3, 3]);
       rmSync(join(directory, '0002-second.sql'));
       assert.throws(() => loadMigrations(url), /migration 2 is missing/);

@@ -172,7 +172,7 @@ class Link {
     const now = (): number => (this.#options.clock ?? systemClock).now();
     const { path, failpoints = null, onFatal = exitAtOnce } = this.#options;
     this.#client ??= new WorkerClient({
-      worker: { path, failpoints, now: now() },
+      worker: { path, failpoints },
       now,
       onFatal,
       onEvents: (events) => this.#deliver(events),

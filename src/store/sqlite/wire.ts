@@ -35,8 +35,6 @@ export type FromWorker =
 export interface WorkerOptions {
   path: string;
   failpoints: string | null;
-  /** Time of the asking thread's clock. */
-  now: number;
 }
 
 /** Returns an error as it crosses threads. */

@@ -106,7 +106,7 @@ function serve(store: ReadContext): void {
 const options = workerData as WorkerOptions;
 try {
   armFailpoints(options.failpoints ?? undefined);
-  const store = openDatabase(options.path, options.now);
+  const store = openDatabase(options.path);
   post({ kind: 'ready', complaint: store.complaint });
   serve({ ...store, timings: new Timings() });
 } catch (error) {

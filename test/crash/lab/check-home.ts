@@ -18,7 +18,7 @@ export function checkHome(root: string, promises: readonly Promised[]): string[]
   const home = homeLayout(root);
   let store: OpenDatabase;
   try {
-    store = openDatabase(home.database, Date.now());
+    store = openDatabase(home.database);
   } catch (error) {
     return [`the database cannot be opened: ${messageOf(error)}`];
   }
