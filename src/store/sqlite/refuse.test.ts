@@ -83,7 +83,7 @@ describe('sqlite store, refusing', () => {
     using scratch = makeScratch();
     await fill(scratch.path);
     const writer = new DatabaseSync(scratch.path);
-    writer.exec(`INSERT INTO migrations VALUES (999, 'from-the-future', 0)`);
+    writer.exec(`INSERT INTO migrations VALUES (999, 'from-the-future')`);
     const crashed = makeScratch();
     for (const name of readdirSync(scratch.directory)) {
       writeFileSync(join(crashed.directory, name), readFileSync(join(scratch.directory, name)));

@@ -28,6 +28,7 @@ import {
 } from './entities.ts';
 import { loadMigrations, migrate, readSchemaVersion } from './migrate.ts';
 import { TABLES_OF_A_JOB } from './remove-job.ts';
+import { hashSchema } from './schema-check.ts';
 import { Sql } from './sql.ts';
 
 const GOLDEN = new URL('../../../test/golden/schema.sql', import.meta.url);
@@ -64,6 +65,14 @@ describe('sqlite schema', () => {
       writeFileSync(GOLDEN, now);
     }
     assert.equal(now, readFileSync(GOLDEN, 'utf8'));
+  });
+
+  it('has the hash a start compares it with (write it anew with UPDATE_GOLDEN=1)', () => {
+    const file = new URL('./schema-check.ts', import.meta.url);
+    const text = readFileSync(file, 'utf8');
+    const renewed = text.replace(/(SCHEMA_SHA256 = ')[^']*/, `$1${hashSchema(freshSchema())}`);
+    if (process.env['UPDATE_GOLDEN'] === '1') writeFileSync(file, renewed);
+    else assert.equal(text, renewed);
   });
 
   it('knows exactly the states of the transition tables', () => {
