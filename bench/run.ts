@@ -1,9 +1,11 @@
 /**
- * `node bench/run.ts [NAME]…` (store, submit, start, tail, restart, callbacks, waiting, streams): measures on this machine and
+ * `node bench/run.ts [NAME]…` (store, submit, start, tail, restart, callbacks, waiting, streams, pipeline) `[--jobs N]`: measures on this machine and
  * prints tables, each figure beside a bare equivalent measured in the same run. Nothing here passes or fails.
  */
 import { availableParallelism, cpus } from 'node:os';
+import { parseArgs } from 'node:util';
 import { benchCallbacks } from './callbacks.ts';
+import { benchPipeline } from './pipeline.ts';
 import { benchRestart } from './restart.ts';
 import { benchStart } from './start.ts';
 import { benchStore } from './store.ts';
@@ -12,6 +14,13 @@ import { benchSubmit } from './submit.ts';
 import { figure, printTable } from './table.ts';
 import { benchTail } from './tail.ts';
 import { benchWaiting } from './waiting.ts';
+
+const { values, positionals: asked } = parseArgs({
+  // How many whole pipelines are played.
+  options: { jobs: { type: 'string', default: '1000' } },
+  allowPositionals: true,
+});
+const jobs = Number(values.jobs);
 
 const BENCHES: Record<string, () => Promise<void>> = {
   store: async () => {
@@ -36,9 +45,9 @@ const BENCHES: Record<string, () => Promise<void>> = {
   callbacks: benchCallbacks,
   waiting: benchWaiting,
   streams: benchStreams,
+  pipeline: () => benchPipeline({ jobs }),
 };
 
-const asked = process.argv.slice(2);
 const unknown = asked.find((name) => !(name in BENCHES));
 if (unknown !== undefined) {
   console.error(`there is no bench "${unknown}"; known are ${Object.keys(BENCHES).join(', ')}`);
