@@ -27,6 +27,8 @@ export interface DetachOptions {
   port?: number | undefined;
   configPath?: string | null | undefined;
   tls?: TlsFiles | null;
+  /** Words before the command of the server: a program that becomes it by exec, so that the pid stays the same. */
+  wrap?: readonly string[] | undefined;
   /** Gives up waiting, not the server; 60 s. */
   timeoutMs?: number;
   signal?: AbortSignal;
@@ -122,7 +124,8 @@ async function spawnServer(home: Home, options: DetachOptions): Promise<ChildPro
     throw fail('home-unusable', `${home.serverLog}: ${messageOf(error)}`, { cause: error });
   }
   try {
-    const child = spawn(process.execPath, args, { cwd: home.root, env, detached: true, stdio: ['ignore', log, log] });
+    const [program = process.execPath, ...words] = [...(options.wrap ?? []), process.execPath, ...args];
+    const child = spawn(program, words, { cwd: home.root, env, detached: true, stdio: ['ignore', log, log] });
     await new Promise<void>((resolve, reject) => {
       child.once('spawn', resolve);
       child.once('error', reject);

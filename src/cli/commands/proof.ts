@@ -29,6 +29,7 @@ export function registerProof(program: Command, runtime: Runtime): void {
 async function proof({ shell, terminal, options }: Call<{ seed?: number; output?: string }>): Promise<number> {
   const { prove } = await import('../proof/prove.ts');
   const { compare, lookAt } = await import('../proof/outside.ts');
+  const { watchWrites } = await import('../proof/watch-writes.ts');
   const { narrate, renderProof } = await import('../proof/render.ts');
   const seed = options.seed ?? randomInt(2 ** 31);
   const roots = [shell.cwd, findHome(undefined, shell)];
@@ -42,13 +43,15 @@ async function proof({ shell, terminal, options }: Call<{ seed?: number; output?
     audience: told,
     now: () => systemClock.monotonic(),
   });
+  const watched = await watchWrites(shell);
   const changed = compare(before, await lookAt(roots));
+  const same = `${before.size} entries elsewhere are what they were`;
   const outside = {
     group: 'whole',
     name: 'nothing outside',
     claim: 'nothing is written outside of the temporary homes and repositories',
-    held: changed.length === 0,
-    evidence: changed.length === 0 ? `${before.size} entries are what they were` : `changed: ${changed.join(', ')}`,
+    held: changed.length === 0 && watched.held,
+    evidence: `${changed.length === 0 ? same : `changed: ${changed.join(', ')}`}; ${watched.evidence}`,
     ms: Math.round(systemClock.monotonic() - began),
   } as const;
   told(outside);

@@ -69,11 +69,14 @@ export class Stage implements AsyncDisposable {
   readonly home: string;
   readonly repository: string;
   readonly #shell: Shell;
+  /** Words before the command of a server. */
+  readonly #wrap: readonly string[];
   readonly #client: Client;
   #kills = 0;
 
-  private constructor(root: string, shell: Shell) {
+  private constructor(root: string, shell: Shell, wrap: readonly string[]) {
     this.root = root;
+    this.#wrap = wrap;
     this.home = join(root, 'home');
     this.repository = join(root, 'repository');
     this.#shell = shell;
@@ -85,9 +88,9 @@ export class Stage implements AsyncDisposable {
   }
 
   /** Makes the folders and the repository; starts nothing yet. */
-  static async create(shell: Shell): Promise<Stage> {
+  static async create(shell: Shell, wrap: readonly string[] = []): Promise<Stage> {
     const root = await realpath(await mkdtemp(join(tmpdir(), 'holdfast-proof-')));
-    const stage = new Stage(root, shell);
+    const stage = new Stage(root, shell, wrap);
     try {
       await mkdir(stage.home, { mode: 0o700 });
       await createDemoRepository(stage.repository, shell.env['PATH']);
@@ -116,7 +119,7 @@ export class Stage implements AsyncDisposable {
     const { HOLDFAST_FAILPOINTS: _own, ...env } = this.#shell.env;
     const signal = this.#shell.interrupted;
     const armed = failpoints === null ? env : { ...env, HOLDFAST_FAILPOINTS: failpoints };
-    await startDetachedServer({ home: this.home, env: armed, port: 0, signal });
+    await startDetachedServer({ home: this.home, env: armed, port: 0, signal, wrap: this.#wrap });
   }
 
   /** Both requests have a key: where the server died over one of them it is sent again, and counts once. */
