@@ -22,6 +22,7 @@ export function presentRepository(repository: Repository): RepositoryView {
     base: repository.base,
     verify: repository.verify,
     pipeline: repository.pipeline,
+    push: repository.push,
     merge: repository.merge,
     trusted: repository.trusted,
     limits: { concurrency: repository.concurrency },

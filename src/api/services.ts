@@ -30,6 +30,7 @@ export interface RegisterRepository {
   verify?: string[][];
   merge?: boolean;
   pipeline?: PipelineSettings | null;
+  push?: string | null;
   trusted?: boolean;
   concurrency?: number;
   command?: string[] | null;
@@ -121,6 +122,8 @@ export interface Services {
   /** Throws `unknown-agent`, `agent-missing`, `bad-prompt` or `bad-request` for a job the agent cannot take. */
   /** Throws `unknown-agent` for a reviewer no agent of this server can be. */
   validateReviewers(pipeline: PipelineSettings | null | undefined): void;
+  /** Throws `source-refused`, `not-a-repository` for an address nothing may be pushed to. */
+  validatePush(target: string | null | undefined): Promise<void>;
   validateJob(job: { agent: string; prompt: string; command: string[] | null }): Promise<void>;
   /** Throws `callback-refused` for a URL nothing may be sent to. */
   acceptCallback(url: string): Promise<void>;

@@ -40,6 +40,8 @@ export const FAILPOINTS = [
   'merge.after-advance',
   'merge.before-record',
   'merge.after-record',
+  'stage.before-push',
+  'stage.after-push',
   // files sent for a job
   'upload.before-rename',
   'upload.after-rename',

@@ -34,6 +34,7 @@ export type Reason =
   | 'gate_blocked'
   | 'fix_budget'
   | 'manual_review'
+  | 'push_failed'
   | 'merge_held'
   | 'empty_merge'
   | 'merge_refused'

@@ -20,6 +20,7 @@ export function nextSafeAction(job: Pick<Job, 'state' | 'reason'> & { frozen?: b
     case 'timed_out':
       return 'retry';
     case 'ready':
+      return job.reason === 'push_failed' ? 'fix_config' : 'review';
     case 'completed':
       return 'review';
     case 'cancelled':

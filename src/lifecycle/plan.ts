@@ -11,12 +11,13 @@ export const DEFAULT_GATE_LIMITS: AttemptLimits = { wallMs: 30 * 60_000, idleMs:
 const MAX_GATE_NAME_CHARS = 60;
 
 /** Returns what a job of this repository must pass now. */
-export function planOf(repository: Pick<Repository, 'verify' | 'merge' | 'pipeline'>): Plan {
+export function planOf(repository: Pick<Repository, 'verify' | 'merge' | 'pipeline' | 'push'>): Plan {
   const { reviewers = [], budgets, gateLimits } = repository.pipeline ?? {};
   return {
     verify: nameGates(repository.verify),
     reviewers,
     merge: repository.merge,
+    ...(repository.push === null ? {} : { push: repository.push }),
     budgets: {
       fixRounds: budgets?.fixRounds ?? DEFAULT_BUDGETS.fixRounds,
       merges: budgets?.merges ?? DEFAULT_BUDGETS.merges,
@@ -71,7 +72,8 @@ export function reopen(
 ): Pick<Job, 'stage' | 'step'> | null {
   const { plan, step, stage } = job;
   if (plan === null || step === null) return null;
-  const fresh = { ...step, merge: null, spent: NOTHING_SPENT };
+  const { push: _push, ...rest } = step;
+  const fresh = { ...rest, merge: null, spent: NOTHING_SPENT };
   if (how === 'fixup') return { stage: 'implement', step: { ...fresh, gate: null, task: 'fix', candidate: null } };
   if (stage === 'implement' || stage === 'fix' || step.candidate === null) return { stage, step: fresh };
   const { gate, task, stage: first } = nextGate(plan, new Set());

@@ -18,6 +18,8 @@ export interface Repository {
   merge: boolean;
   /** Reviewers, budgets and limits of gates, where they are not the defaults. */
   pipeline: PipelineSettings | null;
+  /** Where the branch of a hand-off is pushed to: absolute path, https URL or ssh address; null for nowhere. */
+  push: string | null;
   trusted: boolean;
   /** Jobs of this repository that may hold a place at once. */
   concurrency: number;

@@ -66,6 +66,8 @@ export interface Plan {
   /** Whether it is merged; else it is handed off. */
   merge: boolean;
   budgets: Budgets;
+  /** Where the branch of a hand-off is pushed to; absent for nowhere. */
+  push?: string;
   /** Of one run of a gate command. */
   gateLimits: AttemptLimits;
 }
@@ -80,7 +82,18 @@ export interface Step {
   candidate: string | null;
   /** The merge that is under way: the durable intent to move the base branch; null while there is none. */
   merge: MergeIntent | null;
+  /** What came of the push of the hand-off; absent while there was none. */
+  push?: PushRecord;
   spent: Spent;
+}
+
+export interface PushRecord {
+  target: string;
+  /** Without `refs/heads/`. */
+  branch: string;
+  commit: string;
+  /** Why it is not there; null for one that is. */
+  why: string | null;
 }
 
 /** The base branch is to go from one commit to another, which stands on it. */

@@ -58,6 +58,7 @@ export function createRepositoryKeeper(options: {
         verify: input.verify ?? [],
         merge: input.merge ?? false,
         pipeline: input.pipeline ?? null,
+        push: input.push ?? null,
         trusted: input.trusted ?? false,
         concurrency: input.concurrency ?? DEFAULT_REPOSITORY_CONCURRENCY,
         command: input.command ?? null,

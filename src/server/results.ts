@@ -7,6 +7,8 @@ import { fail } from '../kernel/errors.ts';
 import type { Job } from '../lifecycle/job.ts';
 import { checkWorkspace } from '../workspace/check-workspace.ts';
 import { bundleResult, patchResult, type ResultRequest } from '../workspace/result.ts';
+import { classifySource } from '../workspace/source-address.ts';
+import { findLocalRepository } from '../workspace/source.ts';
 import { findSavedTree } from '../workspace/saved-trees.ts';
 
 /** Returns the part of the API's port that hands out what jobs did. */
@@ -62,4 +64,13 @@ async function findWork(ctx: AttemptContext, job: Job): Promise<ResultRequest | 
 
 function findSaved(job: Job, mirrorDir: string): Promise<string | null> {
   return findSavedTree(mirrorDir, job.id);
+}
+
+/**
+ * Refuses an address nothing may be pushed to, by the rules of sources; a path must be a repository. A remote is not asked:
+ * that it does not answer now says nothing of later. Throws `source-refused`, `not-a-repository`.
+ */
+export async function checkPushTarget(target: string | null | undefined): Promise<void> {
+  if (target === null || target === undefined) return;
+  if (classifySource(target) === 'path') await findLocalRepository(target);
 }

@@ -35,7 +35,7 @@ import type { Metrics } from './metrics.ts';
 import type { RepositoryKeeper } from './repositories.ts';
 import type { ServerState } from './state.ts';
 import type { Tokens } from './tokens.ts';
-import { createResults } from './results.ts';
+import { checkPushTarget, createResults } from './results.ts';
 import { createUploads } from './uploads.ts';
 import { VERSION } from './version.ts';
 import { createOutputWatch } from './watch-output.ts';
@@ -78,6 +78,7 @@ export function createServices(input: ServicesInput): Services {
     validateReviewers: (pipeline) => {
       for (const { agent } of pipeline?.reviewers ?? []) ctx.agents.get(agent);
     },
+    validatePush: checkPushTarget,
     acceptCallback: (url) => input.callbacks.accept(url),
     callbackSecret: () => input.secrets.read(),
     rotateCallbackSecret: (actor) => input.callbacks.rotateSecret(actor),

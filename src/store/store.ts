@@ -42,6 +42,7 @@ export interface NewRepository {
   command: string[] | null;
   /** Absent means the defaults. */
   pipeline?: PipelineSettings | null;
+  push?: string | null;
   /** Same key and principal with the same hash gives the first one; another hash is `idempotency-conflict`. */
   request?: CreationRequest | null;
 }
@@ -53,6 +54,7 @@ export type RepositoryPatch = Partial<
     | 'verify'
     | 'merge'
     | 'pipeline'
+    | 'push'
     | 'trusted'
     | 'concurrency'
     | 'command'

@@ -1,8 +1,8 @@
-import { dirname, join } from 'node:path';
-import { writeDurable } from '../kernel/durable.ts';
+import { dirname } from 'node:path';
 import { failpoint } from '../kernel/failpoints.ts';
 import { finishCheckout, whyCheckoutHeld } from './base-checkout.ts';
-import { safeDirectoryConfig, safeGit, type GitProfile, type GitRequest, type GitResult } from './safe-git.ts';
+import { openLocalGit, type LocalGit } from './local-git.ts';
+import { safeGit, type GitProfile } from './safe-git.ts';
 import { makeScratch, removeScratch } from './scratch.ts';
 import { findLocalRepository, type LocalRepository } from './source.ts';
 
@@ -44,40 +44,20 @@ export async function advanceBase(request: AdvanceRequest): Promise<AdvanceOutco
   return request.sourceKind === 'url' ? pushBase(request) : advanceLocal(request);
 }
 
-/** Runs git in the source; the operator registered it, so its own configuration counts, its hooks do not. */
-type Git = (args: readonly string[], more?: Partial<GitRequest>) => Promise<GitResult>;
-
 async function advanceLocal(request: AdvanceRequest): Promise<AdvanceOutcome> {
   const local = await findLocalRepository(request.source);
   const scratch = await makeScratch(dirname(request.mirrorDir));
   try {
-    return await advanceIn(request, { local, scratch, git: await gitOf(request, local, scratch) });
+    return await advanceIn(request, { local, scratch, git: await openLocalGit(local, { ...request, scratch }) });
   } finally {
     await removeScratch(scratch);
   }
 }
 
-async function gitOf(request: AdvanceRequest, local: LocalRepository, scratch: string): Promise<Git> {
-  const configFile = local.foreign ? join(scratch, 'config') : null;
-  if (configFile !== null) {
-    await writeDurable(configFile, safeDirectoryConfig([local.top, join(local.top, '.git'), local.gitDir]));
-  }
-  const isBare = local.top === local.gitDir;
-  const profile: GitProfile = {
-    kind: 'path',
-    gitDir: local.gitDir,
-    ...(isBare ? {} : { workTree: local.top }),
-    configFile,
-  };
-  const { op, signal } = request;
-  const config = ['core.logAllRefUpdates=true', 'user.name=Holdfast', 'user.email=holdfast@holdfast.invalid'];
-  return (args, more) => safeGit({ profile, args, config, op, signal, ...more });
-}
-
 interface Local {
   local: LocalRepository;
   scratch: string;
-  git: Git;
+  git: LocalGit;
 }
 
 async function advanceIn(request: AdvanceRequest, { local, scratch, git }: Local): Promise<AdvanceOutcome> {
@@ -114,12 +94,12 @@ async function finish(checkout: Parameters<typeof finishCheckout>[0]): Promise<A
   return { kind: 'advanced', note: await finishCheckout(checkout) };
 }
 
-async function readRef(git: Git, ref: string): Promise<string | null> {
+async function readRef(git: LocalGit, ref: string): Promise<string | null> {
   const found = await git(['rev-parse', '--verify', '--quiet', '--end-of-options', ref], { okCodes: [0, 1] });
   return found.code === 0 ? found.text : null;
 }
 
-async function contains(git: Git, at: string | null, commit: string): Promise<boolean> {
+async function contains(git: LocalGit, at: string | null, commit: string): Promise<boolean> {
   if (at === null) return false;
   // 128: the commit is not there at all, so nothing can contain it.
   return (await git(['merge-base', '--is-ancestor', commit, at], { okCodes: [0, 1, 128] })).code === 0;

@@ -5,6 +5,7 @@ import { armFailpoints, type FailpointName } from '../kernel/failpoints.ts';
 import { advanceBase, type AdvanceRequest } from './advance-base.ts';
 import { discardWorkspace } from './discard-workspace.ts';
 import { updateMirror, type UpdateMirrorRequest } from './mirror.ts';
+import { pushBranch, type PushRequest } from './push-branch.ts';
 import { saveTree, type SaveTreeRequest } from './observe.ts';
 import { prepareWorkspace, type PrepareWorkspaceRequest } from './prepare-workspace.ts';
 
@@ -13,11 +14,13 @@ export type Call =
   | { do: 'prepareWorkspace'; with: PrepareWorkspaceRequest }
   | { do: 'saveTree'; with: SaveTreeRequest }
   | { do: 'advanceBase'; with: AdvanceRequest }
+  | { do: 'pushBranch'; with: PushRequest }
   | { do: 'discardWorkspace'; with: Parameters<typeof discardWorkspace>[0] };
 
 function carryOut(call: Call): Promise<unknown> {
   if (call.do === 'updateMirror') return updateMirror(call.with);
   if (call.do === 'advanceBase') return advanceBase(call.with);
+  if (call.do === 'pushBranch') return pushBranch(call.with);
   if (call.do === 'discardWorkspace') return discardWorkspace(call.with);
   return call.do === 'prepareWorkspace' ? prepareWorkspace(call.with) : saveTree(call.with);
 }

@@ -31,7 +31,8 @@ export async function submitPipeline(world: World, merge = false): Promise<JobVi
     world.call({ method: 'POST', path, body, headers: { 'idempotency-key': KEY } });
   const source = await createTarget(world);
   const verify = [['sh', '-c', script]];
-  const registered = await call('/v1/repositories', { name: 'gated', source, verify, merge });
+  const push = merge ? null : await createPushTarget(world);
+  const registered = await call('/v1/repositories', { name: 'gated', source, verify, merge, push });
   assert.ok(registered.status === 201, JSON.stringify(registered.body));
   const prompt = scenario(world);
   const { status, body } = await call('/v1/jobs', { repository: 'gated', prompt, agent: 'scripted', pipeline: 'full' });
@@ -74,6 +75,13 @@ async function createTarget(world: World): Promise<string> {
   return path;
 }
 
+/** A bare repository that a hand-off is pushed to. */
+async function createPushTarget(world: World): Promise<string> {
+  const path = join(world.root, 'pushed.git');
+  if (!existsSync(path)) await git(world.root, 'init', '-q', '--bare', path);
+  return path;
+}
+
 /** The branch was moved once, and its checkout with it. */
 async function checkMerged(world: World, candidate: string | undefined): Promise<void> {
   const target = join(world.root, 'target');
@@ -92,4 +100,9 @@ async function checkHandedOff(
   const handedOff = await git(mirror, 'rev-parse', `refs/holdfast/${job.id}/hand-off`);
   assert.equal(handedOff.trim(), candidate);
   assert.equal(await git(mirror, 'show', `${handedOff.trim()}:answer`), 'good');
+  const pushed = join(world.root, 'pushed.git');
+  const branches = (await git(pushed, 'for-each-ref', '--format=%(objectname) %(refname)')).trim();
+  assert.equal(branches, `${candidate} refs/heads/holdfast/${job.number}-work`);
+  const moves = await git(pushed, 'reflog', 'show', '--format=%H', `holdfast/${job.number}-work`);
+  assert.equal(moves.trim(), candidate, 'it was pushed once');
 }

@@ -6,6 +6,7 @@ import { CALLBACK_DEFECTS } from './seeded-defects-callbacks.ts';
 import { CLEANING_DEFECTS } from './seeded-defects-cleaning.ts';
 import { DURABILITY_DEFECTS } from './seeded-defects-durability.ts';
 import { KEEPER_DEFECTS } from './seeded-defects-keeper.ts';
+import { OPERATOR_DEFECTS } from './seeded-defects-operator.ts';
 import { PIPELINE_DEFECTS } from './seeded-defects-pipeline.ts';
 import { RECOVERY_DEFECTS } from './seeded-defects-recovery.ts';
 import { RETENTION_DEFECTS } from './seeded-defects-retention.ts';
@@ -30,4 +31,5 @@ export const SEEDED_DEFECTS: readonly SeededDefect[] = [
   ...BACKUP_DEFECTS,
   ...PIPELINE_DEFECTS,
   ...SCRUB_DEFECTS,
+  ...OPERATOR_DEFECTS,
 ];

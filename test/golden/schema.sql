@@ -347,7 +347,7 @@ CREATE TABLE repositories (
   updated_at INTEGER NOT NULL,
   version INTEGER NOT NULL,
   head TEXT NOT NULL
-, trouble TEXT CHECK (json_type(trouble) = 'object'), request TEXT CHECK (request IS NULL OR json_type(request) = 'object'), pipeline TEXT CHECK (json_type(pipeline) = 'object')) STRICT, WITHOUT ROWID;
+, trouble TEXT CHECK (json_type(trouble) = 'object'), request TEXT CHECK (request IS NULL OR json_type(request) = 'object'), pipeline TEXT CHECK (json_type(pipeline) = 'object'), push TEXT) STRICT, WITHOUT ROWID;
 
 CREATE TABLE resources (
   id TEXT PRIMARY KEY,

@@ -62,6 +62,10 @@ const settings = {
   verify: z.array(argvSchema).max(20).optional().meta({ description: 'Gate commands as argv lists.' }),
   merge: z.boolean().optional(),
   pipeline: pipelineSchema.nullable().optional().meta({ description: 'What is not as by default in its pipeline.' }),
+  push: sourceSchema
+    .nullable()
+    .optional()
+    .meta({ description: 'Where branches of hand-offs are pushed to, never by force; null for nowhere.' }),
   trusted: z.boolean().optional(),
   limits: z
     .strictObject({
@@ -97,6 +101,7 @@ export const repositorySchema = z
     verify: z.array(z.array(z.string())),
     merge: z.boolean(),
     pipeline: pipelineSchema.nullable(),
+    push: z.string().nullable(),
     trusted: z.boolean(),
     limits: z.strictObject({ concurrency: z.int() }),
     command: z.array(z.string()).nullable(),

@@ -39,6 +39,7 @@ function addRegistration(app: Api, { services }: RouteContext): void {
     async (incoming, reply) => {
       const { limits, ...body } = incoming.body;
       services.validateReviewers(body.pipeline);
+      await services.validatePush(body.push);
       const concurrency = limits?.concurrency;
       const input = withoutUndefined({ ...body, concurrency });
       const request = creationRequest(incoming, incoming.body);
@@ -104,6 +105,7 @@ function addChange(app: Api, { services }: RouteContext): void {
     async (request) => {
       const { limits, ...body } = request.body;
       services.validateReviewers(body.pipeline);
+      await services.validatePush(body.push);
       const patch: RepositoryPatch = withoutUndefined({ ...body, concurrency: limits?.concurrency });
       const repository = await store.updateRepository(request.params.name, patch, callerOf(request).principal);
       failpoint('api.after-settings');

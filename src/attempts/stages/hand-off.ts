@@ -20,6 +20,7 @@ import { clearStages } from './clear-stages.ts';
 import { decideNext, toConclusion } from './conclude-stage.ts';
 import { keepBytes } from './evidence-files.ts';
 import { requirePassed } from './use-evidence.ts';
+import { pushWork, tellOfPush } from './push-work.ts';
 
 interface HandingOff {
   job: Job & { plan: Plan; step: Step };
@@ -44,10 +45,15 @@ export async function handOff(ctx: AttemptContext, job: Job, signal: AbortSignal
   await setRef({ ...git, ref: handOffRef(job.id), commit: step.candidate, message: `hand-off of ${branch}` });
   const evidence = await keepReport(ctx, handing, { branch, title });
   const next = await decideNext(ctx, handing.job, { stage: 'handoff', ended: { kind: 'handed-off' }, result: null });
-  const { transition, set, results } = toConclusion(next, { step, results: { gate: null, evidence } });
+  const { push: target } = plan;
+  const pushing = { job, part, branch, commit: step.candidate, signal };
+  const push = target === undefined ? null : await pushWork(ctx, { ...pushing, target });
+  const reached = push === null ? step : { ...step, push };
+  const { transition, set, results } = toConclusion(next, { step: reached, results: { gate: null, evidence } });
+  const told = { ...set, ...tellOfPush(push) };
   failpoint('stage.before-hand-off');
   const ended = await recordPatiently(ctx, signal, () =>
-    ctx.store.moveJob({ id: job.id, transition, fence: job.fence, set, results, actor: 'attempts' }),
+    ctx.store.moveJob({ id: job.id, transition, fence: job.fence, set: told, results, actor: 'attempts' }),
   );
   failpoint('stage.after-hand-off');
   ctx.log.info(`Job ${job.number} ${transition}: branch ${branch}`, { job: job.id });

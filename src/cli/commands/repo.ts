@@ -4,22 +4,25 @@ import type { Command } from 'commander';
 import type { PageView, RepositoryView } from '../../api/contract.ts';
 import { systemClock } from '../../kernel/clock.ts';
 import { fail } from '../../kernel/errors.ts';
+import { formatDuration } from '../../kernel/duration.ts';
 import { confirm } from '../ask.ts';
 import type { Call, Runtime } from '../command.ts';
 import { ensureServer } from '../ensure-server.ts';
+import { addPipelineOptions, changePipeline, describePipeline, type PipelineOptions } from '../pipeline-options.ts';
 import { cleanLine } from '../sanitise.ts';
 import { renderFields, renderTable, type Cell } from '../table.ts';
 import type { Colours } from '../terminal.ts';
 import { relativeTime } from '../times.ts';
 import { collect, splitWords, wholeNumber } from '../words.ts';
 
-interface RepoOptions {
+interface RepoOptions extends PipelineOptions {
   name?: string;
   base?: string;
   verify?: string[];
   merge?: boolean;
   concurrency?: number;
   command?: string;
+  push?: string | false;
 }
 
 /** Adds `repo add|list|show|update|remove`. */
@@ -36,6 +39,7 @@ export function registerRepo(program: Command, runtime: Runtime): void {
   runtime.handle(show, async (call) => print(call, await call.client.get(repoPath(call.args[0]))));
   const update = repo.command('update').description('Change the named settings of a repository.').argument('<name>');
   update.option('--no-merge', 'hand off branches instead of merging');
+  update.option('--no-push', 'push hand-offs nowhere').option('--clear-reviewers', 'forget all reviewers named before');
   runtime.handle<RepoOptions>(addSettings(update), updateRepository);
   const remove = repo.command('remove').description('Forget a repository without unfinished jobs.').argument('<name>');
   runtime.handle(remove, async (call) => {
@@ -48,23 +52,27 @@ export function registerRepo(program: Command, runtime: Runtime): void {
 }
 
 function addSettings(command: Command): Command {
-  return command
+  const settings = command
     .option('--base <branch>', "branch jobs start from (default: the source's HEAD)")
     .option('--verify <command>', 'gate command, split into words, no shell; may be repeated', collect)
     .option('--merge', 'merge finished work into the base branch')
+    .option('--push <address>', 'push branches of hand-offs there, never by force: path, https:// URL or ssh address')
     .option('--concurrency <n>', 'jobs at work at once', wholeNumber(1, 1000))
     .option('--command <command>', 'command of agent exec for jobs that bring none');
+  return addPipelineOptions(settings);
 }
 
 function repoPath(name = ''): string {
   return `/v1/repositories/${encodeURIComponent(name)}`;
 }
 
-function settingsOf(options: RepoOptions): Record<string, unknown> {
+function settingsOf(options: RepoOptions, cwd: string): Record<string, unknown> {
+  const { push } = options;
   return {
     ...(options.base === undefined ? {} : { base: options.base }),
     ...(options.verify === undefined ? {} : { verify: options.verify.map(splitWords) }),
     ...(options.merge === undefined ? {} : { merge: options.merge }),
+    ...(push === undefined ? {} : { push: push === false ? null : resolveSource(push, cwd) }),
     ...(options.concurrency === undefined ? {} : { limits: { concurrency: options.concurrency } }),
     ...(options.command === undefined ? {} : { command: splitWords(options.command) }),
   };
@@ -80,10 +88,13 @@ function resolveSource(source: string, cwd: string): string {
 async function addRepository(call: Call<RepoOptions>): Promise<void> {
   const { options, terminal } = call;
   const [source = ''] = call.args;
+  const { cwd } = call.shell;
+  const pipeline = await changePipeline(options, { before: null, cwd });
   const body = {
-    source: resolveSource(source, call.shell.cwd),
+    source: resolveSource(source, cwd),
     ...(options.name === undefined ? {} : { name: options.name }),
-    ...settingsOf(options),
+    ...settingsOf(options, cwd),
+    ...(pipeline === undefined ? {} : { pipeline }),
   };
   await ensureServer(call);
   const post = { method: 'POST', path: '/v1/repositories', body, idempotencyKey: randomUUID() } as const;
@@ -96,10 +107,14 @@ async function addRepository(call: Call<RepoOptions>): Promise<void> {
 }
 
 async function updateRepository(call: Call<RepoOptions>): Promise<void> {
-  const patch = settingsOf(call.options);
+  const { cwd } = call.shell;
+  const path = repoPath(call.args[0]);
+  const before = await call.client.get<RepositoryView>(path);
+  const pipeline = await changePipeline(call.options, { before: before.pipeline, cwd });
+  const patch = { ...settingsOf(call.options, cwd), ...(pipeline === undefined ? {} : { pipeline }) };
   if (Object.keys(patch).length === 0)
     throw fail('bad-usage', 'nothing to change', { hint: 'Name a setting, like --base.' });
-  await print(call, await call.client.call({ method: 'PATCH', path: repoPath(call.args[0]), body: patch }));
+  await print(call, await call.client.call({ method: 'PATCH', path, body: patch }));
 }
 
 async function listRepositories({ client, terminal }: Call): Promise<void> {
@@ -144,9 +159,11 @@ async function print({ terminal }: Call, item: RepositoryView): Promise<void> {
         ['state', stateColour(item, colours)(item.cloneState)],
         ['unavailable', item.unavailable === null ? null : colours.red(cleanLine(item.unavailable))],
         ['verify', item.verify.length === 0 ? null : item.verify.map(words).join(' · ')],
+        ...describePipeline(item.pipeline, formatDuration),
         ['command', item.command === null ? null : words(item.command)],
         ['at once', String(item.limits.concurrency)],
         ['merge', item.merge ? 'yes' : 'no, hand off'],
+        ['pushed to', item.push === null ? null : cleanLine(item.push)],
         ['added', relativeTime(item.createdAt, systemClock.now())],
       ],
       colours.dim,

@@ -202,6 +202,7 @@ export const REPOSITORIES = defineEntity<Repository>({
     trouble: 'json',
     request: 'json',
     pipeline: 'json',
+    push: 'text',
     createdAt: 'int',
     updatedAt: 'int',
     version: 'int',
