@@ -9,9 +9,12 @@ import { join, resolve } from 'node:path';
 import { inLanes } from '../test/crash/lab/outcome.ts';
 import { renderSeededDefects } from '../test/crash/render-seeded-defects.ts';
 import type { SeededDefect } from '../test/crash/seeded-defect.ts';
+import { ensureKeeper, KEEPER_FILE } from './build-keeper.ts';
 import { SEEDED_DEFECTS } from '../test/crash/seeded-defects.ts';
 
 const root = resolve(import.meta.dirname, '..');
+/** What the keeper is made of. */
+const KEEPER_SOURCE = /^src\/(?:keeper|kernel)\//;
 /** What is waited for in vain, because of the defect, is not waited for long. */
 const DEADLINE_MS = '20000';
 /** Longest time a test may take, milliseconds: long enough for a machine that is busy. */
@@ -43,7 +46,9 @@ interface Run {
 }
 
 function run(copy: string, args: readonly string[]): Promise<Run> {
-  const env = { ...process.env, TEST_DEADLINE_MS: DEADLINE_MS, HOLDFAST_CRASH: 'all' };
+  // Sources compiled once serve every process and thread of the copy, and go with it.
+  const cache = { NODE_COMPILE_CACHE: join(copy, '.compiled') };
+  const env = { ...process.env, ...cache, TEST_DEADLINE_MS: DEADLINE_MS, HOLDFAST_CRASH: 'all' };
   const child = spawn(process.execPath, args, { cwd: copy, env, stdio: ['ignore', 'pipe', 'pipe'], timeout: TEST_MS });
   let text = '';
   for (const stream of [child.stdout, child.stderr]) {
@@ -57,8 +62,12 @@ function run(copy: string, args: readonly string[]): Promise<Run> {
 
 /** Runs the test of the defect; returns what it failed with, or null and what was said when it did not, or did not run. */
 async function findFailure(copy: string, defect: SeededDefect): Promise<{ failure: string | null; text: string }> {
-  const built = await run(copy, ['scripts/build-keeper.ts']);
-  if (built.status !== 0) throw new Error(built.text);
+  if (defect.edits.some(({ file }) => KEEPER_SOURCE.test(file))) {
+    const built = await run(copy, ['scripts/build-keeper.ts']);
+    if (built.status !== 0) throw new Error(built.text);
+  } else {
+    cpSync(KEEPER_FILE, join(copy, 'dist', 'keeper.js'), { recursive: true });
+  }
   const pattern = `^${defect.test.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')}`;
   const { status, text } = await run(copy, ['--test', `--test-name-pattern=${pattern}`, defect.file]);
   const isBroken = /SyntaxError|ERR_MODULE_NOT_FOUND|ReferenceError|tests 0$/m.test(text);
@@ -93,10 +102,11 @@ async function main(words: readonly string[]): Promise<void> {
   }
   const chosen = SEEDED_DEFECTS.filter((one) => words.every((word) => JSON.stringify(one).includes(word)));
   if (chosen.length === 0) throw new Error(`no seeded defect holds ${words.join(' ')}`);
+  await ensureKeeper();
   const began = performance.now();
   let caught = 0;
   // Each works in a tree, a temp directory and processes of its own; the tests wait more than they work.
-  await inLanes(chosen, availableParallelism(), async (defect) => {
+  await inLanes(chosen, availableParallelism() + 1, async (defect) => {
     if (await tryDefect(defect)) caught++;
   });
   const minutes = ((performance.now() - began) / 60_000).toFixed(1);
