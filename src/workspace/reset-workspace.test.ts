@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { harvestWork } from './harvest.ts';
@@ -17,13 +17,17 @@ describe('a reset workspace', () => {
     assert.ok(found.kind === 'committed');
     const at = (path: string): string => join(workspaceDir, path);
     const before = statSync(at('b.txt'), { bigint: true }).ctimeNs;
+    const request = { mirrorDir, workspaceDir, commit: found.commit, op: 'op_2' };
+    await resetWorkspace(request);
+    mkdirSync(at('empty'));
+    await resetWorkspace(request);
+    assert.equal(existsSync(at('empty')), false);
     mkdirSync(at('built'));
     writeFileSync(at('built/out'), 'made');
     mkdirSync(at('coverage/deep'), { recursive: true });
     writeFileSync(at('coverage/deep/report'), 'x');
     writeFileSync(at('a.txt'), 'changed by a gate\n');
     rmSync(at('c'), { recursive: true });
-    const request = { mirrorDir, workspaceDir, commit: found.commit, op: 'op_2' };
     for (let times = 0; times < 2; times++) {
       await resetWorkspace(request);
       assert.equal(readFileSync(at('a.txt'), 'utf8'), 'a\n');
@@ -32,6 +36,22 @@ describe('a reset workspace', () => {
       assert.equal(readFileSync(at('built/out'), 'utf8'), 'made');
     }
     assert.equal(statSync(at('b.txt'), { bigint: true }).ctimeNs, before, 'what is as it should be is left alone');
+    // One thing at a time: each alone is seen.
+    const changes = [
+      (): void => writeFileSync(at('a.txt'), 'b\n'),
+      (): void => rmSync(at('c/d.txt')),
+      (): void => chmodSync(at('a.txt'), 0o755),
+      (): void => writeFileSync(at('left'), ''),
+    ];
+    for (const change of changes) {
+      change();
+      await resetWorkspace(request);
+      assert.deepEqual(
+        [readFileSync(at('a.txt'), 'utf8'), existsSync(at('c/d.txt')), existsSync(at('left'))],
+        ['a\n', true, false],
+      );
+      assert.equal(statSync(at('a.txt')).mode & 0o111, 0);
+    }
     const again = await harvestWork({ mirrorDir, workspaceDir, baseCommit: world.base, ref, op: 'op_3' });
     assert.ok(again.kind === 'committed' && again.commit === found.commit);
   });

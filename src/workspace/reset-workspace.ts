@@ -30,6 +30,9 @@ export async function resetWorkspace(request: ResetRequest): Promise<void> {
     const git = (args: readonly string[], more?: Partial<GitRequest>) =>
       safeGit({ ...common, args, maxBytes: 2 ** 28, ...more });
     await git(['read-tree', commit]);
+    // Mostly there is nothing to undo, and one look tells: files that differ, are gone, or are in the way.
+    const look = ['ls-files', '-z', '--modified', '--deleted', '--others', '--directory', '--exclude-standard'];
+    if ((await git([...look, '--'])).stdout.length === 0) return;
     // Says which files differ by its exit code, and fills in what the others look like.
     await git(['update-index', '-q', '--refresh'], { okCodes: [0, 1] });
     const changed = (await git(['diff-files', '-z', '--name-only', '--ignore-submodules=all', '--'])).stdout;
