@@ -14,20 +14,31 @@ export function renderGates(gates: readonly GateView[], view: View): string {
     { title: 'STAGE' },
     { title: 'GATE' },
     { title: 'RESULT' },
+    { title: 'TESTS' },
     { title: 'ATTEMPT', align: 'right' },
     { title: 'EVIDENCE' },
     { title: 'WHY', flexible: true },
   ];
-  const rows = gates.map(({ epoch, stage, gate, result, attempt, evidence, why }): (Cell | string)[] => [
+  const rows = gates.map(({ epoch, stage, gate, result, summary, attempt, evidence, why }): (Cell | string)[] => [
     String(epoch),
     stage,
     cleanLine(gate),
     { text: result, style: styleOf(result, view) },
+    summary === null ? '–' : `${summary.passed}/${summary.tests}`,
     attempt === null ? '–' : String(attempt),
     evidence.map((hash) => hash.slice(0, HASH_CHARS)).join(' ') || '–',
-    cleanLine(why ?? ''),
+    cleanLine([why, ...namesOf(summary)].filter((one) => one !== null).join(': ')),
   ]);
   return renderTable({ columns, rows, width: view.width, heading: view.colours.bold });
+}
+
+/** Failing tests that are named in one line; `--json` has more. */
+const NAMED = 3;
+
+function namesOf(summary: GateView['summary']): string[] {
+  if (summary === null || summary.failing.length === 0) return [];
+  const more = summary.failed > NAMED ? [`${summary.failed - NAMED} more`] : [];
+  return [[...summary.failing.slice(0, NAMED), ...more].join(', ')];
 }
 
 function styleOf(result: GateView['result'], { colours }: View): (text: string) => string {

@@ -30,6 +30,14 @@ describe('the options of a pipeline', () => {
 
   it('say nothing of settings that are not named', async () => {
     assert.equal(await changePipeline({}, { before: { reviewers: [KIND] }, cwd: '/' }), undefined);
+    const kept = { reviewers: [KIND], reports: ['out/*.xml'] };
+    assert.deepEqual((await changePipeline({ clearReviewers: true }, { before: kept, cwd: '/' }))?.reports, [
+      'out/*.xml',
+    ]);
+    assert.deepEqual(await changePipeline({ report: ['a.xml'] }, { before: kept, cwd: '/' }), {
+      reviewers: [KIND],
+      reports: ['a.xml'],
+    });
     const before = { reviewers: [KIND], budgets: { merges: 2 }, gateLimits: { idleMs: 5 } };
     const after = await changePipeline({ budget: { fixRounds: 1 }, gateTimeout: 600_000 }, { before, cwd: '/' });
     const gateLimits = { idleMs: 5, wallMs: 600_000 };

@@ -18,6 +18,7 @@ export interface PipelineOptions {
   budget?: Partial<Budgets>;
   gateTimeout?: number;
   gateIdle?: number;
+  report?: string[];
 }
 
 /** Score a PASS must have where nothing else is said; that of the API. */
@@ -35,7 +36,12 @@ export function addPipelineOptions(command: Command): Command {
     .option('--review-instructions <name=file>', 'what a reviewer is told beside the rest; may be repeated', collect)
     .option('--budget <name=n>', `budget: ${names}; may be repeated`, addBudget)
     .option('--gate-timeout <duration>', 'longest time one gate command may run', parseDuration)
-    .option('--gate-idle <duration>', 'longest time a gate command may neither print nor work', parseDuration);
+    .option('--gate-idle <duration>', 'longest time a gate command may neither print nor work', parseDuration)
+    .option(
+      '--report <path>',
+      'where gates leave JUnit XML, like reports/*.xml, for a summary; may be repeated',
+      collect,
+    );
 }
 
 /** Parses `strict=claude-code:80` and adds it to the list. */
@@ -68,12 +74,13 @@ export async function changePipeline(
   options: PipelineOptions,
   { before, cwd }: { before: PipelineSettings | null; cwd: string },
 ): Promise<PipelineSettings | undefined> {
-  const { reviewer, reviewInstructions, clearReviewers, budget, gateTimeout, gateIdle } = options;
-  const given = [reviewer, reviewInstructions, clearReviewers, budget, gateTimeout, gateIdle];
+  const { reviewer, reviewInstructions, clearReviewers, budget, gateTimeout, gateIdle, report } = options;
+  const given = [reviewer, reviewInstructions, clearReviewers, budget, gateTimeout, gateIdle, report];
   if (given.every((one) => one === undefined)) return undefined;
   const known = clearReviewers === true ? [] : (before?.reviewers ?? []);
   const reviewers = await instruct(mergeReviewers(known, reviewer ?? []), reviewInstructions ?? [], cwd);
   const budgets = { ...before?.budgets, ...budget };
+  const reports = report ?? before?.reports;
   const gateLimits = {
     ...before?.gateLimits,
     ...(gateTimeout === undefined ? {} : { wallMs: gateTimeout }),
@@ -83,6 +90,7 @@ export async function changePipeline(
     reviewers,
     ...(Object.keys(budgets).length === 0 ? {} : { budgets }),
     ...(Object.keys(gateLimits).length === 0 ? {} : { gateLimits }),
+    ...(reports === undefined ? {} : { reports }),
   };
 }
 
@@ -137,5 +145,6 @@ export function describePipeline(
     ...reviewers,
     ['budgets', budgets.join(' · ')],
     ['gate limits', limits.length === 0 ? null : limits.join(' · ')],
+    ...(pipeline?.reports ?? []).map((path): [string, string] => ['report', cleanLine(path)]),
   ];
 }

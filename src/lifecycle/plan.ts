@@ -12,7 +12,7 @@ const MAX_GATE_NAME_CHARS = 60;
 
 /** Returns what a job of this repository must pass now. */
 export function planOf(repository: Pick<Repository, 'verify' | 'merge' | 'pipeline' | 'push'>): Plan {
-  const { reviewers = [], budgets, gateLimits } = repository.pipeline ?? {};
+  const { reviewers = [], budgets, gateLimits, reports = [] } = repository.pipeline ?? {};
   return {
     verify: nameGates(repository.verify),
     reviewers,
@@ -29,6 +29,7 @@ export function planOf(repository: Pick<Repository, 'verify' | 'merge' | 'pipeli
       idleMs: gateLimits?.idleMs ?? DEFAULT_GATE_LIMITS.idleMs,
       outputBytes: gateLimits?.outputBytes ?? DEFAULT_GATE_LIMITS.outputBytes,
     },
+    ...(reports.length === 0 ? {} : { reports }),
   };
 }
 

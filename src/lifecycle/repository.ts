@@ -42,6 +42,7 @@ export interface PipelineSettings {
   reviewers?: Reviewer[] | undefined;
   budgets?: Some<Budgets> | undefined;
   gateLimits?: Some<AttemptLimits> | undefined;
+  reports?: string[] | undefined;
 }
 
 type Some<T> = { [K in keyof T]?: T[K] | undefined };

@@ -2,7 +2,7 @@
  * What the stages of a pipeline ask the rules: pure functions of recorded facts. The room `pipeline` answers; those who
  * carry stages out are given the answers by the composition root.
  */
-import type { EvidenceRecord, GateRecord } from './stage.ts';
+import type { EvidenceRecord, GateRecord, TestSummary } from './stage.ts';
 import type { Decision, StageFacts } from './stage-decision.ts';
 import type { GateResult, StageTask } from './stage.ts';
 
@@ -14,6 +14,8 @@ export interface TaskFacts {
   why: string | null;
   /** End of what that gate printed, or the findings of the reviewer; null where there is nothing. */
   evidence: string | null;
+  /** What the tests of that gate told; null where they told nothing. */
+  summary?: TestSummary | null;
   /** What a reviewer is asked about; null in every other task. */
   review: ReviewQuestion | null;
 }
@@ -63,6 +65,8 @@ export interface StageRules {
   report(facts: HandOffFacts): { json: string; markdown: string };
   /** Returns what an agent is told beside that text; null where the text says it all. */
   instruct(facts: TaskFacts): string | null;
+  /** Returns what the tests of a gate told in what it printed, and in the reports it left; null where they told nothing. */
+  summarise(told: { printed: Uint8Array | null; reports: readonly Uint8Array[] }): TestSummary | null;
   /** Returns what a verdict file means; `bytes` is null where there is none. */
   judgeReview(
     bytes: Uint8Array | null,

@@ -70,6 +70,22 @@ export interface Plan {
   push?: string;
   /** Of one run of a gate command. */
   gateLimits: AttemptLimits;
+  /** Where its gates leave JUnit XML, relative to where they run; absent for nowhere. */
+  reports?: readonly string[];
+}
+
+/** Names of failing tests a summary has at most. */
+export const MAX_FAILING = 20;
+
+/** What the tests of a gate came to, as it told itself: for people and for the fix; its exit code alone decides. */
+export interface TestSummary {
+  format: 'tap' | 'junit';
+  tests: number;
+  passed: number;
+  failed: number;
+  skipped: number;
+  /** The first names of those that failed. */
+  failing: string[];
 }
 
 /** Where in its stage a job is. */
@@ -145,6 +161,8 @@ export interface GateRecord {
   attempt: number | null;
   /** sha256 of the evidence it rests on. */
   evidence: string[];
+  /** Null where it printed and left nothing that tells. */
+  summary: TestSummary | null;
   recordedAt: number;
 }
 

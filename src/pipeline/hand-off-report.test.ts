@@ -27,6 +27,7 @@ const FACTS: HandOffFacts = {
       candidate: 'c'.repeat(40),
       attempt: 2,
       evidence: ['e'.repeat(64)],
+      summary: { format: 'tap', tests: 12, passed: 11, failed: 0, skipped: 1, failing: [] },
       recordedAt: 5,
     },
   ],
@@ -39,7 +40,7 @@ test('a report names branch, checks with their evidence, changes, and what to do
   const text = reportAsMarkdown(FACTS);
   assert.match(text, /^# Job 7: Greet +people +# by name\n/);
   assert.match(text, /Branch `holdfast\/7-greet-people` at `c{40}`: 2 commits on `main`/);
-  assert.match(text, /\| `npm test` \| PASS \| 2 \| `e{12}` \|/);
+  assert.match(text, /\| `npm test` \| PASS \| 11 of 12 passed, 1 skipped \| 2 \| `e{12}` \|/);
   assert.match(text, /\| `logo\.png` \| binary \| binary \|/);
   assert.match(text, /holdfast checkout 7 DIR/);
   const parsed = JSON.parse(reportAsJson(FACTS)) as { v: number; gates: unknown[]; next: string[] };

@@ -1,5 +1,6 @@
 /** The report of a hand-off: what was done, what vouches for it, and what a person does next. Pure. */
 import type { HandOffFacts } from '../lifecycle/stage-rules.ts';
+import type { TestSummary } from '../lifecycle/stage.ts';
 
 /** Returns the report for programs: version 1 of its form. */
 export function reportAsJson(facts: HandOffFacts): string {
@@ -8,13 +9,14 @@ export function reportAsJson(facts: HandOffFacts): string {
     {
       v: 1,
       ...rest,
-      gates: gates.map(({ gate, stage, epoch, result, why, attempt, evidence: refs }) => ({
+      gates: gates.map(({ gate, stage, epoch, result, why, attempt, summary, evidence: refs }) => ({
         gate,
         stage,
         epoch,
         result,
         why,
         attempt,
+        summary,
         evidence: refs,
       })),
       evidence: evidence.map(({ sha256, kind, name, bytes, attempt }) => ({ sha256, kind, name, bytes, attempt })),
@@ -36,10 +38,11 @@ export function reportAsMarkdown(facts: HandOffFacts): string {
     gates.length === 0
       ? 'Nothing was registered to check it: **look at it before you use it**.'
       : table(
-          ['check', 'result', 'attempt', 'evidence'],
-          gates.map(({ gate, result, attempt, evidence }) => [
+          ['check', 'result', 'tests', 'attempt', 'evidence'],
+          gates.map(({ gate, result, attempt, summary, evidence }) => [
             `\`${plain(gate)}\``,
             result,
+            summary === null ? '' : describeSummary(summary),
             attempt === null ? '' : String(attempt),
             evidence.map((hash) => `\`${hash.slice(0, 12)}\``).join(' '),
           ]),
@@ -67,6 +70,14 @@ export function reportAsMarkdown(facts: HandOffFacts): string {
     next.join('\n'),
   ];
   return `${sections.join('\n\n')}\n`;
+}
+
+/** `11 of 12 passed, 1 skipped`. */
+function describeSummary({ tests, passed, failed, skipped }: TestSummary): string {
+  const rest = [failed > 0 ? `${failed} failed` : '', skipped > 0 ? `${skipped} skipped` : ''].filter(
+    (one) => one !== '',
+  );
+  return [`${passed} of ${tests} passed`, ...rest].join(', ');
 }
 
 /** What a person can do with it. */

@@ -14,6 +14,7 @@ export function instructAgent(facts: TaskFacts): string | null {
     case 'fix':
       return [
         `The work is in this directory. ${describeFailure(facts)}`,
+        describeTests(facts),
         quote(facts.evidence),
         'Find the cause, correct the work, and commit everything that belongs to it. Do not weaken or remove checks.',
       ]
@@ -37,12 +38,23 @@ function describeFailure({ gate, why }: TaskFacts): string {
   return `The check "${gate}" does not pass${why === null ? '' : `: ${why}`}.`;
 }
 
-/** Longer than any run of backquotes inside, so that what is quoted cannot end the quotation. */
+/** What the tests told is quoted like everything else they print: their names are the words of others. */
+function describeTests({ summary = null }: TaskFacts): string {
+  if (summary === null || summary.failed === 0) return '';
+  const { tests, failed, failing } = summary;
+  const more = failed > failing.length ? [`… and ${failed - failing.length} more`] : [];
+  return `Of its ${tests} tests ${failed} failed:\n\n${fenced([...failing, ...more].join('\n'))}`;
+}
+
 function quote(text: string | null): string {
-  if (text === null || text.trim() === '') return '';
+  return text === null || text.trim() === '' ? '' : `What it printed at the end:\n\n${fenced(text.trimEnd())}`;
+}
+
+/** Longer than any run of backquotes inside, so that what is quoted cannot end the quotation. */
+function fenced(text: string): string {
   const longest = Math.max(2, ...[...text.matchAll(/`+/g)].map(([run]) => run.length));
   const fence = '`'.repeat(longest + 1);
-  return `What it printed at the end:\n\n${fence}\n${text.trimEnd()}\n${fence}`;
+  return `${fence}\n${text}\n${fence}`;
 }
 
 function instructReviewer(question: ReviewQuestion): string {

@@ -7,6 +7,8 @@ import { decideStage } from './decide-stage.ts';
 import { instructAgent } from './instruct-agent.ts';
 import { reportAsJson, reportAsMarkdown } from './hand-off-report.ts';
 import { packetSchema, renderPacket, slugOf } from './packet.ts';
+import { readJunit } from './read-junit.ts';
+import { readTap } from './read-tap.ts';
 import { readReviewVerdict } from './review-verdict.ts';
 
 /** Returns the rules of the pipeline. */
@@ -18,6 +20,8 @@ export function createStageRules(): StageRules {
     branchOf: ({ number, title }) => `holdfast/${number}-${slugOf(title)}`,
     report: (facts) => ({ json: reportAsJson(facts), markdown: reportAsMarkdown(facts) }),
     instruct: instructAgent,
+    // Reports lie where the operator said: they tell more than what happens to be printed.
+    summarise: ({ printed, reports }) => readJunit(reports) ?? (printed === null ? null : readTap(printed)),
     judgeReview: (bytes, question, leastScore) => {
       const { result, why, verdict } = readReviewVerdict(bytes, question, { leastScore });
       return { result, why, findings: verdict === null ? null : JSON.stringify(verdict.findings, null, 2) };

@@ -2,7 +2,8 @@
 import type { EvidenceRecord, GateRecord } from '../lifecycle/stage.ts';
 
 /** A result that is recorded with the end of its stage; job, epoch and time are the store's to add. */
-export type NewGate = Pick<GateRecord, 'stage' | 'gate' | 'result' | 'why' | 'candidate' | 'attempt' | 'evidence'>;
+export type NewGate = Pick<GateRecord, 'stage' | 'gate' | 'result' | 'why' | 'candidate' | 'attempt' | 'evidence'> &
+  Partial<Pick<GateRecord, 'summary'>>;
 
 /** Evidence whose file is durable under its hash already. */
 export type NewEvidence = Pick<EvidenceRecord, 'sha256' | 'kind' | 'name' | 'bytes' | 'attempt'>;

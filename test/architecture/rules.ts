@@ -47,7 +47,7 @@ export const NARROW_DOORS: readonly { from: Room; to: Room; paths: readonly stri
 
 /** npm packages by room; `@scope/` allows the scope. A room without a row uses none. */
 export const ROOM_PACKAGES: Partial<Record<Room, readonly string[]>> = {
-  pipeline: ['zod'],
+  pipeline: ['zod', 'sax'],
   api: ['fastify', '@fastify/', 'fastify-type-provider-zod', 'zod'],
   server: ['fastify', 'zod', 'pino', 'prom-client'],
   cli: ['commander', 'picocolors', 'eventsource-parser', 'yaml'],

@@ -131,6 +131,60 @@ test('the evidence of a failure that was changed is not told to the agent that f
   assert.ok((await quarantined(world, id)).some(({ kind }) => kind === 'evidence'));
 });
 
+test('what tests told is shown and given to the fix, and decides nothing', async () => {
+  await using world = await World.create();
+  await world.start();
+  const suite = (...cases: string[]): string => `<testsuite>${cases.join('')}</testsuite>`;
+  const [red, green] = ['<testcase name="adds"><failure/></testcase>', '<testcase name="adds"/>'];
+  // What tells of failures passes, what tells of none fails, what tells nothing is nothing: exit codes alone count.
+  const gates = [
+    `mkdir -p out && echo '${suite(red, green)}' > out/unit.xml; exit 0`,
+    `mkdir -p out && echo '${suite(green)}' > out/unit.xml; grep -q good how`,
+    "echo '<!DOCTYPE x>' > out/none.xml; printf 'ok 1\n1..1\n'",
+    "printf 'ok 1 - one\nnot ok 2 - two\n1..2\n'; exit 0",
+  ];
+  const reports = ['out/*.xml'];
+  await world.register({ verify: gates.map((one) => ['sh', '-c', one]), pipeline: { reports } });
+  const fix = [{ tool: { argv: ['sh', '-c', 'echo good > how'] } }, COMMIT];
+  const steps = [
+    { write: { path: 'how', content: 'bad' } },
+    { write: { path: 'out/old.xml', content: suite(red) } },
+    COMMIT,
+  ];
+  const prompt = JSON.stringify({ steps, tasks: { fix: [fix] } });
+  const { id } = await world.submit({ prompt, agent: 'scripted', pipeline: 'full' });
+  const end = await world.awaitState(id, 'ready', 'blocked', 'quarantined', 'failed');
+  assert.deepEqual([end.state, end.blocker], ['ready', null]);
+  const shown = (await listed<GateView>(world, id, 'gates')).map(({ result, summary }) =>
+    summary === null ? [result] : [result, summary.format, summary.passed, summary.failed, ...summary.failing],
+  );
+  const first = ['PASS', 'junit', 1, 1, 'adds'];
+  // The agent committed a report of its own: what was there before a gate ran is not of that run.
+  assert.deepEqual(shown, [
+    first,
+    ['FAIL', 'junit', 1, 0],
+    first,
+    ['PASS', 'junit', 1, 0],
+    ['PASS', 'tap', 1, 0],
+    ['PASS', 'tap', 1, 1, 'two'],
+  ]);
+  const evidence = await listed<EvidenceView>(world, id, 'evidence');
+  const summary = evidence.find(({ kind }) => kind === 'junit');
+  const { body } = await world.api('GET', `/v1/jobs/${id}/evidence/${summary?.sha256 ?? ''}`);
+  assert.deepEqual(JSON.parse(String(body)), {
+    v: 1,
+    format: 'junit',
+    tests: 2,
+    passed: 1,
+    failed: 1,
+    skipped: 0,
+    failing: ['adds'],
+  });
+  const report = evidence.find(({ name }) => name.endsWith('.md'));
+  const text = String((await world.api('GET', `/v1/jobs/${id}/evidence/${report?.sha256 ?? ''}`)).body);
+  assert.match(text, /\| PASS \| 1 of 2 passed, 1 failed \|/);
+});
+
 test('a verdict that is a link, a pipe, without end, of another round, or changed later opens nothing', async () => {
   await using world = await World.create();
   await world.start();

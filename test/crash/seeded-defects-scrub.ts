@@ -145,6 +145,30 @@ export const SCRUB_DEFECTS: readonly SeededDefect[] = [
     test: 'the evidence of a failure that was changed',
   },
   {
+    what: 'what tests tell of themselves decides a gate',
+    edits: [
+      {
+        file: 'src/attempts/stages/conclude-stage.ts',
+        find: '  return {\n    result,\n    why: result ===',
+        replace: "  return {\n    result: told?.summary.failed === 0 ? 'PASS' : result,\n    why: result ===",
+      },
+    ],
+    ...USED,
+    test: 'what tests told is shown',
+  },
+  {
+    what: 'a report that an agent committed counts for a gate',
+    edits: [
+      {
+        file: 'src/attempts/stages/test-reports.ts',
+        find: '      if (stat.ctimeMs < since) continue;\n',
+        replace: '      void since;\n',
+      },
+    ],
+    ...USED,
+    test: 'what tests told is shown',
+  },
+  {
     what: 'a link in the place of a verdict is followed',
     edits: [
       {

@@ -187,7 +187,7 @@ CREATE TABLE gates (
   attempt INTEGER,
   evidence TEXT NOT NULL CHECK (json_type(evidence) = 'array'),
   recorded_at INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
+, summary TEXT CHECK (json_type(summary) = 'object')) STRICT, WITHOUT ROWID;
 
 CREATE TABLE job_files (
   id TEXT PRIMARY KEY,

@@ -2,6 +2,17 @@ import { z } from 'zod';
 import { EVIDENCE_KINDS, GATE_RESULTS, STAGES } from '../../lifecycle/stage.ts';
 import { pageOf, timeSchema } from './common.ts';
 
+const testSummarySchema = z
+  .strictObject({
+    format: z.enum(['tap', 'junit']),
+    tests: z.int(),
+    passed: z.int(),
+    failed: z.int(),
+    skipped: z.int(),
+    failing: z.array(z.string()).meta({ description: 'The first names of those that failed.' }),
+  })
+  .meta({ id: 'TestSummary' });
+
 export const gateSchema = z
   .strictObject({
     epoch: z.int().meta({ description: 'Round of verification; results of an older one open nothing.' }),
@@ -12,6 +23,7 @@ export const gateSchema = z
     candidate: z.string().meta({ description: 'Commit it is about.' }),
     attempt: z.int().nullable().meta({ description: 'Attempt that produced it; null for one the server produced.' }),
     evidence: z.array(z.string()).meta({ description: 'sha256 of what it rests on.' }),
+    summary: testSummarySchema.nullable().meta({ description: 'What its tests told; its exit code alone decides.' }),
     recordedAt: timeSchema,
   })
   .meta({ id: 'GateResult' });

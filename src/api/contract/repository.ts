@@ -39,6 +39,14 @@ const reviewerSchema = z.strictObject({
   leastScore: z.int().min(0).max(100).default(70).meta({ description: 'A PASS with a lower score is a failure.' }),
 });
 
+/** A file or, by stars in its last part, files of one directory. */
+const reportPathSchema = z
+  .string()
+  .max(200)
+  .regex(/^(?:[^/*\\\x00-\x1f\x7f]+\/)*[^/\\\x00-\x1f\x7f]+$/, 'must be a relative path; stars only in its last part')
+  .refine((path) => path.split('/').every((part) => !['.', '..', '.git'].includes(part)), 'leaves the repository')
+  .refine((path) => path.split('*').length <= 4, 'has more than three stars');
+
 const pipelineSchema = z
   .strictObject({
     reviewers: z
@@ -55,6 +63,11 @@ const pipelineSchema = z
       })
       .optional(),
     gateLimits: limitsSchema.optional().meta({ description: 'Limits of one run of a gate command.' }),
+    reports: z
+      .array(reportPathSchema)
+      .max(20)
+      .optional()
+      .meta({ description: 'Where gates leave JUnit XML: a summary of it is shown, and decides nothing.' }),
   })
   .meta({ id: 'PipelineSettings' });
 

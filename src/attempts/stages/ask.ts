@@ -5,7 +5,7 @@ import { fail } from '../../kernel/errors.ts';
 import type { Launch } from '../../agents/adapter.ts';
 import type { Attempt } from '../../lifecycle/attempt.ts';
 import type { Job } from '../../lifecycle/job.ts';
-import type { ReviewQuestion } from '../../lifecycle/stage-rules.ts';
+import type { ReviewQuestion, TaskFacts } from '../../lifecycle/stage-rules.ts';
 import { isGateCommand, isWork, type GateRecord, type StageTask } from '../../lifecycle/stage.ts';
 import type { AttemptContext } from '../context.ts';
 import { baseBundle } from './bundle-base.ts';
@@ -78,11 +78,12 @@ async function findCause(
   ctx: AttemptContext,
   job: Job,
   task: StageTask,
-): Promise<{ gate: string | null; why: string | null; evidence: string | null }> {
+): Promise<Pick<TaskFacts, 'gate' | 'why' | 'evidence' | 'summary'>> {
   if (task !== 'fix' && task !== 'resolve') return { gate: null, why: null, evidence: null };
   const cause = (await ctx.store.listGates(job.id)).findLast(({ result }) => result !== 'PASS');
   if (cause === undefined) return { gate: null, why: null, evidence: null };
-  return { gate: cause.gate, why: cause.why, evidence: await readCause(ctx, job, cause) };
+  const { gate, why, summary } = cause;
+  return { gate, why, summary, evidence: await readCause(ctx, job, cause) };
 }
 
 async function readCause(ctx: AttemptContext, job: Job, cause: GateRecord): Promise<string | null> {

@@ -11,7 +11,14 @@ import { errnoOf, isShortage, messageOf } from '../../kernel/result.ts';
 import type { Attempt } from '../../lifecycle/attempt.ts';
 import type { Job, Reason } from '../../lifecycle/job.ts';
 import type { Decision, StageEnd, Work } from '../../lifecycle/stage-decision.ts';
-import { isWork, type GateResult, type MergeIntent, type Plan, type Step } from '../../lifecycle/stage.ts';
+import {
+  isWork,
+  type GateResult,
+  type MergeIntent,
+  type Plan,
+  type Step,
+  type TestSummary,
+} from '../../lifecycle/stage.ts';
 import type { JobTransition } from '../../lifecycle/transitions.ts';
 import type { NewEvidence, StageResults } from '../../store/ledger-store.ts';
 import type { JobPatch } from '../../store/store.ts';
@@ -23,6 +30,7 @@ import { readTail } from '../read-summary.ts';
 import { findParts } from '../save-trees.ts';
 import { blockedFile, reviewQuestion } from './ask.ts';
 import { keepBytes, keepFile } from './evidence-files.ts';
+import { summariseTests } from './summarise-tests.ts';
 import { listPassed } from './use-evidence.ts';
 
 /** What is to be recorded with the end of the attempt. */
@@ -116,6 +124,8 @@ interface Found {
   result: GateResult;
   why: string | null;
   evidence: NewEvidence[];
+  /** Of its tests, for a gate that told. */
+  summary?: TestSummary | null;
 }
 
 /** A gate command says what it found with its exit code; what it printed is kept beside it. Null: there is no result yet. */
@@ -126,7 +136,13 @@ async function readGate(ctx: AttemptContext, input: StageInput): Promise<Found |
   const path = join(ctx.home.runDirectory(job.id, attempt.number), RUN_FILES.output);
   const named = { kind: 'output', name: attempt.gate ?? 'gate', attempt: attempt.number } as const;
   const kept = await keepFile(ctx.home.evidence(job.id), { path, bytes: outputBytes }, named);
-  return { result, why: result === 'PASS' ? null : ending.blocker, evidence: kept === null ? [] : [kept] };
+  const told = await summariseTests(ctx, { job, attempt, output: kept });
+  return {
+    result,
+    why: result === 'PASS' ? null : ending.blocker,
+    evidence: [kept, told?.evidence ?? null].filter((one) => one !== null),
+    summary: told?.summary ?? null,
+  };
 }
 
 function resultOf(ending: Ending): GateResult | null {
@@ -173,7 +189,7 @@ async function readReview(ctx: AttemptContext, { job, attempt, ending }: StageIn
 async function concludeGate(
   ctx: AttemptContext,
   { job, attempt }: StageInput & { job: Piped },
-  { result, why, evidence }: Found,
+  { result, why, evidence, summary = null }: Found,
 ): Promise<Conclusion> {
   const gate = attempt.gate ?? '';
   const { candidate } = job.step;
@@ -182,7 +198,7 @@ async function concludeGate(
     attempt.stage === 'merge'
       ? judgeMerge(ctx, job, { gate, result, why })
       : { next: await decideGate(ctx, job, { stage: attempt.stage, gate, result, why }), merge: null };
-  const record = { stage: attempt.stage, gate, result, why, candidate, attempt: attempt.number };
+  const record = { stage: attempt.stage, gate, result, why, candidate, attempt: attempt.number, summary };
   return toConclusion(next, {
     step: { ...job.step, merge },
     results: { gate: { ...record, evidence: evidence.map((one) => one.sha256) }, evidence },

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { planOf } from '../../lifecycle/plan.ts';
-import { NOTHING_SPENT, type Step } from '../../lifecycle/stage.ts';
+import { NOTHING_SPENT, type Step, type TestSummary } from '../../lifecycle/stage.ts';
 import type { Job } from '../../lifecycle/job.ts';
 import type { NewGate } from '../ledger-store.ts';
 import type { Store } from '../store.ts';
@@ -17,6 +17,8 @@ function gate(set: Partial<NewGate> = {}): NewGate {
 }
 
 const OUTPUT = { sha256: 'a'.repeat(64), kind: 'output', name: 'run test', bytes: 7, attempt: 1 } as const;
+
+const SUMMARY: TestSummary = { format: 'tap', tests: 2, passed: 1, failed: 1, skipped: 0, failing: ['adds'] };
 
 /** Moves a job at work on to a stage of its pipeline. */
 function advance(store: Store, job: Job, move: Partial<Parameters<Store['moveJob']>[0]> = {}): Promise<Job> {
@@ -49,15 +51,15 @@ export function testLedger(open: OpenHarness): void {
       const job = await accept(store, { pipeline: 'full' });
       await accept(store);
       const { job: running } = await launchNext(store);
-      const results = { gate: gate(), evidence: [OUTPUT] };
+      const results = { gate: gate({ summary: SUMMARY }), evidence: [OUTPUT] };
       const moved = await advance(store, running, { results, newEpoch: true });
       assert.deepEqual(
         [moved.state, moved.stage, moved.queueSeq, moved.epoch],
         ['queued', 'verify', job.queueSeq, running.epoch + 1],
       );
       assert.deepEqual(
-        (await store.listGates(job.id)).map((one) => [one.gate, one.result, one.epoch, one.evidence]),
-        [['run test', 'PASS', running.epoch, ['a'.repeat(64)]]],
+        (await store.listGates(job.id)).map((one) => [one.gate, one.result, one.epoch, one.evidence, one.summary]),
+        [['run test', 'PASS', running.epoch, ['a'.repeat(64)], SUMMARY]],
       );
       assert.deepEqual(
         (await store.listEvidence(job.id)).map((one) => [one.sha256, one.bytes, one.epoch]),

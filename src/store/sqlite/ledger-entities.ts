@@ -18,6 +18,7 @@ export const GATES = defineEntity<GateRecord>({
     candidate: 'text',
     attempt: 'int',
     evidence: 'json',
+    summary: 'json',
     recordedAt: 'int',
   },
 });

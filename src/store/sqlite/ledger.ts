@@ -58,7 +58,7 @@ function recordGate(session: Session, job: Chained<JobRecord>, what: { gate: New
   if (session.sql.get('SELECT 1 FROM gates WHERE id = $1', key) !== null) {
     throw fail('state-conflict', `gate ${gate.gate} of job ${number} has a result in epoch ${epoch}`);
   }
-  const record: GateRecord = { ...gate, id: key, jobId, epoch, recordedAt: session.at };
+  const record: GateRecord = { ...gate, summary: gate.summary ?? null, id: key, jobId, epoch, recordedAt: session.at };
   const head = append(session, job, { kind: 'gate.record', data: withoutNulls(record), actor });
   insertRecord(session.sql, GATES, { record, head: null });
   return head;
