@@ -14,8 +14,8 @@ test('a job is accepted, shown and listed with exactly the fields of the contrac
   const job = await submit(running, { prompt: 'grüße 🤖', priority: 5 });
   assert.equal(
     Object.keys(job).toSorted().join(' '),
-    'agent attempts blocker createdAt deadlineAt estimate exitCode finishedAt frozen id keptUntil nextSafeAction number outcome outputBytes ' +
-      'outputFile packet packetSha256 phase pipeline priority prompt queuePosition queueSeq queuedAt reason recovery repositories ' +
+    'agent attempts blocker createdAt deadlineAt estimate exitCode finishedAt frozen id keptUntil lastDurableArtifact nextSafeAction number outcome outputBytes ' +
+      'outputFile packet packetSha256 pendingAttempt phase pipeline priority prompt queuePosition queueSeq queuedAt reason recovery repositories ' +
       'repository sentinelFile sessionId stage startedAt state version waitingFor workspace workspaceKeptUntil ' +
       'workspaceRemovedAt',
   );

@@ -1,3 +1,5 @@
+import type { Attempt } from '../lifecycle/attempt.ts';
+import { recoveryOf } from '../lifecycle/recovery-state.ts';
 import { isActive } from '../lifecycle/transitions.ts';
 import { nextSafeAction } from '../lifecycle/next-safe-action.ts';
 import { repositoriesOf, type Job } from '../lifecycle/job.ts';
@@ -28,6 +30,10 @@ export interface JobFacts {
   sentinelFile: string | null;
   /** Bytes of `outputFile` now, or null when that was not looked at. */
   outputBytes: number | null;
+  /** Its newest attempts, at most two, oldest first; none of a job that has ended. */
+  newest: readonly Attempt[];
+  /** Path, or a commit; null while there is none. */
+  lastDurableArtifact: string | null;
   /** Why a queued job does not begin, when its place in the queue is not the reason. */
   waitsFor: string | null;
 }
@@ -72,8 +78,9 @@ export function presentJob(job: Job, facts: JobFacts): JobView {
     exitCode: job.exitCode,
     blocker: facts.waitsFor ?? job.blocker ?? facts.damage,
     nextSafeAction: actionOf(job, facts),
-    // Nothing works on blocked jobs by itself in this version.
-    recovery: job.state === 'blocked' ? 'none' : null,
+    recovery: recoveryOf(job, facts.newest),
+    pendingAttempt: facts.newest.findLast(({ state }) => state === 'intended' || state === 'running')?.id ?? null,
+    lastDurableArtifact: facts.lastDurableArtifact,
     createdAt: showTime(job.createdAt),
     queuedAt: showTime(job.queuedAt),
     startedAt: showTime(job.startedAt),

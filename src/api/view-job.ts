@@ -1,6 +1,8 @@
 import { lstat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { errnoOf } from '../kernel/result.ts';
 import { isActive, isTerminal } from '../lifecycle/transitions.ts';
+import type { Attempt } from '../lifecycle/attempt.ts';
 import type { Job } from '../lifecycle/job.ts';
 import { describeDisk } from '../queue/disk-level.ts';
 import type { JobQuery } from '../store/store.ts';
@@ -32,7 +34,7 @@ export async function viewJob(
   const attempt = job.attempts === 0 ? null : { jobId: job.id, number: job.attempts };
   const outputFile = attempt === null ? null : services.outputPath(attempt, 'stdout');
   const isWaiting = job.state === 'queued' || job.state === 'preparing';
-  const [prompt, position, outputBytes, disk, waiting, damage, estimate] = await Promise.all([
+  const [prompt, position, outputBytes, disk, waiting, damage, estimate, newest, evidence] = await Promise.all([
     known.prompt ?? store.getPrompt(job.promptSha256),
     known.queuePosition ?? (job.state === 'queued' ? store.getQueuePosition(job.id) : null),
     outputFile !== null && isActive(job.state) ? sizeOf(outputFile) : null,
@@ -40,6 +42,8 @@ export async function viewJob(
     known.waiting ?? (isWaiting ? readWaitingFacts(services, [job]) : NOTHING),
     isTerminal(job.state) ? findDamage(services, job) : null,
     known.estimate === true ? estimateJob(services, job) : null,
+    listNewest(services, job),
+    findEvidence(services, job),
   ]);
   return presentJob(job, {
     // A prompt that is gone is told as damage; the rest of the job, and the jobs beside it, stay readable.
@@ -50,11 +54,35 @@ export async function viewJob(
     estimate,
     workspace: home.workspace(job.id),
     kept: services.keptUntil(job),
+    newest,
+    lastDurableArtifact: evidence ?? nameArtifact(services, job) ?? outputFile,
     outputFile,
     sentinelFile: attempt === null ? null : services.sentinelPath(attempt),
     outputBytes,
     waitsFor: disk === null ? null : describeDisk(disk),
   });
+}
+
+/** The attempts that tell whether it goes on as it should. */
+async function listNewest({ store }: Services, { id, attempts, state }: Job): Promise<Attempt[]> {
+  if (attempts === 0 || isTerminal(state)) return [];
+  const found = await Promise.all(
+    [attempts - 1, attempts].filter((number) => number > 0).map((number) => store.getAttempt(id, number)),
+  );
+  return found.filter((attempt) => attempt !== null);
+}
+
+/** Path of the newest evidence. A job that has not worked, or has no pipeline, has none, and nobody is asked. */
+async function findEvidence({ store, home }: Services, job: Job): Promise<string | null> {
+  if (job.plan === null || job.attempts === 0) return null;
+  const newest = (await store.listEvidence(job.id)).at(-1);
+  return newest === undefined ? null : join(home.evidence(job.id), newest.sha256);
+}
+
+function nameArtifact({ home }: Services, job: Job): string | null {
+  const candidate = job.step?.candidate ?? null;
+  if (candidate !== null) return `commit ${candidate}`;
+  return job.transcriptSha256 === null ? null : home.transcript(job.id);
 }
 
 /** Returns a page of jobs. It may hold fewer than `limit` when their prompts are long; the cursor goes on from there. */

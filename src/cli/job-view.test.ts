@@ -44,6 +44,8 @@ const job: JobView = {
   blocker: `cannot ${HOSTILE}`,
   nextSafeAction: 'fix_config',
   recovery: 'none',
+  pendingAttempt: null,
+  lastDurableArtifact: null,
   createdAt: '2026-03-01T11:50:00.000Z',
   queuedAt: '2026-03-01T11:50:00.000Z',
   startedAt: '2026-03-01T11:51:00.000Z',

@@ -58,6 +58,11 @@ export function showState(state: JobState, colours: Colours): string {
   return stateStyle(state, colours)(`${SIGNS[state]} ${state}`);
 }
 
+/** Returns what recovery is doing as sign and word. */
+export function showRecovery(recovery: NonNullable<JobView['recovery']>): string {
+  return { running: '🤖 recovery running', queued: '⏳ recovery queued', none: '🔴 nobody on it' }[recovery];
+}
+
 /** Returns the exact command for an action the server names, or null when there is nothing to do. */
 export function commandForAction(action: NextSafeAction, number: number): string | null {
   switch (action) {
@@ -69,9 +74,10 @@ export function commandForAction(action: NextSafeAction, number: number): string
       return `holdfast start ${number}`;
     case 'unfreeze':
       return `holdfast unfreeze ${number}`;
+    case 'fixup':
+      return `holdfast fixup ${number}`;
     case 'resume':
     case 'retry':
-    case 'fixup':
       return `holdfast retry ${number}`;
     case 'review':
       return `holdfast diff ${number}`;
@@ -158,6 +164,9 @@ export function renderJob(shown: { job: JobView; attempts: readonly AttemptView[
       ['reason', job.reason === null ? null : cleanLine(job.reason)],
       ['blocker', job.blocker === null ? null : colours.yellow(cleanLine(job.blocker))],
       ['next', nextLine(job, colours)],
+      ['recovery', job.recovery === null ? null : showRecovery(job.recovery)],
+      ['under way', job.pendingAttempt],
+      ['last artifact', job.lastDurableArtifact === null ? null : cleanLine(job.lastDurableArtifact)],
       ['place', job.queuePosition === null ? null : `${job.queuePosition} in the queue, priority ${job.priority}`],
       ['phase', job.phase],
       ...job.waitingFor.map(({ what, why }): [string, string] => [

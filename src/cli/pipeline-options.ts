@@ -66,6 +66,13 @@ export function addBudget(text: string, before: Partial<Budgets> = {}): Partial<
   return { ...before, [name]: Number(count) };
 }
 
+/** Whether any of these options is given. */
+export function namesPipeline(options: PipelineOptions): boolean {
+  const { reviewer, reviewInstructions, clearReviewers, budget, gateTimeout, gateIdle, report } = options;
+  const given = [reviewer, reviewInstructions, clearReviewers, budget, gateTimeout, gateIdle, report];
+  return given.some((one) => one !== undefined);
+}
+
 /**
  * Returns the settings after these options, or undefined where none is given: the API takes all of them at once, so what
  * is not named stays as it is `before`. Throws `bad-usage` for instructions nobody is to follow or that cannot be read.
@@ -74,9 +81,8 @@ export async function changePipeline(
   options: PipelineOptions,
   { before, cwd }: { before: PipelineSettings | null; cwd: string },
 ): Promise<PipelineSettings | undefined> {
+  if (!namesPipeline(options)) return undefined;
   const { reviewer, reviewInstructions, clearReviewers, budget, gateTimeout, gateIdle, report } = options;
-  const given = [reviewer, reviewInstructions, clearReviewers, budget, gateTimeout, gateIdle, report];
-  if (given.every((one) => one === undefined)) return undefined;
   const known = clearReviewers === true ? [] : (before?.reviewers ?? []);
   const reviewers = await instruct(mergeReviewers(known, reviewer ?? []), reviewInstructions ?? [], cwd);
   const budgets = { ...before?.budgets, ...budget };

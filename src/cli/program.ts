@@ -25,6 +25,7 @@ import { registerServe } from './commands/serve.ts';
 import { registerServer } from './commands/server.ts';
 import { registerShow } from './commands/show.ts';
 import { registerStats } from './commands/stats.ts';
+import { registerStatus } from './commands/status.ts';
 import { registerToken } from './commands/token.ts';
 import { registerTranscript } from './commands/transcript.ts';
 import { registerWait } from './commands/wait.ts';
@@ -66,6 +67,7 @@ export function buildProgram(runtime: Runtime): Command {
   registerProof(program, runtime);
   registerJobs(program, runtime);
   registerShow(program, runtime);
+  registerStatus(program, runtime);
   registerWait(program, runtime);
   registerLogs(program, runtime);
   registerTranscript(program, runtime);

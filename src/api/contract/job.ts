@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { MAX_PROMPT_BYTES, MAX_REPOSITORIES, PIPELINES } from '../../lifecycle/job.ts';
+import { RECOVERY_STATES } from '../../lifecycle/recovery-state.ts';
 import { STAGES } from '../../lifecycle/stage.ts';
 import { JOB_STATES } from '../../lifecycle/transitions.ts';
 import { argvSchema } from './argv.ts';
@@ -149,7 +150,15 @@ export const jobSchema = z
     exitCode: z.int().nullable(),
     blocker: z.string().nullable(),
     nextSafeAction: nextSafeActionSchema,
-    recovery: z.enum(['running', 'queued', 'none']).nullable().meta({ description: 'Set while blocked.' }),
+    recovery: z
+      .enum(RECOVERY_STATES)
+      .nullable()
+      .meta({ description: 'What is done about work that is blocked, interrupted or sent back; null when it is not.' }),
+    pendingAttempt: z.string().nullable().meta({ description: 'Id of the attempt that is under way.' }),
+    lastDurableArtifact: z
+      .string()
+      .nullable()
+      .meta({ description: 'Newest evidence, else its commit, transcript or output: what a crash cannot take.' }),
     createdAt: timeSchema,
     queuedAt: timeSchema.nullable(),
     startedAt: timeSchema.nullable(),

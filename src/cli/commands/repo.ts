@@ -8,7 +8,13 @@ import { formatDuration } from '../../kernel/duration.ts';
 import { confirm } from '../ask.ts';
 import type { Call, Runtime } from '../command.ts';
 import { ensureServer } from '../ensure-server.ts';
-import { addPipelineOptions, changePipeline, describePipeline, type PipelineOptions } from '../pipeline-options.ts';
+import {
+  addPipelineOptions,
+  changePipeline,
+  describePipeline,
+  namesPipeline,
+  type PipelineOptions,
+} from '../pipeline-options.ts';
 import { cleanLine } from '../sanitise.ts';
 import { renderFields, renderTable, type Cell } from '../table.ts';
 import type { Colours } from '../terminal.ts';
@@ -109,9 +115,11 @@ async function addRepository(call: Call<RepoOptions>): Promise<void> {
 async function updateRepository(call: Call<RepoOptions>): Promise<void> {
   const { cwd } = call.shell;
   const path = repoPath(call.args[0]);
-  const before = await call.client.get<RepositoryView>(path);
-  const pipeline = await changePipeline(call.options, { before: before.pipeline, cwd });
-  const patch = { ...settingsOf(call.options, cwd), ...(pipeline === undefined ? {} : { pipeline }) };
+  const patch = settingsOf(call.options, cwd);
+  if (namesPipeline(call.options)) {
+    const { pipeline: before } = await call.client.get<RepositoryView>(path);
+    patch['pipeline'] = await changePipeline(call.options, { before, cwd });
+  }
   if (Object.keys(patch).length === 0)
     throw fail('bad-usage', 'nothing to change', { hint: 'Name a setting, like --base.' });
   await print(call, await call.client.call({ method: 'PATCH', path, body: patch }));
