@@ -9,6 +9,7 @@ import { createKeyedMutex } from '../../kernel/keyed-mutex.ts';
 import { sha256 } from '../../kernel/hash.ts';
 import { homeLayout } from '../../lifecycle/home.ts';
 import type { Job } from '../../lifecycle/job.ts';
+import { accept, launchNext } from '../../store/conformance/fixtures.ts';
 import { openSqliteStore } from '../../store/sqlite/sqlite-store.ts';
 import type { Store } from '../../store/store.ts';
 import type { BackupContext } from './collect.ts';
@@ -105,6 +106,33 @@ test('a job removed while it is made is not in it', () =>
     assert.ok(paths.some((path) => path.includes(kept.id)));
     assert.ok(!paths.some((path) => path.includes(gone.id)));
     assert.equal(manifest.jobs, 1);
+  }));
+
+test('evidence is in it, once for each file, and what is gone of it is named', () =>
+  withHome(async ({ root, ctx, store, make }) => {
+    const { id } = await accept(store, { repository: 'demo', pipeline: 'full' });
+    const { job, attempt } = await launchNext(store);
+    const owner = { fence: job.fence, actor: 'owner' };
+    const [kept, gone] = ['kept', 'gone'].map((text) => ({ text, sha256: sha256(text) }));
+    assert.ok(kept !== undefined && gone !== undefined);
+    const evidence = [kept, kept, gone].map(
+      (one, n) =>
+        ({ sha256: one.sha256, kind: n === 0 ? 'tap' : 'output', name: 'test', bytes: 4, attempt: 1 }) as const,
+    );
+    await store.settleAttempt(
+      { id: attempt.id, transition: 'finish', set: { exitCode: 1 }, ...owner },
+      { id, transition: 'fail', set: { exitCode: 1 }, results: { gate: null, evidence }, ...owner },
+    );
+    await mkdir(ctx.home.evidence(id), { recursive: true });
+    await writeFile(join(ctx.home.evidence(id), kept.sha256), kept.text);
+    const made = await make(ctx);
+    const { manifest } = await readManifest(join(root, 'saved'));
+    const saved = manifest.files.filter(({ path }) => path.includes('/evidence/'));
+    assert.deepEqual(
+      saved.map((file) => [file.path, file.sha256]),
+      [[`jobs/${id}/evidence/${kept.sha256}`, kept.sha256]],
+    );
+    assert.equal(made.missing.filter((one) => one.startsWith(`jobs/${id}/evidence/${gone.sha256}: `)).length, 1);
   }));
 
 test('what the home itself does not have is named, and the rest is saved', () =>
