@@ -42,6 +42,7 @@ const LONG = [
   'test/crash/full-disk.test.ts',
   'test/crash/identity.test.ts',
   'test/crash/installed.test.ts',
+  'test/crash/late-results.test.ts',
   'test/crash/leases.test.ts',
   'test/crash/low-disk.test.ts',
   'test/crash/merge-faults.test.ts',

@@ -9,7 +9,7 @@ export type { AccountView } from './contract/account.ts';
 export type { AttemptView, StreamName } from './contract/attempt.ts';
 export type { CallbackSecretView, DeliveryView } from './contract/delivery.ts';
 export type { EventView } from './contract/event.ts';
-export type { EvidenceView, GateView } from './contract/ledger.ts';
+export type { EvidenceView, GatePageView, GateView, RefusalView } from './contract/ledger.ts';
 export type { JobView, NewJobBody } from './contract/job.ts';
 export type { AdmissionView, LeaseView, LockView } from './contract/queue.ts';
 export type { JobFileView } from './contract/job-file.ts';

@@ -42,7 +42,11 @@ export async function carryRun(ctx: AttemptContext, carrying: Carrying, work: ()
 
 async function recoverFromError(ctx: AttemptContext, carrying: Carrying, error: unknown): Promise<void> {
   const { jobId, run, signal } = carrying;
-  if (signal.aborted || isError(error, 'fenced')) return;
+  if (signal.aborted) return;
+  if (isError(error, 'fenced')) {
+    ctx.log.warn(`a result of job ${jobId} is refused: ${messageOf(error)}`, { job: jobId });
+    return;
+  }
   const job = await ctx.store.getJob(jobId);
   if (job === null || !isActive(job.state)) return;
   ctx.log.error(`job ${job.number}: ${messageOf(error)}`, { job: jobId });

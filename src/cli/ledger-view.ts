@@ -1,8 +1,8 @@
-import type { EvidenceView, GateView } from '../api/contract.ts';
+import type { EvidenceView, GateView, RefusalView } from '../api/contract.ts';
 import type { View } from './job-view.ts';
 import { cleanLine } from './sanitise.ts';
 import { renderTable, type Cell, type Column } from './table.ts';
-import { formatBytes } from './times.ts';
+import { formatBytes, relativeTime } from './times.ts';
 
 /** Characters of a hash that are shown: enough to tell two apart; `--json` has all of them. */
 const HASH_CHARS = 12;
@@ -39,6 +39,27 @@ function namesOf(summary: GateView['summary']): string[] {
   if (summary === null || summary.failing.length === 0) return [];
   const more = summary.failed > NAMED ? [`${summary.failed - NAMED} more`] : [];
   return [[...summary.failing.slice(0, NAMED), ...more].join(', ')];
+}
+
+/** Returns the results that were refused as a table, oldest first. */
+export function renderRefusals(refusals: readonly RefusalView[], view: View): string {
+  const columns: Column[] = [
+    { title: 'REFUSED' },
+    { title: 'RESULT' },
+    { title: 'EPOCH', align: 'right' },
+    { title: 'ATTEMPT', align: 'right' },
+    { title: 'WHEN' },
+    { title: 'WHY', flexible: true },
+  ];
+  const rows = refusals.map(({ word, result, epoch, attempt, gate, why, recordedAt }): (Cell | string)[] => [
+    { text: word, style: view.colours.yellow },
+    gate === null ? result : `${result} of ${cleanLine(gate)}`,
+    String(epoch),
+    attempt === null ? '–' : String(attempt),
+    { text: relativeTime(recordedAt, view.now), style: view.colours.dim },
+    cleanLine(why),
+  ]);
+  return renderTable({ columns, rows, width: view.width, heading: view.colours.bold });
 }
 
 function styleOf(result: GateView['result'], { colours }: View): (text: string) => string {

@@ -72,5 +72,5 @@ export interface StageRules {
     bytes: Uint8Array | null,
     question: Pick<ReviewQuestion, 'job' | 'epoch' | 'candidate' | 'nonce'>,
     leastScore: number,
-  ): { result: GateResult; why: string; findings: string | null };
+  ): { result: GateResult; why: string; findings: string | null; refused: 'late' | 'unauthorised' | null };
 }

@@ -41,6 +41,8 @@ export interface ReviewReading {
   why: string;
   /** Null where the file says nothing that counts. */
   verdict: ReviewVerdict | null;
+  /** Of a file that answers another request: an earlier round's is late, every other one nobody asked for. */
+  refused: 'late' | 'unauthorised' | null;
 }
 
 /**
@@ -64,20 +66,23 @@ export function readReviewVerdict(
   if (!parsed.success) return without(`its verdict file is not of version 1: ${nameFault(parsed.error)}`);
   const verdict = parsed.data;
   for (const field of ['job', 'epoch', 'candidate', 'nonce'] as const) {
-    if (verdict[field] !== asked[field]) return without(`its verdict file is about another ${field}`);
+    if (verdict[field] === asked[field]) continue;
+    const isLate = verdict.job === asked.job && verdict.epoch < asked.epoch;
+    return without(`its verdict file is about another ${field}`, isLate ? 'late' : 'unauthorised');
   }
   const worst = verdict.findings.find(({ severity }) => severity === 'critical');
-  if (verdict.verdict !== 'PASS') return { result: verdict.verdict, why: verdict.summary, verdict };
+  const read = { verdict, refused: null };
+  if (verdict.verdict !== 'PASS') return { result: verdict.verdict, why: verdict.summary, ...read };
   if (worst !== undefined)
-    return { result: 'FAIL', why: `it passed work with a critical finding: ${worst.text}`, verdict };
+    return { result: 'FAIL', why: `it passed work with a critical finding: ${worst.text}`, ...read };
   if (verdict.score < leastScore) {
-    return { result: 'FAIL', why: `its score ${verdict.score} is below ${leastScore}: ${verdict.summary}`, verdict };
+    return { result: 'FAIL', why: `its score ${verdict.score} is below ${leastScore}: ${verdict.summary}`, ...read };
   }
-  return { result: 'PASS', why: verdict.summary, verdict };
+  return { result: 'PASS', why: verdict.summary, ...read };
 }
 
-function without(why: string): ReviewReading {
-  return { result: 'BLOCK', why, verdict: null };
+function without(why: string, refused: ReviewReading['refused'] = null): ReviewReading {
+  return { result: 'BLOCK', why, verdict: null, refused };
 }
 
 function nameFault(error: z.ZodError): string {

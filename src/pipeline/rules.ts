@@ -23,8 +23,8 @@ export function createStageRules(): StageRules {
     // Reports lie where the operator said: they tell more than what happens to be printed.
     summarise: ({ printed, reports }) => readJunit(reports) ?? (printed === null ? null : readTap(printed)),
     judgeReview: (bytes, question, leastScore) => {
-      const { result, why, verdict } = readReviewVerdict(bytes, question, { leastScore });
-      return { result, why, findings: verdict === null ? null : JSON.stringify(verdict.findings, null, 2) };
+      const { result, why, verdict, refused } = readReviewVerdict(bytes, question, { leastScore });
+      return { result, why, refused, findings: verdict === null ? null : JSON.stringify(verdict.findings, null, 2) };
     },
   };
 }

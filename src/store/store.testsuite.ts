@@ -12,6 +12,7 @@ import { testQueue } from './conformance/queue.ts';
 import { testRecords } from './conformance/records.ts';
 import { testWaiting } from './conformance/waiting.ts';
 import { testResources } from './conformance/resources.ts';
+import { testRefusals } from './conformance/refusals.ts';
 import { testRemoval } from './conformance/removal.ts';
 import { testLedger } from './conformance/ledger.ts';
 import { testRetention } from './conformance/retention.ts';
@@ -26,6 +27,7 @@ export function runStoreSuite(name: string, open: OpenHarness): void {
   describe(`${name}: files of jobs`, () => testJobFiles(open));
   describe(`${name}: removal`, () => testRemoval(open));
   describe(`${name}: ledger`, () => testLedger(open));
+  describe(`${name}: refusals`, () => testRefusals(open));
   describe(`${name}: retention`, () => testRetention(open));
   describe(`${name}: queue`, () => testQueue(open));
   describe(`${name}: surfaces`, () => testSurfaces(open));

@@ -54,6 +54,7 @@ function changesOfJobs({ jobs, one }: Past): Change[] {
     ],
     [`UPDATE job_files SET overwrite = 1 WHERE job_id = '${one.withFiles}'`, { kind: 'job', name: one.withFiles }],
     [`UPDATE gates SET result = 'FAIL' WHERE job_id = '${one.gated[0]}'`, { kind: 'job', name: one.gated[0] }],
+    [`UPDATE refusals SET word = 'late'`, { kind: 'job', name: one.refused }],
     [`UPDATE evidence SET bytes = bytes + 1 WHERE job_id = '${one.gated[1]}'`, { kind: 'job', name: one.gated[1] }],
   ];
 }

@@ -10,6 +10,7 @@ import { OPERATOR_DEFECTS } from './seeded-defects-operator.ts';
 import { PIPELINE_DEFECTS } from './seeded-defects-pipeline.ts';
 import { RECOVERY_DEFECTS } from './seeded-defects-recovery.ts';
 import { RETENTION_DEFECTS } from './seeded-defects-retention.ts';
+import { LEASE_DEFECTS } from './seeded-defects-leases.ts';
 import { LIVE_DEFECTS } from './seeded-defects-live.ts';
 import { SCRUB_DEFECTS } from './seeded-defects-scrub.ts';
 import { SERVER_DEFECTS } from './seeded-defects-server.ts';
@@ -32,4 +33,5 @@ export const SEEDED_DEFECTS: readonly SeededDefect[] = [
   ...PIPELINE_DEFECTS,
   ...SCRUB_DEFECTS,
   ...OPERATOR_DEFECTS,
+  ...LEASE_DEFECTS,
 ];

@@ -310,6 +310,19 @@ CREATE TABLE quarantine (
   CHECK ((released_at IS NULL) = (resolution IS NULL) AND (released_at IS NULL) = (released_by IS NULL))
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE refusals (
+  id TEXT PRIMARY KEY,
+  job_id TEXT NOT NULL REFERENCES jobs (id),
+  word TEXT NOT NULL CHECK (word IN ('late', 'duplicate', 'conflict', 'unauthorised')),
+  result TEXT NOT NULL,
+  epoch INTEGER NOT NULL CHECK (epoch >= 1),
+  fence INTEGER,
+  attempt INTEGER,
+  gate TEXT,
+  why TEXT NOT NULL,
+  recorded_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE repairs (
   id TEXT PRIMARY KEY,
   orphan_id TEXT NOT NULL,
@@ -483,6 +496,8 @@ CREATE INDEX quarantine_job ON quarantine (job_id) WHERE released_at IS NULL AND
 CREATE INDEX quarantine_open ON quarantine (id) WHERE released_at IS NULL;
 
 CREATE UNIQUE INDEX quarantine_thing ON quarantine (kind, item, why);
+
+CREATE INDEX refusals_job ON refusals (job_id, id);
 
 CREATE UNIQUE INDEX repairs_open ON repairs (orphan_id) WHERE ended_at IS NULL;
 

@@ -25,6 +25,8 @@ export interface OneOfEach {
   ofSeveral: string;
   /** Ended, each with the result of a gate and the evidence it rests on. */
   gated: [string, string];
+  /** Ended, with a result that nobody had asked for. */
+  refused: string;
   accounts: [string, string];
   /** Ended, with a message that was delivered and one whose receiver was gone. */
   toldOf: string;
@@ -45,7 +47,15 @@ export async function addOneOfEach(home: Home): Promise<OneOfEach> {
     const gated: OneOfEach['gated'] = [await addGated(store, home, 'one'), await addGated(store, home, 'two')];
     const ann = await store.addAccount({ name: 'ann', secret: 'scrypt of one', actor: ACTOR });
     const bob = await store.addAccount({ name: 'bob', secret: 'scrypt of two', actor: ACTOR });
-    return { ...jobs, gated, ...(await addSettled(store)), accounts: [ann.id, bob.id], ...(await addTold(store)) };
+    const refused = await addRefused(store);
+    return {
+      ...jobs,
+      gated,
+      refused,
+      ...(await addSettled(store)),
+      accounts: [ann.id, bob.id],
+      ...(await addTold(store)),
+    };
   } finally {
     await store.stop();
   }
@@ -89,6 +99,17 @@ async function addFiles(store: Store, home: Home) {
     await store.recordJobFile({ jobId: withFiles, ...sent, actor: ACTOR });
   }
   return { withFiles, files: files.map((name) => join(directory, name)) };
+}
+
+async function addRefused(store: Store): Promise<string> {
+  const id = await accept(store, { prompt: 'with a stranger', start: false });
+  const stranger = store.moveJob({ id, transition: 'complete', fence: 7, actor: ACTOR });
+  await stranger.then(
+    () => Promise.reject(new Error('a stranger ended it')),
+    () => undefined,
+  );
+  await store.requestCancel(id, ACTOR);
+  return id;
 }
 
 /** A job whose gate was passed, and who was cancelled on the way to the next. */

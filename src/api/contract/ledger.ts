@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { REFUSAL_WORDS, REFUSED_RESULTS } from '../../lifecycle/refusal.ts';
 import { EVIDENCE_KINDS, GATE_RESULTS, STAGES } from '../../lifecycle/stage.ts';
 import { pageOf, timeSchema } from './common.ts';
 
@@ -29,7 +30,27 @@ export const gateSchema = z
   .meta({ id: 'GateResult' });
 export type GateView = z.infer<typeof gateSchema>;
 
-export const gatePageSchema = pageOf(gateSchema).meta({ id: 'GateResultPage' });
+const refusalSchema = z
+  .strictObject({
+    word: z.enum(REFUSAL_WORDS).meta({
+      description:
+        'late: of an older claim or epoch; duplicate: recorded already; conflict: something else is recorded; unauthorised: from one that was not asked.',
+    }),
+    result: z.enum(REFUSED_RESULTS),
+    epoch: z.int(),
+    fence: z.int().nullable().meta({ description: 'Claim it was said under; null for a verdict file.' }),
+    attempt: z.int().nullable(),
+    gate: z.string().nullable(),
+    why: z.string(),
+    recordedAt: timeSchema,
+  })
+  .meta({ id: 'Refusal' });
+export type RefusalView = z.infer<typeof refusalSchema>;
+
+export const gatePageSchema = pageOf(gateSchema)
+  .extend({ refusals: z.array(refusalSchema).meta({ description: 'Results that were refused, and had no effect.' }) })
+  .meta({ id: 'GateResultPage' });
+export type GatePageView = z.infer<typeof gatePageSchema>;
 
 export const evidenceSchema = z
   .strictObject({

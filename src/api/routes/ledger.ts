@@ -1,5 +1,6 @@
 import type { FastifyReply } from 'fastify';
 import { fail } from '../../kernel/errors.ts';
+import type { RefusalRecord } from '../../lifecycle/refusal.ts';
 import type { EvidenceRecord, GateRecord } from '../../lifecycle/stage.ts';
 import { jobOf, type Api, type RouteContext } from '../api.ts';
 import { jobParamsSchema, noQuerySchema, showTime } from '../contract/common.ts';
@@ -9,6 +10,7 @@ import {
   gatePageSchema,
   type EvidenceView,
   type GateView,
+  type RefusalView,
 } from '../contract/ledger.ts';
 import { textOf } from '../openapi.ts';
 
@@ -24,13 +26,14 @@ export function addLedgerRoutes(app: Api, { services }: RouteContext): void {
       schema: {
         ...common,
         tags,
-        summary: 'List the results of gates, oldest first',
+        summary: 'List the results of gates and what was refused, oldest first',
         response: { 200: gatePageSchema },
       },
     },
     async (request) => {
-      const gates = await services.store.listGates(jobOf(request).id);
-      return { items: gates.map(presentGate), nextCursor: null };
+      const { id } = jobOf(request);
+      const [gates, refusals] = await Promise.all([services.store.listGates(id), services.store.listRefusals(id)]);
+      return { items: gates.map(presentGate), nextCursor: null, refusals: refusals.map(presentRefusal) };
     },
   );
 
@@ -67,6 +70,10 @@ export function addLedgerRoutes(app: Api, { services }: RouteContext): void {
 
 function presentGate({ id: _id, jobId: _jobId, recordedAt, ...gate }: GateRecord): GateView {
   return { ...gate, recordedAt: showTime(recordedAt) };
+}
+
+function presentRefusal({ id: _id, jobId: _jobId, recordedAt, ...refusal }: RefusalRecord): RefusalView {
+  return { ...refusal, recordedAt: showTime(recordedAt) };
 }
 
 function presentEvidence({ id: _id, jobId: _jobId, recordedAt, ...evidence }: EvidenceRecord): EvidenceView {

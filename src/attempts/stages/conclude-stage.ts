@@ -126,6 +126,8 @@ interface Found {
   evidence: NewEvidence[];
   /** Of its tests, for a gate that told. */
   summary?: TestSummary | null;
+  /** Why a verdict does not count, where that is because of who gave it or when. */
+  refused?: 'late' | 'unauthorised' | null;
 }
 
 /** A gate command says what it found with its exit code; what it printed is kept beside it. Null: there is no result yet. */
@@ -180,16 +182,16 @@ async function readReview(ctx: AttemptContext, { job, attempt, ending }: StageIn
   if (typeof bytes === 'string')
     return { result: 'BLOCK', why: `its verdict file cannot be read: ${bytes}`, evidence: [] };
   const leastScore = job.plan?.reviewers.find(({ name }) => name === attempt.gate)?.leastScore ?? 100;
-  const { result, why } = ctx.rules.judgeReview(bytes, question, leastScore);
+  const { result, why, refused } = ctx.rules.judgeReview(bytes, question, leastScore);
   if (bytes === null) return { result, why, evidence: [] };
   const named = { kind: 'verdict', name: attempt.gate ?? 'review', attempt: attempt.number } as const;
-  return { result, why, evidence: [await keepBytes(ctx.home.evidence(job.id), bytes, named)] };
+  return { result, why, evidence: [await keepBytes(ctx.home.evidence(job.id), bytes, named)], refused };
 }
 
 async function concludeGate(
   ctx: AttemptContext,
   { job, attempt }: StageInput & { job: Piped },
-  { result, why, evidence, summary = null }: Found,
+  { result, why, evidence, summary = null, refused: word = null }: Found,
 ): Promise<Conclusion> {
   const gate = attempt.gate ?? '';
   const { candidate } = job.step;
@@ -201,7 +203,11 @@ async function concludeGate(
   const record = { stage: attempt.stage, gate, result, why, candidate, attempt: attempt.number, summary };
   return toConclusion(next, {
     step: { ...job.step, merge },
-    results: { gate: { ...record, evidence: evidence.map((one) => one.sha256) }, evidence },
+    results: {
+      gate: { ...record, evidence: evidence.map((one) => one.sha256) },
+      evidence,
+      refused: word === null ? null : { word, gate, why: why ?? word, attempt: attempt.number },
+    },
   });
 }
 

@@ -12,6 +12,7 @@ import { statDiff } from '../../workspace/diff-stat.ts';
 import { renderPatch } from '../../workspace/render-patch.ts';
 import { handOffRef } from '../../workspace/saved-trees.ts';
 import { setRef } from '../../workspace/set-ref.ts';
+import { checkOwner } from '../check-owner.ts';
 import type { AttemptContext } from '../context.ts';
 import { claimOperation } from '../ready-workspace.ts';
 import { recordPatiently } from '../record-patiently.ts';
@@ -42,6 +43,7 @@ export async function handOff(ctx: AttemptContext, job: Job, signal: AbortSignal
   await requirePassed(ctx, job);
   failpoint('stage.before-branch');
   const { branch, title } = await nameWork(ctx, job);
+  await checkOwner(ctx, job);
   await setRef({ ...git, ref: handOffRef(job.id), commit: step.candidate, message: `hand-off of ${branch}` });
   const evidence = await keepReport(ctx, handing, { branch, title });
   const next = await decideNext(ctx, handing.job, { stage: 'handoff', ended: { kind: 'handed-off' }, result: null });

@@ -12,6 +12,7 @@ import type { MergeIntent, Plan, Step } from '../../lifecycle/stage.ts';
 import { advanceBase, type AdvanceOutcome } from '../../workspace/advance-base.ts';
 import { mergeCandidate } from '../../workspace/merge-candidate.ts';
 import { mergeRef } from '../../workspace/saved-trees.ts';
+import { checkOwner } from '../check-owner.ts';
 import type { AttemptContext } from '../context.ts';
 import { fetchBase } from '../fetch-base.ts';
 import { claimOperation, type Preparation } from '../ready-workspace.ts';
@@ -57,7 +58,7 @@ export async function carryMerge(
   }
   const merging = { ...input, job: { ...job, plan, step }, candidate: step.candidate, begunAt: baseCommit, part };
   await requirePassed(ctx, job);
-  const outcome = step.merge === null ? await prepareMerge(merging) : await finishMerge(merging, step.merge);
+  const outcome = step.merge === null ? await prepareMerge(merging) : await finishMerge(ctx, merging, step.merge);
   await recordOutcome(ctx, merging, outcome);
 }
 
@@ -98,8 +99,9 @@ async function prepareMerge(merging: Merging): Promise<Outcome> {
   }
 }
 
-async function finishMerge({ job, part, signal }: Merging, intent: MergeIntent): Promise<Outcome> {
+async function finishMerge(ctx: AttemptContext, { job, part, signal }: Merging, intent: MergeIntent): Promise<Outcome> {
   const { source, sourceKind, base } = part.registered;
+  await checkOwner(ctx, job);
   const advanced = await advanceBase({
     mirrorDir: part.mirrorDir,
     source,

@@ -1,9 +1,18 @@
 import type { Command } from 'commander';
-import type { AttemptView, EvidenceView, GateView, JobView, PageView, ResourceView } from '../../api/contract.ts';
+import type {
+  AttemptView,
+  EvidenceView,
+  GatePageView,
+  GateView,
+  JobView,
+  PageView,
+  RefusalView,
+  ResourceView,
+} from '../../api/contract.ts';
 import { systemClock } from '../../kernel/clock.ts';
 import type { Call, Runtime } from '../command.ts';
 import { renderJob } from '../job-view.ts';
-import { renderGates, renderHandedOn } from '../ledger-view.ts';
+import { renderGates, renderHandedOn, renderRefusals } from '../ledger-view.ts';
 import { renderResources } from '../resource-view.ts';
 import { getJob, jobPath } from '../references.ts';
 
@@ -27,19 +36,24 @@ export function registerShow(program: Command, runtime: Runtime): void {
     const view = { colours: terminal.colours, width: terminal.width, now: systemClock.now() };
     await terminal.data(renderJob({ job, attempts: items }, view));
     if (ledger.gates.length > 0) await terminal.data(`\n${renderGates(ledger.gates, view)}`);
+    if (ledger.refusals.length > 0) await terminal.data(`\n${renderRefusals(ledger.refusals, view)}`);
     const handedOn = renderHandedOn(ledger.evidence, view);
     if (handedOn !== '') await terminal.data(`\n${handedOn}`);
     if (resources.items.length > 0) await terminal.data(`\n${renderResources(resources.items, view)}`);
   });
 }
 
-/** A job without a pipeline has no ledger, and nobody is asked for it. */
+/** A job without a pipeline has no evidence, and nobody is asked for it. */
 async function readLedger(
   { client }: Call,
   job: JobView,
-): Promise<{ gates: readonly GateView[]; evidence: readonly EvidenceView[] }> {
-  if (job.pipeline !== 'full') return { gates: [], evidence: [] };
-  const gates = await client.get<PageView<GateView>>(jobPath(job.id, '/gates'));
+): Promise<{
+  gates: readonly GateView[];
+  refusals: readonly RefusalView[];
+  evidence: readonly EvidenceView[];
+}> {
+  const { items: gates, refusals } = await client.get<GatePageView>(jobPath(job.id, '/gates'));
+  if (job.pipeline !== 'full') return { gates, refusals, evidence: [] };
   const evidence = await client.get<PageView<EvidenceView>>(jobPath(job.id, '/evidence'));
-  return { gates: gates.items, evidence: evidence.items };
+  return { gates, refusals, evidence: evidence.items };
 }

@@ -9,6 +9,7 @@ import { messageOf } from '../../kernel/result.ts';
 import type { JournalEvent } from '../store.ts';
 import { readLastEvent } from './journal.ts';
 import { carryOutWrite, type ReadContext } from './operations.ts';
+import { mayBeRefusal, recordRefusedWrite } from './refusals.ts';
 import type { Session } from './session.ts';
 import { classify, type Failure } from './sql.ts';
 import { toWire, type Answer, type Request } from './wire.ts';
@@ -103,7 +104,7 @@ function tryWithoutSavepoints(store: ReadContext, session: Session, requests: Re
       answers.push(carryOut(session, request));
     } catch (error) {
       checkRefusal(store, error);
-      if (session.sql.writes !== writesBefore) return null;
+      if (session.sql.writes !== writesBefore || mayBeRefusal(request[1], request[3], error)) return null;
       answers.push(refuse(session, request, { error, events: session.events.length }));
     }
   }
@@ -128,7 +129,28 @@ function runInSavepoint(store: ReadContext, session: Session, request: Request):
   } catch (error) {
     checkRefusal(store, error);
     undo(store, error);
-    return refuse(session, request, { error, events });
+    const answer = refuse(session, request, { error, events });
+    if (mayBeRefusal(request[1], request[3], error)) keepRefusal(store, session, request);
+    return answer;
+  }
+}
+
+/** The result had no effect, and its refusal is on record when the caller is told; what cannot be recorded is refused still. */
+function keepRefusal(store: ReadContext, session: Session, [, operation, at, args]: Request): void {
+  const { sql } = session;
+  const events = session.events.length;
+  const memories = [session.counters, session.jobs, session.attempts];
+  try {
+    sql.run('SAVEPOINT request');
+    session.at = at;
+    for (const memory of memories) memory.mark();
+    recordRefusedWrite(session, operation, args);
+    sql.run('RELEASE request');
+  } catch (error) {
+    checkRefusal(store, error);
+    undo(store, error);
+    for (const memory of memories) memory.rollback();
+    session.events.length = events;
   }
 }
 

@@ -5,6 +5,7 @@ import type { NewEvidence, NewGate, StageResults } from '../ledger-store.ts';
 import type { Chained, JobRecord } from './entities.ts';
 import { appendEvent } from './journal.ts';
 import { EVIDENCE, GATES } from './ledger-entities.ts';
+import { appendRefusal } from './refusals.ts';
 import { insertRecord, toRecord, withoutNulls } from './records.ts';
 import type { Reader, Session } from './session.ts';
 
@@ -34,6 +35,12 @@ export function recordResults(
   let { head } = job;
   for (const item of results.evidence) head = recordEvidence(session, { record: job.record, head }, { item, actor });
   if (results.gate !== null) head = recordGate(session, { record: job.record, head }, { gate: results.gate, actor });
+  const { refused = null } = results;
+  if (refused !== null) {
+    const refusal = { ...refused, of: String(refused.attempt), result: 'verdict' as const, fence: null };
+    const verdict = { refusal: { ...refusal, epoch: job.record.epoch }, actor };
+    head = appendRefusal(session, { record: job.record, head }, verdict);
+  }
   return { record: job.record, head };
 }
 

@@ -25,6 +25,7 @@ import { beginRetirement, endRetirement, listEnded, listRetirements } from './re
 import { dropJobFile, listJobFiles, recordJobFile } from './job-files.ts';
 import { listEvents } from './journal.ts';
 import { listEvidence, listGates } from './ledger.ts';
+import { listRefusals } from './refusals.ts';
 import { deliveryStats, getDelivery, listDeliveries } from './list-deliveries.ts';
 import { getNewestBatch, recordBatch } from './batches.ts';
 import { listDamagedLocks } from './damaged-locks.ts';
@@ -236,6 +237,7 @@ const reads: { [K in ReadOperation]: Carry<K, ReadContext> } = {
   findOpenRotation,
   listGates,
   listEvidence,
+  listRefusals,
 };
 
 type Loose<Context> = (context: Context, ...args: never[]) => unknown;

@@ -19,6 +19,7 @@ export const TABLES_OF_A_JOB = [
   'resources',
   'gates',
   'evidence',
+  'refusals',
 ] as const;
 
 /** What of a job is not over although the job has ended: by whom it is looked after, nobody would know any more. */

@@ -51,6 +51,7 @@ import {
 import { BACKUPS } from './backup-entity.ts';
 import { ROTATIONS } from './rotations.ts';
 import { EVIDENCE, GATES } from './ledger-entities.ts';
+import { REFUSALS } from './refusals.ts';
 import { encode } from './records.ts';
 import { GENESIS, hashEvent, type StoredEvent } from './journal.ts';
 import type { Row, Sql } from './sql.ts';
@@ -78,6 +79,7 @@ const ENTITIES = new Map<string, AnyEntity>(
     ROTATIONS,
     GATES,
     EVIDENCE,
+    REFUSALS,
   ].map((entity) => [entity.noun, entity as unknown as AnyEntity]),
 );
 
@@ -178,7 +180,7 @@ export function foldEvent(fold: Fold, event: StoredEvent): void {
 }
 
 /** Nouns whose rows are told of in the chain of something else, by their id. */
-const IN_ANOTHER_CHAIN = new Set(['delivery', 'batch', 'file', 'resource', 'gate', 'evidence']);
+const IN_ANOTHER_CHAIN = new Set(['delivery', 'batch', 'file', 'resource', 'gate', 'evidence', 'refusal']);
 
 function keyOf(noun: string, event: StoredEvent, data: Fields): string {
   if (noun === 'attempt') return event.attemptId ?? '';

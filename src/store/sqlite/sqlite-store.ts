@@ -153,6 +153,7 @@ export function openSqliteStore(options: SqliteStoreOptions): Store {
     findOpenRotation: call('findOpenRotation'),
     listGates: call('listGates'),
     listEvidence: call('listEvidence'),
+    listRefusals: call('listRefusals'),
     copyDatabase: (path, signal) => link.copyDatabase(path, signal),
   };
 }
