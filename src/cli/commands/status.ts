@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import pc from 'picocolors';
 import type { JobView, PageView } from '../../api/contract.ts';
 import type { JobState } from '../../lifecycle/transitions.ts';
 import type { Runtime } from '../command.ts';
@@ -8,6 +9,7 @@ import { cleanLine } from '../sanitise.ts';
 import { renderFields, renderTable, type Cell } from '../table.ts';
 import type { Colours } from '../terminal.ts';
 
+const PLAIN = pc.createColors(false);
 /** States of jobs that have not ended, those that need somebody first. */
 const LIVE: readonly JobState[] = ['quarantined', 'blocked', 'running', 'preparing', 'queued', 'created'];
 /** Jobs of each that are asked for. */
@@ -76,7 +78,8 @@ function renderStatuses(items: readonly Status[], view: { colours: Colours; widt
   ];
   const rows = items.map((status): (Cell | string)[] => [
     String(status.job),
-    `${showState(status.state, view.colours)}${status.frozen ? ', frozen' : ''}`,
+    // Coloured words would be measured with their colours.
+    `${showState(status.state, PLAIN)}${status.frozen ? ', frozen' : ''}`,
     status.stage,
     status.recovery === null ? '–' : showRecovery(status.recovery),
     status.command ?? status.nextSafeAction,
