@@ -52,6 +52,7 @@ const LONG = [
   'test/crash/races.test.ts',
   'test/crash/read-only.test.ts',
   'test/crash/real-repository.test.ts',
+  'test/crash/reading.test.ts',
   'test/crash/removal.test.ts',
   'test/crash/resources.test.ts',
   'test/crash/restore.test.ts',

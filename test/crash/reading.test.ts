@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { until } from '../support/poll.ts';
 import { World } from '../support/world.ts';
-import { run } from './command.ts';
+import { run } from '../e2e/command.ts';
 
 /** Everything a person may type to look. */
 const LOOKS = [
