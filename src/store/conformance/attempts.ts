@@ -5,7 +5,7 @@ import {
   accept,
   claimNext,
   launchNext,
-  listChanges,
+  listKinds,
   newAttempt,
   type OpenHarness,
   reload,
@@ -69,7 +69,8 @@ export function testAttempts(open: OpenHarness): void {
       await rejectsWith('bad-request', store.settleAttempt(end, { id: other.id, transition: 'cancel', ...owner }));
       assert.deepEqual(await store.getAttempt(job.id, 1), attempt);
       assert.deepEqual(await reload(store, job), job);
-      assert.deepEqual(await listChanges(store, seq), ['job.accept'], 'only the other job was accepted');
+      // What was told of the other job with this attempt is on record there, and no more.
+      assert.deepEqual(await listKinds(store, seq), ['job.accept', 'refusal.record']);
       await rejectsWith('not-found', store.moveAttempt({ ...end, id: 'att_none' }));
     }));
 

@@ -130,10 +130,10 @@ export async function completeNext(store: Store): Promise<Job> {
   return settled.job;
 }
 
-/** Kinds of the events after a sequence; that something was refused is on record, and no change. */
-export async function listChanges(store: Store, after: number): Promise<string[]> {
+/** Kinds of the events after a sequence, oldest first. */
+export async function listKinds(store: Store, after: number): Promise<string[]> {
   const events = await store.listEvents({ after, limit: 1000 });
-  return events.map(({ kind }) => kind).filter((kind) => kind !== 'refusal.record');
+  return events.map(({ kind }) => kind);
 }
 
 /** The job as the store has it now. */

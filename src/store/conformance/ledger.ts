@@ -5,7 +5,16 @@ import { NOTHING_SPENT, type Step, type TestSummary } from '../../lifecycle/stag
 import type { Job } from '../../lifecycle/job.ts';
 import type { NewGate } from '../ledger-store.ts';
 import type { Store } from '../store.ts';
-import { accept, claimNext, launchNext, newRepository, reload, withStore, type OpenHarness } from './fixtures.ts';
+import {
+  accept,
+  claimNext,
+  launchNext,
+  listKinds,
+  newRepository,
+  reload,
+  withStore,
+  type OpenHarness,
+} from './fixtures.ts';
 import { rejectsWith } from './rejects.ts';
 
 const COMMIT = 'c'.repeat(40);
@@ -67,7 +76,9 @@ export function testLedger(open: OpenHarness): void {
       );
       const claimed = await claimNext(store);
       assert.equal(claimed.id, job.id, 'nobody who came later is before it');
+      const seq = await store.getLastSeq();
       await rejectsWith('fenced', advance(store, running, { results }));
+      assert.deepEqual(await listKinds(store, seq), ['refusal.record']);
       assert.deepEqual([await reload(store, job), (await store.listGates(job.id)).length], [claimed, 1]);
     }));
 
