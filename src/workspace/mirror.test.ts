@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { isError } from '../kernel/errors.ts';
 import { crashAt } from './crash.fixture.ts';
@@ -81,6 +81,16 @@ describe('updateMirror', () => {
     assert.deepEqual(readdirSync(place.path('repos/r')), ['mirror.git']);
     await assert.rejects(updateMirror(request(place, { base: 'nope' })), missing);
     assert.equal((await updateMirror(request(place))).cloned, false);
+  });
+
+  it('lets a temp pack of another job become a pack while it looks for those of the dead', async () => {
+    await using place = makePlace();
+    makeRepository(place.path('source'));
+    await updateMirror(request(place));
+    const head = commitFiles(place.path('source'), { more: 'x' });
+    // It is listed, and gone when it is looked at.
+    symlinkSync('gone', `${request(place).mirrorDir}/objects/pack/tmp_pack_abc`);
+    assert.deepEqual(await updateMirror(request(place, { op: 'op_2', takeover: true })), { head, cloned: false });
   });
 
   it('removes what dead clones left, and lock files only when it takes over', async () => {

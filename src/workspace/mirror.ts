@@ -178,8 +178,16 @@ async function removeStaleLocks(mirrorDir: string): Promise<void> {
   const packs = join(mirrorDir, 'objects', 'pack');
   for (const name of await readdir(packs)) {
     if (!name.startsWith('tmp_') && !name.startsWith('.tmp-')) continue;
-    const path = join(packs, name);
+    await removeIfStale(join(packs, name));
+  }
+}
+
+/** A temp pack may become a pack at any moment: another job may be saving its tree, under its own right. */
+async function removeIfStale(path: string): Promise<void> {
+  try {
     if (systemClock.now() - (await stat(path)).mtimeMs > STALE_TEMP_MS) await unlink(path);
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error;
   }
 }
 

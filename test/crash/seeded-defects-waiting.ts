@@ -38,4 +38,22 @@ export const WAITING_DEFECTS: readonly SeededDefect[] = [
     file: 'src/store/sqlite/sqlite-store.test.ts',
     test: 'does not claim a frozen job after a start',
   },
+  {
+    what: 'a temp pack that became a pack meanwhile ends the update of a mirror',
+    edits: [
+      {
+        file: 'src/workspace/mirror.ts',
+        find: `    if (systemClock.now() - (await stat(path)).mtimeMs > STALE_TEMP_MS) await unlink(path);
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error;
+  }`,
+        replace: `    if (systemClock.now() - (await stat(path)).mtimeMs > STALE_TEMP_MS) await unlink(path);
+  } catch (error) {
+    throw error;
+  }`,
+      },
+    ],
+    file: 'src/workspace/mirror.test.ts',
+    test: 'lets a temp pack of another job become a pack',
+  },
 ];
