@@ -10,6 +10,8 @@ import { inLanes } from '../test/crash/lab/outcome.ts';
 import { renderSeededDefects } from '../test/crash/render-seeded-defects.ts';
 import type { SeededDefect } from '../test/crash/seeded-defect.ts';
 import { ensureKeeper, KEEPER_FILE } from './build-keeper.ts';
+import { errnoOf } from '../src/kernel/result.ts';
+import { listSurvivors } from './survivors.ts';
 import { SEEDED_DEFECTS } from '../test/crash/seeded-defects.ts';
 
 const root = resolve(import.meta.dirname, '..');
@@ -48,7 +50,8 @@ interface Run {
 function run(copy: string, args: readonly string[]): Promise<Run> {
   // Sources compiled once serve every process and thread of the copy, and go with it.
   const cache = { NODE_COMPILE_CACHE: join(copy, '.compiled') };
-  const env = { ...process.env, ...cache, TEST_DEADLINE_MS: DEADLINE_MS, HOLDFAST_CRASH: 'all' };
+  const own = { HOLDFAST_TEST_RUN: copy, TEST_DEADLINE_MS: DEADLINE_MS, HOLDFAST_CRASH: 'all' };
+  const env = { ...process.env, ...cache, ...own };
   const child = spawn(process.execPath, args, { cwd: copy, env, stdio: ['ignore', 'pipe', 'pipe'], timeout: TEST_MS });
   let text = '';
   for (const stream of [child.stdout, child.stderr]) {
@@ -78,6 +81,17 @@ async function findFailure(copy: string, defect: SeededDefect): Promise<{ failur
   return { failure: /^ +(\w*Error.*)$/m.exec(text)?.[1] ?? 'failed', text };
 }
 
+/** A test that fails half way may leave what it had stopped: nothing of a copy outlives it. */
+function endSurvivors(copy: string): void {
+  for (const { pid } of listSurvivors([copy])) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch (error) {
+      if (errnoOf(error) !== 'ESRCH') throw error;
+    }
+  }
+}
+
 /** Tries one defect in a copy of its own; returns whether it was caught. */
 async function tryDefect(defect: SeededDefect): Promise<boolean> {
   const began = performance.now();
@@ -91,6 +105,7 @@ async function tryDefect(defect: SeededDefect): Promise<boolean> {
     if (failure !== null) process.stdout.write(`       ${failure}\n`);
     return failure !== null;
   } finally {
+    endSurvivors(copy);
     rmSync(copy, { recursive: true, force: true });
   }
 }
