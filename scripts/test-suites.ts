@@ -51,6 +51,7 @@ const LONG = [
   'test/crash/leases.test.ts',
   'test/crash/low-disk.test.ts',
   'test/crash/merge-faults.test.ts',
+  'test/crash/merge-remote.test.ts',
   'test/crash/missing-records.test.ts',
   'test/crash/orphans.test.ts',
   'test/crash/pid-namespace.test.ts',

@@ -1,5 +1,5 @@
 import { toIso } from '../kernel/clock.ts';
-import { baseOf, repositoriesOf, type Job } from '../lifecycle/job.ts';
+import { needsSource, repositoriesOf, type Job } from '../lifecycle/job.ts';
 import { lockKey } from '../lifecycle/lock-key.ts';
 import { phaseOf, type Phase } from '../lifecycle/phase.ts';
 import { SURFACE_WINDOW, chooseSurfaces, describeObstacle, type Obstacle } from '../lifecycle/surface.ts';
@@ -77,7 +77,7 @@ function whyQueued(job: Job, place: Place | undefined): WaitingFor[] {
   if (place === undefined) return [];
   const { repository, unavailable, trouble, active, concurrency } = place;
   if (unavailable !== null) return [{ what: `repository:${repository}`, why: unavailable }];
-  if (trouble !== null && trouble.retryAt !== null && baseOf(job, repository) === null)
+  if (trouble !== null && trouble.retryAt !== null && needsSource(job, repository))
     return [{ what: `source:${repository}`, why: `${trouble.why}; asked again at ${toIso(trouble.retryAt)}` }];
   if (active < concurrency) return [];
   return [{ what: `place:${repository}`, why: `${active} of ${concurrency} places are taken` }];

@@ -1,11 +1,11 @@
-import { fail, isError } from '../kernel/errors.ts';
+import { fail } from '../kernel/errors.ts';
 import { failpoint } from '../kernel/failpoints.ts';
 import type { Home } from '../lifecycle/home.ts';
 import type { Repository } from '../lifecycle/repository.ts';
 import type { Store } from '../store/store.ts';
 import { readMirrorBase } from '../workspace/mirror-base.ts';
 import { updateMirror, type FetchLimits } from '../workspace/mirror.ts';
-import { sourceFailure } from '../workspace/source-failure.ts';
+import { askSource } from './ask-source.ts';
 import type { SourceWatch } from './source-watch.ts';
 
 /** What fetching needs of this server. */
@@ -59,23 +59,17 @@ async function findFetched(ctx: FetchContext, repository: Repository, queueSeq: 
 }
 
 async function fetch(ctx: FetchContext, { repository, operation, signal }: FetchRequest): Promise<string> {
-  try {
-    // takeover: the lock is ours, and whoever held it before is finished or was verified dead by recovery.
-    const mirror = await updateMirror({
-      mirrorDir: ctx.home.mirror(repository.id),
-      source: repository.source,
-      sourceKind: repository.sourceKind,
-      base: repository.base,
-      op: operation,
-      takeover: true,
-      limits: ctx.limits,
-      signal,
-    });
-    return mirror.head;
-  } catch (error) {
-    const failure = signal.aborted ? null : sourceFailure(error, repository.source);
-    if (failure === null) throw error;
-    if (isError(failure, 'source-silent')) await ctx.sources.reportSilent(repository.name, failure.detail);
-    throw failure;
-  }
+  // takeover: the lock is ours, and whoever held it before is finished or was verified dead by recovery.
+  const request = {
+    mirrorDir: ctx.home.mirror(repository.id),
+    source: repository.source,
+    sourceKind: repository.sourceKind,
+    base: repository.base,
+    op: operation,
+    takeover: true,
+    limits: ctx.limits,
+    signal,
+  };
+  const mirror = await askSource(ctx.sources, { repository, signal }, () => updateMirror(request));
+  return mirror.head;
 }

@@ -163,6 +163,18 @@ export function baseOf(
   return job.otherBases?.[job.others?.indexOf(repository) ?? -1] ?? null;
 }
 
+/**
+ * Whether what a job does next asks the source of one of its repositories: until it knows where to begin, and while it is
+ * merged. The gates of a merge run on what the mirror has.
+ */
+export function needsSource(
+  job: Pick<JobCore, 'repository' | 'others' | 'baseCommit' | 'otherBases' | 'stage' | 'step'>,
+  repository: string,
+): boolean {
+  if (baseOf(job, repository) === null) return true;
+  return job.stage === 'merge' && (job.step?.gate ?? null) === null;
+}
+
 /** Most repositories one job may name: each is fetched and copied before it starts. */
 export const MAX_REPOSITORIES = 16;
 

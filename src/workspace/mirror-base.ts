@@ -16,3 +16,16 @@ export async function readMirrorBase(request: { mirrorDir: string; base: string 
   });
   return found.code === 0 ? found.text : null;
 }
+
+/** Returns whether a commit is `tip` or in its history, as far as the mirror has both. */
+export async function isInHistory(request: { mirrorDir: string; commit: string; tip: string }): Promise<boolean> {
+  const { mirrorDir, commit, tip } = request;
+  const profile: GitProfile = { kind: 'local', gitDir: mirrorDir };
+  // 128: one of them is not there.
+  const found = await safeGit({
+    profile,
+    args: ['merge-base', '--is-ancestor', commit, tip],
+    okCodes: [0, 1, 128],
+  });
+  return found.code === 0;
+}

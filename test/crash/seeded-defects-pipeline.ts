@@ -3,6 +3,7 @@ import type { SeededDefect } from './seeded-defect.ts';
 const FILE = 'test/crash/proof.test.ts';
 const FAULTS = 'test/crash/pipeline-faults.test.ts';
 const MERGES = 'test/crash/merge-faults.test.ts';
+const REMOTE = 'test/crash/merge-remote.test.ts';
 const TEST = 'every line of the proof is held';
 const CONCLUDE = 'src/attempts/stages/conclude-stage.ts';
 
@@ -79,6 +80,30 @@ export const PIPELINE_DEFECTS: readonly SeededDefect[] = [
     ],
     file: MERGES,
     test: 'three kills during one merge',
+  },
+  {
+    what: 'a merge from which others went on at the remote is taken for one that never was',
+    edits: [
+      {
+        file: 'src/attempts/stages/merge.ts',
+        find: "sourceKind === 'url' && (await wentOn(merging, intent))",
+        replace: "sourceKind === 'path' && (await wentOn(merging, intent))",
+      },
+    ],
+    file: REMOTE,
+    test: 'three kills while others go on',
+  },
+  {
+    what: 'a merge asks a silent remote in circles',
+    edits: [
+      {
+        file: 'src/store/sqlite/claim.ts',
+        find: "return job.stage === 'merge' || (job.queueSeq ?? 0) > through;",
+        replace: 'return (job.queueSeq ?? 0) > through;',
+      },
+    ],
+    file: REMOTE,
+    test: 'a merge whose remote is silent',
   },
   {
     what: 'a resumed session is not told why it is wanted once more',

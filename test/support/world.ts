@@ -55,6 +55,7 @@ export interface JobView {
   id: string;
   number: number;
   state: string;
+  stage: string;
   outcome: string | null;
   reason: string | null;
   blocker: string | null;

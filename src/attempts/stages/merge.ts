@@ -11,7 +11,9 @@ import type { MergeResult } from '../../lifecycle/stage-decision.ts';
 import type { MergeIntent, Plan, Step } from '../../lifecycle/stage.ts';
 import { advanceBase, type AdvanceOutcome } from '../../workspace/advance-base.ts';
 import { mergeCandidate } from '../../workspace/merge-candidate.ts';
+import { isInHistory } from '../../workspace/mirror-base.ts';
 import { mergeRef } from '../../workspace/saved-trees.ts';
+import { askSource } from '../ask-source.ts';
 import { checkOwner } from '../check-owner.ts';
 import type { AttemptContext } from '../context.ts';
 import { fetchBase } from '../fetch-base.ts';
@@ -62,13 +64,18 @@ export async function carryMerge(
   await recordOutcome(ctx, merging, outcome);
 }
 
-async function prepareMerge(merging: Merging): Promise<Outcome> {
-  const { job, part, candidate, begunAt, preparation, signal } = merging;
+/** Returns where the base branch is now. */
+function fetchNow({ job, part, preparation, signal }: Merging): Promise<string> {
   const operation = claimOperation(job);
   const holding = { repository: part.repository, operation, jobId: job.id, signal };
-  const base = await preparation.locks.withLock(holding, () =>
+  return preparation.locks.withLock(holding, () =>
     fetchBase(preparation.fetching, { repository: part.registered, job: null, operation, signal }),
   );
+}
+
+async function prepareMerge(merging: Merging): Promise<Outcome> {
+  const { job, part, candidate, begunAt, signal } = merging;
+  const base = await fetchNow(merging);
   const ref = mergeRef(job.id, job.fence);
   const merged = await mergeCandidate({
     mirrorDir: part.mirrorDir,
@@ -77,7 +84,7 @@ async function prepareMerge(merging: Merging): Promise<Outcome> {
     begunAt,
     message: `Merge job ${job.number}`,
     ref,
-    op: operation,
+    op: claimOperation(job),
     signal,
   });
   switch (merged.kind) {
@@ -99,10 +106,12 @@ async function prepareMerge(merging: Merging): Promise<Outcome> {
   }
 }
 
-async function finishMerge(ctx: AttemptContext, { job, part, signal }: Merging, intent: MergeIntent): Promise<Outcome> {
-  const { source, sourceKind, base } = part.registered;
+async function finishMerge(ctx: AttemptContext, merging: Merging, intent: MergeIntent): Promise<Outcome> {
+  const { job, part, preparation, signal } = merging;
+  const { sources } = preparation.fetching;
+  const { name, source, sourceKind, base, trouble } = part.registered;
   await checkOwner(ctx, job);
-  const advanced = await advanceBase({
+  const request = {
     mirrorDir: part.mirrorDir,
     source,
     sourceKind,
@@ -113,8 +122,18 @@ async function finishMerge(ctx: AttemptContext, { job, part, signal }: Merging, 
     message: `holdfast: merge job ${job.number}`,
     op: claimOperation(job),
     signal,
-  });
+  };
+  const advanced = await askSource(sources, { repository: part.registered, signal }, () => advanceBase(request));
+  if (trouble !== null) await sources.reportAnswer(name);
+  if (advanced.kind === 'moved' && sourceKind === 'url' && (await wentOn(merging, intent)))
+    return { result: 'merged', why: null, intent };
   return { ...describeAdvance(advanced, base), intent: advanced.kind === 'advanced' ? intent : null };
+}
+
+/** A remote tells only where its branch is: whether it went on from our merge is seen in what it has become. */
+async function wentOn(merging: Merging, { to: commit }: MergeIntent): Promise<boolean> {
+  const tip = await fetchNow(merging);
+  return isInHistory({ mirrorDir: merging.part.mirrorDir, commit, tip });
 }
 
 function describeAdvance(advanced: AdvanceOutcome, base: string): { result: MergeResult; why: string | null } {

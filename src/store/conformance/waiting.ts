@@ -2,10 +2,13 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { MAX_OVERTAKEN } from '../../lifecycle/choose-claims.ts';
 import type { Job } from '../../lifecycle/job.ts';
+import { NOTHING_SPENT, type Step } from '../../lifecycle/stage.ts';
 import type { Store } from '../store.ts';
 import { accept, claimNext, newAttempt, newRepository, reload, withStore, type OpenHarness } from './fixtures.ts';
 import { rejectsWith } from './rejects.ts';
 
+const COMMIT = 'c'.repeat(40);
+const AT_MERGE: Step = { gate: null, task: null, candidate: COMMIT, merge: null, spent: NOTHING_SPENT };
 const ANY = { boot: 'boot_a', hostLimit: 100, max: 100 };
 
 async function claimAll(store: Store): Promise<number[]> {
@@ -168,6 +171,25 @@ export function testWaiting(open: OpenHarness): void {
       assert.deepEqual(await claimAll(store), [fresh.number]);
       await store.updateRepository('app', { trouble: null }, 'server');
       assert.equal((await store.getRepository('app'))?.trouble, null);
+    }));
+
+  it('claims no merge of a source in trouble, but the gates of one', () =>
+    withStore(open, async ({ store }) => {
+      const job = await accept(store, { pipeline: 'full' });
+      await store.intendAttempt(newAttempt(await claimNext(store)));
+      const advance = async (fence: number, gate: string | null): Promise<void> => {
+        const set = { stage: 'merge', step: { ...AT_MERGE, gate }, baseCommit: COMMIT } as const;
+        await store.moveJob({ id: job.id, transition: 'advance', set, fence, actor: 'owner' });
+      };
+      await advance(1, 'npm test');
+      const trouble = { why: 'no route to host', failures: 1, retryAt: 1_900_000_000_000 };
+      await store.updateRepository('app', { trouble }, 'server');
+      await store.recordBatch({ repository: 'app', jobId: null, through: 9, actor: 'server' });
+      assert.deepEqual(await claimAll(store), [job.number]);
+      await advance(2, null);
+      assert.deepEqual(await claimAll(store), []);
+      await store.updateRepository('app', { trouble: { ...trouble, retryAt: null } }, 'server');
+      assert.deepEqual(await claimAll(store), [job.number]);
     }));
 
   it('has slots of their own for every kind of lock', () =>

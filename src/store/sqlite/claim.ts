@@ -3,7 +3,7 @@
  * waiting is verified here first, in the same transaction: a damaged record is set aside and never run.
  */
 import { chooseClaims } from '../../lifecycle/choose-claims.ts';
-import { baseOf, repositoriesOf, type Job } from '../../lifecycle/job.ts';
+import { needsSource, repositoriesOf, type Job } from '../../lifecycle/job.ts';
 import { SLOT_STAGES } from '../../lifecycle/plan.ts';
 import { JOB_TRANSITIONS } from '../../lifecycle/transitions.ts';
 import { fail } from '../../kernel/errors.ts';
@@ -80,7 +80,9 @@ function isDue(trouble: unknown): boolean {
 function needsSilentSource(job: JobRecord, repositories: Repositories): boolean {
   return repositoriesOf(job).some((name) => {
     const through = repositories.get(name)?.fetchedThrough ?? null;
-    return through !== null && baseOf(job, name) === null && (job.queueSeq ?? 0) > through;
+    if (through === null || !needsSource(job, name)) return false;
+    // What was fetched for others since it was queued is enough to begin; a merge looks at what is there now.
+    return job.stage === 'merge' || (job.queueSeq ?? 0) > through;
   });
 }
 
