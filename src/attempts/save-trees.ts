@@ -5,8 +5,9 @@ import { baseOf, type Job } from '../lifecycle/job.ts';
 import { workspaceParts, type WorkspacePart } from '../lifecycle/job-workspace.ts';
 import type { Repository } from '../lifecycle/repository.ts';
 import { checkWorkspace, checkWorkspaceRoot } from '../workspace/check-workspace.ts';
+import { keepStrays } from '../workspace/keep-strays.ts';
 import { saveTree } from '../workspace/observe.ts';
-import { savedTreeRef } from '../workspace/saved-trees.ts';
+import { savedTreeRef, strayFolder } from '../workspace/saved-trees.ts';
 import type { AttemptContext } from './context.ts';
 
 /** One repository of a job, and where its copy lies. */
@@ -42,7 +43,7 @@ export function findLastRun(attempts: readonly Attempt[]): Attempt | null {
  * not be saved as it lies there; `git-failed`, `storage-full`.
  */
 export async function saveTrees(
-  ctx: Pick<AttemptContext, 'store' | 'home'>,
+  ctx: Pick<AttemptContext, 'store' | 'home' | 'log'>,
   what: { job: Job; parts: readonly Part[]; attempts: readonly Attempt[]; op: string; whole: boolean },
 ): Promise<'saved' | 'unneeded'> {
   const { job, parts, attempts, op, whole } = what;
@@ -50,11 +51,13 @@ export async function saveTrees(
   if (unsafe !== null) throw fail('workspace-unsafe', unsafe);
   const last = findLastRun(attempts);
   if (last === null) return 'unneeded';
-  // What it left is in its commits, which are in the mirror already.
-  if (!whole && last.state === 'finished' && (job.step?.candidate ?? null) !== null) return 'unneeded';
+  // What it left is in its commits, which are in the mirror already; what lies beside them is not.
+  const isKept = !whole && last.state === 'finished' && (job.step?.candidate ?? null) !== null;
   for (const part of parts) {
     const parent = baseOf(job, part.repository);
     if (parent === null) return 'unneeded';
+    await saveStrays(ctx, { ...what, part, baseCommit: parent, attempt: last.number });
+    if (isKept) continue;
     await saveTree({
       mirrorDir: part.mirrorDir,
       workspaceDir: part.directory,
@@ -66,7 +69,21 @@ export async function saveTrees(
       whole,
     });
   }
-  return 'saved';
+  return isKept ? 'unneeded' : 'saved';
+}
+
+async function saveStrays(
+  ctx: Pick<AttemptContext, 'log'>,
+  what: { job: Job; part: Part; baseCommit: string; attempt: number; op: string; whole: boolean },
+): Promise<void> {
+  const { job, part, baseCommit, attempt, op, whole } = what;
+  const { mirrorDir, directory: workspaceDir } = part;
+  const folder = strayFolder(job.id, attempt);
+  for (const { name, ref, why } of await keepStrays({ mirrorDir, workspaceDir, baseCommit, folder, op })) {
+    if (ref !== null) ctx.log.info(`Job ${job.number}: ${name} is kept as ${ref}`, { job: job.id });
+    else if (whole) throw fail('workspace-unsafe', `${name} cannot be saved: ${String(why)}`);
+    else ctx.log.warn(`Job ${job.number}: ${name} cannot be saved: ${String(why)}`, { job: job.id });
+  }
 }
 
 async function whyUnsafe(

@@ -227,7 +227,7 @@ async function diffPart(ctx: AttemptContext, job: Job, part: WorkspacePart): Pro
   if (job.workspaceState !== 'ready') {
     // The workspace is gone, or is made anew; what was in it last was saved first.
     const commit = await findSavedTree(mirrorDir, job.id);
-    return commit === null ? '' : diffSavedTree({ ...common, commit });
+    return commit === null ? '' : diffSavedTree({ ...common, jobId: job.id, commit });
   }
   const unsafe = await checkWorkspace(workspaceDir, mirrorDir);
   if (unsafe !== null) throw fail('workspace-unsafe', unsafe);

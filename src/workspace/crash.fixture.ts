@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { armFailpoints, type FailpointName } from '../kernel/failpoints.ts';
 import { advanceBase, type AdvanceRequest } from './advance-base.ts';
 import { discardWorkspace } from './discard-workspace.ts';
+import { keepStrays } from './keep-strays.ts';
 import { updateMirror, type UpdateMirrorRequest } from './mirror.ts';
 import { pushBranch, type PushRequest } from './push-branch.ts';
 import { saveTree, type SaveTreeRequest } from './observe.ts';
@@ -15,12 +16,14 @@ export type Call =
   | { do: 'saveTree'; with: SaveTreeRequest }
   | { do: 'advanceBase'; with: AdvanceRequest }
   | { do: 'pushBranch'; with: PushRequest }
+  | { do: 'keepStrays'; with: Parameters<typeof keepStrays>[0] }
   | { do: 'discardWorkspace'; with: Parameters<typeof discardWorkspace>[0] };
 
 function carryOut(call: Call): Promise<unknown> {
   if (call.do === 'updateMirror') return updateMirror(call.with);
   if (call.do === 'advanceBase') return advanceBase(call.with);
   if (call.do === 'pushBranch') return pushBranch(call.with);
+  if (call.do === 'keepStrays') return keepStrays(call.with);
   if (call.do === 'discardWorkspace') return discardWorkspace(call.with);
   return call.do === 'prepareWorkspace' ? prepareWorkspace(call.with) : saveTree(call.with);
 }

@@ -1,17 +1,14 @@
 import { createHash } from 'node:crypto';
 import { dirname, join } from 'node:path';
-import { removeDurable, syncDirectory } from '../kernel/durable.ts';
 import { fail } from '../kernel/errors.ts';
-import { failpoint } from '../kernel/failpoints.ts';
 import { checkWorkspace } from './check-workspace.ts';
-import { flushRefName } from './flush-ref.ts';
+import { keepCommit, packCommits, type Git } from './keep-commits.ts';
 import { readHead } from './read-head.ts';
-import { safeGit, type GitProfile, type GitResult } from './safe-git.ts';
+import { safeGit } from './safe-git.ts';
 import { makeScratchRepository } from './scratch-repository.ts';
 import { makeScratch, removeScratch } from './scratch.ts';
-import { setRef } from './set-ref.ts';
 import { takeSnapshot } from './snapshot.ts';
-import { findStrayCommits } from './stray-commits.ts';
+import { listStrays } from './stray-commits.ts';
 
 export interface HarvestRequest {
   mirrorDir: string;
@@ -99,17 +96,13 @@ async function harvestHead(request: HarvestRequest, found: Found): Promise<Harve
   if ((await git(diffTree(baseCommit, commit))).text === '') {
     const mirrorGit: Git = (args, more) =>
       safeGit({ profile: { kind: 'local', gitDir: mirrorDir }, args, op, signal, ...more });
-    const stray = await findStrayCommits({ ...request, head: commit, git, mirrorGit });
-    return stray === null ? { kind: 'empty', notes } : unusable(`its work is in ${stray}, not on the branch it is on`);
+    const [stray] = await listStrays({ ...request, head: commit, git, mirrorGit });
+    if (stray === undefined) return { kind: 'empty', notes };
+    return unusable(`its work is in ${stray.name}, not on the branch it is on`);
   }
-  await keepCommit(request, { commit, packFile: pack.path });
+  await keepCommit({ ...request, message: 'harvest' }, { commit, packFile: pack.path });
   return { kind: 'committed', commit, tree, branch, commits, notes };
 }
-
-type Git = (
-  args: readonly string[],
-  more?: { okCodes?: readonly number[]; input?: string; timeoutMs?: number },
-) => Promise<GitResult>;
 
 function unusable(why: string): Harvest {
   return { kind: 'unusable', why, notes: [] };
@@ -138,40 +131,4 @@ async function whyUnusable(
   return links.length === 0
     ? null
     : 'it committed a repository inside its own as a link: the files of that one are in no commit';
-}
-
-/**
- * Packs the commits that are not of the base and lets git judge them as it would those of a stranger: a tree that would
- * write into `.git`, a `.gitmodules` that names a command. Only what passes is ever read as a tree.
- */
-async function packCommits(
-  git: Git,
-  { commit, baseCommit, scratch }: { commit: string; baseCommit: string; scratch: string },
-): Promise<{ path: string; refused: string | null }> {
-  const args = ['pack-objects', '--quiet', '--revs', join(scratch, 'harvest')];
-  const name = (await git(args, { input: `${commit}\n^${baseCommit}\n`, timeoutMs: 600_000 })).text;
-  const path = join(scratch, `harvest-${name}.pack`);
-  const judge = ['index-pack', '--strict', '-o', join(scratch, 'judged.idx'), path];
-  const { code, stderr } = await git(judge, { okCodes: [0, 128], timeoutMs: 600_000 });
-  return { path, refused: code === 0 ? null : `git refuses its commits: ${stderr.trim().split('\n')[0] ?? ''}` };
-}
-
-/** Puts the commits into the mirror, durable before the ref names them. */
-async function keepCommit(
-  request: HarvestRequest,
-  { commit, packFile }: { commit: string; packFile: string },
-): Promise<void> {
-  const { mirrorDir, ref, op, signal } = request;
-  const common = { profile: { kind: 'local', gitDir: mirrorDir } satisfies GitProfile, op, signal };
-  const before = await safeGit({ ...common, args: ['for-each-ref', '--format=%(objectname)', '--', ref] });
-  // Whoever set it may have been killed before it could flush the name.
-  if (before.text === commit) return flushRefName(mirrorDir, ref);
-  const unpack = ['index-pack', '--stdin', `--keep=${ref}`];
-  await safeGit({ ...common, args: unpack, inputFile: packFile, timeoutMs: 600_000 });
-  failpoint('workspace.before-harvest-ref');
-  // Nobody else writes this ref, and whoever wrote it before is verified dead.
-  await removeDurable(join(mirrorDir, `${ref}.lock`));
-  await syncDirectory(join(mirrorDir, 'objects', 'pack'));
-  await setRef({ mirrorDir, ref, commit, message: 'harvest', op, signal });
-  failpoint('workspace.after-harvest-ref');
 }

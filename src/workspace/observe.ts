@@ -3,6 +3,7 @@ import { removeDurable, syncDirectory } from '../kernel/durable.ts';
 import { fail } from '../kernel/errors.ts';
 import { failpoint } from '../kernel/failpoints.ts';
 import { flushRefName } from './flush-ref.ts';
+import { nameStrays } from './keep-strays.ts';
 import { renderDiff } from './render-diff.ts';
 import { safeGit, type GitProfile } from './safe-git.ts';
 import { makeScratch, removeScratch } from './scratch.ts';
@@ -35,7 +36,9 @@ export async function diffWorkspace(request: DiffRequest): Promise<string> {
   try {
     const snapshot = await takeSnapshot({ ...request, scratch, maxFileBytes: MAX_DIFF_FILE_BYTES });
     const { maxBytes } = request;
-    const { gitDir, tree, notes } = snapshot;
+    const { gitDir, tree } = snapshot;
+    const strays = await nameStrays(request);
+    const notes = [...snapshot.notes, ...strays.map((name) => `${name} has commits that are not shown here`)];
     return await renderDiff({
       gitDir,
       from: baseCommit,

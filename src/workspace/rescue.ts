@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { fail } from '../kernel/errors.ts';
 import { errnoOf } from '../kernel/result.ts';
 import { checkWorkspace } from './check-workspace.ts';
+import { keepStrays } from './keep-strays.ts';
 import { saveTree } from './observe.ts';
 import { exists, listNames } from './remove-tree.ts';
 import { safeGit } from './safe-git.ts';
@@ -30,6 +31,7 @@ export interface RescueRequest {
  */
 export async function rescueWorkspace(request: RescueRequest): Promise<string[]> {
   const saved: string[] = [];
+  let trees = 0;
   for (const tree of await listTrees(request.workspaceDir)) {
     const made = await findOrigin(tree, request.mirrors);
     const unsafe =
@@ -37,12 +39,24 @@ export async function rescueWorkspace(request: RescueRequest): Promise<string[]>
         ? 'no registered repository has a commit it was made from'
         : await checkWorkspace(tree, made.mirrorDir);
     if (made === null || unsafe !== null) throw fail('workspace-unsafe', `${tree}: ${unsafe ?? ''}`);
-    const ref = saved.length === 0 ? request.ref : `${request.ref}-${saved.length + 1}`;
+    trees += 1;
+    const ref = trees === 1 ? request.ref : `${request.ref}-${trees}`;
     const { message, op } = request;
     await saveTree({ ...made, workspaceDir: tree, ref, message, op, takeover: true });
-    saved.push(ref);
+    saved.push(ref, ...(await rescueStrays(request, { tree, made, folder: `${ref}-strays` })));
   }
   return saved;
+}
+
+async function rescueStrays(
+  { op }: RescueRequest,
+  { tree, made, folder }: { tree: string; made: { mirrorDir: string; parent: string }; folder: string },
+): Promise<string[]> {
+  const { mirrorDir, parent: baseCommit } = made;
+  const kept = await keepStrays({ mirrorDir, workspaceDir: tree, baseCommit, folder, op });
+  const lost = kept.find(({ ref }) => ref === null);
+  if (lost !== undefined) throw fail('workspace-unsafe', `${tree}: ${lost.name}: ${String(lost.why)}`);
+  return kept.flatMap(({ ref }) => (ref === null ? [] : [ref]));
 }
 
 /** The workspace itself, or, of a job of several repositories, the directories in it. */

@@ -11,6 +11,11 @@ export function savedTreeRef(jobId: string, attempt: number): string {
   return `${folderOf(jobId)}/attempt-${attempt}`;
 }
 
+/** Folder of the refs that hold what lay on branches an attempt had left, and in its stash. */
+export function strayFolder(jobId: string, attempt: number): string {
+  return `${folderOf(jobId)}/stray-${attempt}`;
+}
+
 /** Name of the ref that holds what an attempt committed. */
 export function candidateRef(jobId: string, attempt: number): string {
   return `${folderOf(jobId)}/candidate-${attempt}`;
@@ -56,17 +61,35 @@ export async function findSavedTree(mirrorDir: string, jobId: string): Promise<s
   return saved[0]?.commit ?? null;
 }
 
-/** Returns the unified diff from `baseCommit` to a saved tree. Throws `git-failed`, `git-timeout`. */
-export function diffSavedTree(request: {
+/** Returns what was kept of branches its agents had left: the newest of each commit, as `branch x is kept as <ref>`. */
+async function tellOfStrays(mirrorDir: string, jobId: string): Promise<string[]> {
+  const profile: GitProfile = { kind: 'local', gitDir: mirrorDir };
+  const strays = (await listSavedTrees(mirrorDir, jobId)).filter(({ ref }) => /\/stray-\d+\//.test(ref));
+  const newest = new Map(strays.map(({ ref, commit }) => [commit, ref]));
+  return Promise.all(
+    [...newest.values()].map(async (ref) => {
+      const { text } = await safeGit({ profile, args: ['log', '-g', '-1', '--format=%gs', ref, '--'] });
+      return `${text === '' ? 'a branch' : text} is kept as ${ref}`;
+    }),
+  );
+}
+
+/**
+ * Returns the unified diff from `baseCommit` to a saved tree of a job, after a note of what else of it is kept.
+ * Throws `git-failed`, `git-timeout`.
+ */
+export async function diffSavedTree(request: {
   mirrorDir: string;
+  jobId: string;
   baseCommit: string;
   commit: string;
   /** Directory the names are shown in. */
   prefix?: string | undefined;
   op: string;
 }): Promise<string> {
-  const { mirrorDir, baseCommit, commit, prefix, op } = request;
-  return renderDiff({ gitDir: mirrorDir, from: baseCommit, to: commit, notes: [], prefix, op });
+  const { mirrorDir, jobId, baseCommit, commit, prefix, op } = request;
+  const notes = await tellOfStrays(mirrorDir, jobId);
+  return renderDiff({ gitDir: mirrorDir, from: baseCommit, to: commit, notes, prefix, op });
 }
 
 /**
@@ -78,8 +101,10 @@ export async function deleteSavedTrees(request: { mirrorDir: string; jobId: stri
   failpoint('removal.before-refs');
   if (await exists(mirrorDir)) {
     const directory = join(mirrorDir, folderOf(jobId));
-    for (const name of await listNames(directory)) {
-      if (name.endsWith('.lock')) await removeTree(join(directory, name), op);
+    for (const folder of ['', ...(await listNames(directory)).filter((name) => name.startsWith('stray-'))]) {
+      for (const name of await listNames(join(directory, folder))) {
+        if (name.endsWith('.lock')) await removeTree(join(directory, folder, name), op);
+      }
     }
     const saved = await listSavedTrees(mirrorDir, jobId);
     if (saved.length > 0) {

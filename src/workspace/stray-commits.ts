@@ -21,28 +21,39 @@ export interface StrayRequest {
   mirrorGit: Git;
 }
 
+/** Commits beside the branch it works on. */
+export interface Stray {
+  /** `refs/heads/<branch>` or `refs/stash`. */
+  ref: string;
+  /** For people: `branch <name>`, or `a stash`. */
+  name: string;
+  commit: string;
+}
+
 /**
- * Returns the name of a branch with commits that neither the head nor any branch of the source has, `a stash` for
- * changes put aside, or null. Names are read from the files themselves, never through the agent's configuration.
+ * Returns the branches with commits that neither the head nor any branch of the source has, and a stash, each commit once.
+ * Names are read from the files themselves, never through the agent's configuration.
  */
-export async function findStrayCommits(request: StrayRequest): Promise<string | null> {
+export async function listStrays(request: StrayRequest): Promise<Stray[]> {
   const { workspaceDir, head, git, mirrorGit } = request;
-  const gitDir = join(workspaceDir, '.git');
   const seen = new Set([head]);
-  for (const [ref, commit] of await listRefs(gitDir)) {
+  const strays: Stray[] = [];
+  for (const [ref, commit] of await listRefs(join(workspaceDir, '.git'))) {
     if (seen.has(commit)) continue;
     seen.add(commit);
     // 128: it names no commit, or one that is not there.
     if ((await git(['merge-base', '--is-ancestor', commit, head], { okCodes: [0, 1, 128] })).code !== 1) continue;
     const known = ['for-each-ref', '--count=1', `--contains=${commit}`, '--format=%(refname)', '--', 'refs/heads/'];
     if ((await mirrorGit(known, { okCodes: [0, 129] })).text !== '') continue;
-    return ref === 'refs/stash' ? 'a stash' : `branch ${ref.slice('refs/heads/'.length)}`;
+    const branch = ref.slice('refs/heads/'.length).replaceAll(/[\u0000-\u001f\u007f]/g, '?');
+    const name = ref === 'refs/stash' ? 'a stash' : `branch ${branch}`;
+    strays.push({ ref, name, commit });
   }
-  return null;
+  return strays;
 }
 
-/** Branches and the stash with their commits. */
-async function listRefs(gitDir: string): Promise<Map<string, string>> {
+/** Returns the branches and the stash with their commits. */
+export async function listRefs(gitDir: string): Promise<Map<string, string>> {
   const refs = new Map<string, string>();
   for (const [name, commit] of await readPackedRefs(gitDir)) {
     if ((name.startsWith('refs/heads/') || name === 'refs/stash') && refs.size < MAX_BRANCHES) refs.set(name, commit);

@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { exists } from '../../src/workspace/remove-tree.ts';
 import { until } from '../support/poll.ts';
+import { git } from '../support/repository.ts';
 import { shifted, YEAR_MS } from '../support/shifted-clock.ts';
 import { World, type JobView } from '../support/world.ts';
 import { checkInvariants } from './invariants.ts';
@@ -82,8 +83,17 @@ test('only what has ended goes, and only what can be saved whole', async () => {
   await world.awaitState(inner.id, 'completed');
   const swapped = await world.submitShell('mv .git away; ln -s away .git');
   await world.awaitState(swapped.id, 'completed');
+  const branch = 'git switch -q -c aside; echo kept > kept.txt; git add kept.txt';
+  const commit = 'git -c user.name=a -c user.email=a@localhost commit -qm aside; git switch -q -';
+  const strayed = await world.submitShell(`${branch}; ${commit}`);
+  await world.awaitState(strayed.id, 'completed');
   await awaitLook(world);
   await awaitLook(world);
+  await awaitRetired(world, strayed);
+  const told = String((await world.api('GET', `/v1/jobs/${strayed.id}/diff`)).body);
+  const [, ref = ''] = /^# branch aside is kept as (\S+)$/m.exec(told) ?? [];
+  const { items } = (await world.api('GET', '/v1/repositories')).body as { items: { id: string }[] };
+  assert.equal(await git(world.home.mirror(items[0]?.id ?? ''), 'show', `${ref}:kept.txt`), 'kept\n', told);
   for (const job of [running, blocked, inner, swapped]) {
     assert.equal((await get(world, job)).workspaceRemovedAt, null);
     assert.ok(await exists(world.home.workspace(job.id)), `the workspace of job ${job.number} stays`);
