@@ -78,8 +78,7 @@ async function withStrays<T>(request: StraysRequest, use: (found: Found) => Prom
       (args, more) =>
         safeGit({ profile: { kind: 'local', gitDir: directory }, args, op, signal, ...more });
     const git = runIn(seeing);
-    const strays =
-      unread === null ? await listStrays({ workspaceDir, head, git, mirrorGit: runIn(mirrorDir) }) : [];
+    const strays = unread === null ? await listStrays({ workspaceDir, head, git, mirrorGit: runIn(mirrorDir) }) : [];
     return await use({ strays, unread, git, scratch });
   } finally {
     await removeScratch(scratch);

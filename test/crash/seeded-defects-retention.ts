@@ -3,6 +3,18 @@ import type { SeededDefect } from './seeded-defect.ts';
 /** Defects put into what goes by age. */
 export const RETENTION_DEFECTS: readonly SeededDefect[] = [
   {
+    what: 'what was committed on a branch that was left goes with the workspace',
+    edits: [
+      {
+        file: 'src/attempts/save-trees.ts',
+        find: '    await saveStrays(ctx, {',
+        replace: "    if (job.id === '') await saveStrays(ctx, {",
+      },
+    ],
+    file: 'test/crash/retention.test.ts',
+    test: 'only what has ended goes',
+  },
+  {
     what: 'a workspace goes by age without its tree being saved',
     edits: [
       {
