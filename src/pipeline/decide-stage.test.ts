@@ -106,6 +106,14 @@ describe('what follows a gate', () => {
     );
   });
 
+  test('what nothing has checked is handed off for a person to review', () => {
+    const handedOff = (plan: Plan): string =>
+      nameOf(decideStage(facts({ plan, stage: 'handoff', ended: { kind: 'handed-off' } })));
+    assert.equal(handedOff({ ...PLAN, verify: [], reviewers: [] }), 'ready:manual_review');
+    assert.equal(handedOff({ ...PLAN, reviewers: [] }), 'ready:handoff');
+    assert.equal(handedOff({ ...PLAN, verify: [] }), 'ready:handoff');
+  });
+
   test('a failure is fixed twice, then a person decides', () => {
     let spent = NOTHING_SPENT;
     const fail = (): Decision => {

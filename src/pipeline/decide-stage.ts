@@ -18,8 +18,15 @@ export function decideStage(facts: StageFacts): Decision {
     case 'merge':
       return decideMerge(facts, ended);
     case 'handed-off':
-      return { kind: 'ready', reason: null, blocker: null, spent: facts.spent };
+      return decideHandedOff(facts);
   }
+}
+
+/** Nothing is called good on words alone: without any gate it is for a person to look at. */
+function decideHandedOff({ plan, spent }: StageFacts): Decision {
+  if (plan.verify.length + plan.reviewers.length > 0) return { kind: 'ready', reason: null, blocker: null, spent };
+  const blocker = 'nothing has checked it: its repository has neither gates nor reviewers';
+  return { kind: 'ready', reason: 'manual_review', blocker, spent };
 }
 
 function go(facts: StageFacts, next: { stage: Stage } & Partial<Extract<Decision, { kind: 'go' }>>): Decision {

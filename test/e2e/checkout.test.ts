@@ -20,7 +20,9 @@ test('the work of a job is checked out and applied, and never over work of the o
   });
   const plain = await world.submit({ prompt: JSON.stringify({ steps: [WRITE] }), agent: 'scripted' });
   const held = await world.submit({ prompt: '{"steps":[]}', agent: 'scripted', start: false });
-  await world.awaitState(full.id, 'ready');
+  const unchecked = await world.awaitState(full.id, 'ready');
+  assert.deepEqual([unchecked.reason, unchecked.nextSafeAction], ['manual_review', 'review']);
+  assert.equal((await run(world, ['wait', '1'])).code, 8);
   await world.awaitState(plain.id, 'completed');
   const before = await git(world.repository, 'for-each-ref');
 

@@ -17,7 +17,7 @@ test('a hand-off is pushed once; one that cannot be is ready all the same, says 
   const refused = await run(world, ['repo', 'add', world.repository, '--name', 'demo', '--push', 'ext::sh -c date']);
   assert.equal(refused.code, 2, refused.stderr);
   assert.match(refused.stderr, /transport helpers/);
-  await run(world, ['repo', 'add', world.repository, '--name', 'demo', '--push', bare]);
+  await run(world, ['repo', 'add', world.repository, '--name', 'demo', '--verify', 'true', '--push', bare]);
   const shown = await run(world, ['repo', 'show', 'demo']);
   assert.match(shown.stdout, /pushed to +\S+bare\.git/);
 
