@@ -103,7 +103,7 @@ test(
     ]);
     await writeFile(join(world.witness, 'stop'), '');
     const done = await world.awaitState(job.id, 'ready', 'blocked', 'failed');
-    assert.deepEqual([done.state, done.blocker, done.attempts], ['ready', null, 2]);
+    assert.deepEqual([done.state, done.reason, done.attempts], ['ready', 'manual_review', 2]);
     assert.equal((await readStarts(world, job.id)).length, 2);
 
     const fixup = await world.api('POST', `/v1/jobs/${job.id}/fixup`);
