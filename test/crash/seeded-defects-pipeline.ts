@@ -50,8 +50,8 @@ export const PIPELINE_DEFECTS: readonly SeededDefect[] = [
     edits: [
       {
         file: 'src/workspace/harvest.ts',
-        find: '    return stray === null ? {',
-        replace: '    return stray !== undefined ? {',
+        find: '    if (stray === undefined) return {',
+        replace: '    if (stray !== null) return {',
       },
     ],
     file: FAULTS,
