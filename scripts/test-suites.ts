@@ -77,6 +77,7 @@ const LONG = [
   'test/crash/strays.test.ts',
   'test/crash/stream-through-restarts.test.ts',
   'test/crash/transcript.test.ts',
+  'test/crash/tampered-evidence.test.ts',
   'test/crash/uploads.test.ts',
   'test/crash/warm-rounds.test.ts',
 ];

@@ -5,6 +5,7 @@ import { BACKUP_DEFECTS } from './seeded-defects-backup.ts';
 import { CALLBACK_DEFECTS } from './seeded-defects-callbacks.ts';
 import { CLEANING_DEFECTS } from './seeded-defects-cleaning.ts';
 import { DURABILITY_DEFECTS } from './seeded-defects-durability.ts';
+import { FAULT_DEFECTS } from './seeded-defects-faults.ts';
 import { KEEPER_DEFECTS } from './seeded-defects-keeper.ts';
 import { OPERATOR_DEFECTS } from './seeded-defects-operator.ts';
 import { PIPELINE_DEFECTS } from './seeded-defects-pipeline.ts';
@@ -31,6 +32,7 @@ export const SEEDED_DEFECTS: readonly SeededDefect[] = [
   ...RECOVERY_DEFECTS,
   ...BACKUP_DEFECTS,
   ...PIPELINE_DEFECTS,
+  ...FAULT_DEFECTS,
   ...SCRUB_DEFECTS,
   ...OPERATOR_DEFECTS,
   ...LEASE_DEFECTS,

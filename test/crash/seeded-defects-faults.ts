@@ -1,0 +1,31 @@
+import type { SeededDefect } from './seeded-defect.ts';
+
+const TAMPERED = 'test/crash/tampered-evidence.test.ts';
+
+/** Defects in what a pipeline does when somebody, or something, gets in its way. */
+export const FAULT_DEFECTS: readonly SeededDefect[] = [
+  {
+    what: 'a hand-off does not look at the evidence of its gates again',
+    edits: [
+      {
+        file: 'src/attempts/stages/hand-off.ts',
+        find: "  await requirePassed(ctx, job);\n  failpoint('stage.before-branch');",
+        replace: "  failpoint('stage.before-branch');",
+      },
+    ],
+    file: TAMPERED,
+    test: 'evidence changed after the review and before the hand-off',
+  },
+  {
+    what: 'a merge does not look at the evidence of its gates again',
+    edits: [
+      {
+        file: 'src/attempts/stages/merge.ts',
+        find: '  await requirePassed(ctx, job);\n  const outcome',
+        replace: '  const outcome',
+      },
+    ],
+    file: TAMPERED,
+    test: 'evidence of a gate changed between the two steps of a merge',
+  },
+];
