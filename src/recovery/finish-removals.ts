@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { messageOf } from '../kernel/result.ts';
 import type { AttemptContext } from '../attempts/context.ts';
+import { endProcesses } from '../keeper/processes.ts';
 import { deleteSavedTrees } from '../workspace/saved-trees.ts';
 import { discardWorkspace } from '../workspace/discard-workspace.ts';
 
@@ -19,8 +20,28 @@ export async function finishRemovals(ctx: AttemptContext, ids: readonly string[]
   }
 }
 
+/** HOLDFAST_OP of everything that is started to remove the files of an id. */
+function removeOperation(id: string): string {
+  return `${id}.remove`;
+}
+
+/**
+ * Ends what an earlier server left at work for removals that are due and for repairs that are open. Their git deletes
+ * refs without the lock of the repository; so before anybody takes one of those, it is verified dead (packed-refs.ts).
+ */
+export async function endLeftDeletions(ctx: AttemptContext, due: readonly string[]): Promise<void> {
+  const repairs = await ctx.store.listOpenRepairs();
+  const operations = new Set([...due.map(removeOperation), ...repairs.map(({ id }) => `${id}.repair`)]);
+  if (operations.size === 0) return;
+  const { left } = await endProcesses(({ operations: found }) =>
+    [...found].filter(([operation]) => operations.has(operation)).flatMap(([, members]) => members),
+  );
+  if (left.length > 0)
+    ctx.log.error(`processes that remove something do not end: ${left.map(({ pid }) => pid).join()}`);
+}
+
 async function removeFiles(ctx: AttemptContext, id: string): Promise<void> {
-  const op = `${id}.remove`;
+  const op = removeOperation(id);
   const remove = (workspaceDir: string): Promise<void> =>
     discardWorkspace({ workspaceDir, removalsDir: ctx.home.removals, op });
   if (id.startsWith('repo_')) await remove(join(ctx.home.repos, id));

@@ -3,7 +3,7 @@ import { serveHost } from '../keeper/processes.ts';
 import { failpoint } from '../kernel/failpoints.ts';
 import { messageOf } from '../kernel/result.ts';
 import { beginBoot } from '../recovery/boot.ts';
-import { finishRemovals } from '../recovery/finish-removals.ts';
+import { endLeftDeletions, finishRemovals } from '../recovery/finish-removals.ts';
 import type { Degrade, Phase } from '../recovery/phases.ts';
 import { mendMirrors } from '../recovery/mend-mirrors.ts';
 import { quarantineDamaged } from '../recovery/quarantine-damaged.ts';
@@ -56,6 +56,7 @@ async function waiting({ ctx, sources }: Parts): Promise<Record<string, number>>
 async function cleanUp(parts: Parts): Promise<Record<string, number>> {
   const { ctx } = parts;
   const due = await ctx.store.listRemovals();
+  await endLeftDeletions(ctx, due);
   // Deleting may take long and nobody waits for it.
   void sweep(ctx, due);
   return { due: due.length, ...(await cleanLeftovers(parts)) };

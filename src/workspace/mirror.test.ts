@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
+import { until } from '../../test/support/poll.ts';
+import { delay } from '../kernel/backoff.ts';
 import { isError } from '../kernel/errors.ts';
 import { crashAt } from './crash.fixture.ts';
 import { updateMirror, type UpdateMirrorRequest } from './mirror.ts';
@@ -13,6 +15,19 @@ import {
   runPlain,
   type Place,
 } from './repository.fixture.ts';
+import { configureGit } from './safe-git.ts';
+import { deleteSavedTrees } from './saved-trees.ts';
+
+const SYSTEM = '/usr/local/bin:/usr/bin:/bin';
+
+/** Makes every git of ours run this script first. */
+function useGit(place: Place, script: string): void {
+  const bin = place.path('bin');
+  mkdirSync(bin);
+  writeFileSync(`${bin}/git`, `#!/bin/sh\n${script}\nPATH='${SYSTEM}'\nexec git "$@"\n`);
+  chmodSync(`${bin}/git`, 0o755);
+  configureGit({ path: `${bin}:${SYSTEM}` });
+}
 
 function request(place: Place, more: Partial<UpdateMirrorRequest> = {}): UpdateMirrorRequest {
   return {
@@ -109,6 +124,48 @@ describe('updateMirror', () => {
     await assert.rejects(updateMirror(request(place, { op: 'op_2' })), (error) => isError(error, 'git-failed'));
     await updateMirror(request(place, { op: 'op_3', takeover: true }));
     assert.ok(existsSync(ours), 'a save of another job lost its lock');
+  });
+
+  it('takes no lock from one of ours that deletes refs of a job, and waits for it', async () => {
+    await using place = makePlace();
+    const first = makeRepository(place.path('source'));
+    await updateMirror(request(place));
+    const { mirrorDir } = request(place);
+    plainGit(mirrorDir, 'update-ref', 'refs/holdfast/job_1/attempt-1', first);
+    const head = commitFiles(place.path('source'), { more: 'x' });
+    const [held, fetching] = [place.path('held'), place.path('fetching')];
+    const [go, lost] = [place.path('go'), place.path('lost')];
+    const lock = `${mirrorDir}/packed-refs.lock`;
+    // A git that is slow between taking the lock and deleting.
+    useGit(
+      place,
+      `case " $* " in *" update-ref -z "*) : > '${lock}'; : > '${held}'; until [ -e '${go}' ]; do sleep 0.02; done
+       [ -e '${lock}' ] || : > '${lost}'; rm -f '${lock}';; *" fetch "*) : > '${fetching}';; esac`,
+    );
+    try {
+      const deleting = deleteSavedTrees({ mirrorDir, jobId: 'job_1', op: 'job_1.remove' });
+      await until('it has the lock', () => existsSync(held));
+      const updating = updateMirror(request(place, { op: 'op_2', takeover: true }));
+      await Promise.race([until('it fetches', () => existsSync(fetching)), delay(300)]);
+      writeFileSync(go, '');
+      await deleting;
+      assert.deepEqual(await updating, { head, cloned: false });
+    } finally {
+      configureGit({ path: SYSTEM });
+    }
+    assert.ok(!existsSync(lost), 'the lock was taken from git that used it');
+    assert.deepEqual(refs(mirrorDir), ['refs/heads/main']);
+  });
+
+  it('begins packed-refs anew when a killed git had begun to', async () => {
+    await using place = makePlace();
+    makeRepository(place.path('source'));
+    plainGit(place.path('source'), 'branch', 'gone');
+    await updateMirror(request(place));
+    plainGit(place.path('source'), 'branch', '-D', 'gone');
+    writeFileSync(`${request(place).mirrorDir}/packed-refs.new`, 'half');
+    await updateMirror(request(place, { op: 'op_2', takeover: true }));
+    assert.deepEqual(refs(request(place).mirrorDir), ['refs/heads/main']);
   });
 
   it('fetches by the exact path that was registered, nothing above it', async () => {

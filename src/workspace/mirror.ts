@@ -1,12 +1,13 @@
 import { readdir, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { systemClock } from '../kernel/clock.ts';
-import { makeDirectory, renameDurable, writeDurable } from '../kernel/durable.ts';
+import { makeDirectory, removeDurable, renameDurable, writeDurable } from '../kernel/durable.ts';
 import { fail } from '../kernel/errors.ts';
 import { failpoint } from '../kernel/failpoints.ts';
 import { errnoOf } from '../kernel/result.ts';
 import { syncFileSystem } from './file-system.ts';
 import { mendMirrorHead } from './mirror-head.ts';
+import { inTurnWithPackedRefs, PACKED_REFS } from './packed-refs.ts';
 import { checkOperation, exists, removeLeftovers, removeOnFailure } from './remove-tree.ts';
 import { safeDirectoryConfig, safeGit, type GitProfile } from './safe-git.ts';
 import { classifySource, isBranchName } from './source-address.ts';
@@ -73,7 +74,8 @@ export async function updateMirror(request: UpdateMirrorRequest): Promise<{ head
     // Git fetches into nothing whose HEAD makes no sense, and the base may have been changed.
     if (typeof base === 'string') await mendMirrorHead(mirrorDir, base);
     failpoint('mirror.before-fetch');
-    await fetchInto(mirrorDir, request, { config: ['core.fsync=all'], timeoutMs: request.limits?.wallMs });
+    const config = ['core.fsync=all', PACKED_REFS];
+    await fetchInto(mirrorDir, request, { config, timeoutMs: request.limits?.wallMs });
     failpoint('mirror.after-fetch');
     await rollUpPacks(request);
   }
@@ -172,7 +174,12 @@ async function resolveBase(request: UpdateMirrorRequest): Promise<string> {
 
 /** Removes what a killed git left: its lock files at once, its temp packs when they are old enough. */
 async function removeStaleLocks(mirrorDir: string): Promise<void> {
-  for (const name of await readdir(mirrorDir)) if (name.endsWith('.lock')) await unlink(join(mirrorDir, name));
+  // Who deletes refs of jobs locks `packed-refs` without the lock of the repository: it is let finish (packed-refs.ts).
+  await inTurnWithPackedRefs(mirrorDir, async () => {
+    // Of a new `packed-refs` that is not whole git says that it is there, for ever.
+    const isLeft = (name: string): boolean => name.endsWith('.lock') || name === 'packed-refs.new';
+    for (const name of await readdir(mirrorDir)) if (isLeft(name)) await removeDurable(join(mirrorDir, name));
+  });
   // Not below refs/holdfast: another job may be saving its tree there right now, under its own right.
   for (const kind of ['heads', 'tags']) await removeLocksBelow(join(mirrorDir, 'refs', kind));
   const packs = join(mirrorDir, 'objects', 'pack');

@@ -5,6 +5,7 @@ import { errnoOf } from '../kernel/result.ts';
 import { checkWorkspace } from './check-workspace.ts';
 import { keepStrays } from './keep-strays.ts';
 import { saveTree } from './observe.ts';
+import { inTurnWithPackedRefs, PACKED_REFS } from './packed-refs.ts';
 import { exists, listNames } from './remove-tree.ts';
 import { safeGit } from './safe-git.ts';
 import { safeOpen } from './safe-open.ts';
@@ -116,6 +117,7 @@ export async function deleteRefs(mirrorDir: string, prefix: string, op: string):
   const { text } = await safeGit({ profile, args: ['for-each-ref', '--format=%(refname)', '--', `${prefix}/`] });
   const refs = text.split('\n').filter((name) => name !== '');
   const input = refs.map((ref) => `delete ${ref}\0\0`).join('');
-  if (refs.length > 0) await safeGit({ profile, args: ['update-ref', '-z', '--stdin'], input, op });
+  const git = { profile, args: ['update-ref', '-z', '--stdin'], config: [PACKED_REFS], input, op };
+  if (refs.length > 0) await inTurnWithPackedRefs(mirrorDir, () => safeGit(git));
   return refs;
 }

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { fail } from '../kernel/errors.ts';
 import { failpoint } from '../kernel/failpoints.ts';
+import { inTurnWithPackedRefs, PACKED_REFS } from './packed-refs.ts';
 import { listNames, removeTree, exists } from './remove-tree.ts';
 import { safeGit, type GitProfile } from './safe-git.ts';
 import { renderDiff } from './render-diff.ts';
@@ -110,7 +111,8 @@ export async function deleteSavedTrees(request: { mirrorDir: string; jobId: stri
     if (saved.length > 0) {
       const input = saved.map(({ ref, commit }) => `delete ${ref}\0${commit}\0`).join('');
       const profile: GitProfile = { kind: 'local', gitDir: mirrorDir };
-      await safeGit({ profile, args: ['update-ref', '-z', '--stdin'], input, op });
+      const git = { profile, args: ['update-ref', '-z', '--stdin'], config: [PACKED_REFS], input, op };
+      await inTurnWithPackedRefs(mirrorDir, () => safeGit(git));
     }
   }
   failpoint('removal.after-refs');

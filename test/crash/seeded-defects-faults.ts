@@ -28,4 +28,16 @@ export const FAULT_DEFECTS: readonly SeededDefect[] = [
     file: TAMPERED,
     test: 'evidence of a gate changed between the two steps of a merge',
   },
+  {
+    what: 'the update of a mirror takes the lock of a git that deletes refs of a job',
+    edits: [
+      {
+        file: 'src/workspace/packed-refs.ts',
+        find: '  return turns.run(mirrorDir, body);',
+        replace: "  return mirrorDir === '' ? turns.run(mirrorDir, body) : body();",
+      },
+    ],
+    file: 'src/workspace/mirror.test.ts',
+    test: 'takes no lock from one of ours',
+  },
 ];
