@@ -57,6 +57,7 @@ const LONG = [
   'test/crash/pid-namespace.test.ts',
   'test/crash/pipeline-faults.test.ts',
   'test/crash/proof.test.ts',
+  'test/crash/push-faults.test.ts',
   'test/crash/queue-order.test.ts',
   'test/crash/races.test.ts',
   'test/crash/read-only.test.ts',
@@ -76,8 +77,8 @@ const LONG = [
   'test/crash/stranger-signals.test.ts',
   'test/crash/strays.test.ts',
   'test/crash/stream-through-restarts.test.ts',
-  'test/crash/transcript.test.ts',
   'test/crash/tampered-evidence.test.ts',
+  'test/crash/transcript.test.ts',
   'test/crash/uploads.test.ts',
   'test/crash/warm-rounds.test.ts',
 ];

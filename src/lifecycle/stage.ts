@@ -110,6 +110,8 @@ export interface PushRecord {
   commit: string;
   /** Why it is not there; null for one that is. */
   why: string | null;
+  /** How often it was tried by the server that recorded this; absent in records of one try. */
+  tries?: number;
 }
 
 /** The base branch is to go from one commit to another, which stands on it. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { isError } from '../kernel/errors.ts';
@@ -114,11 +114,11 @@ describe('pushing a hand-off to a repository on this machine', () => {
 });
 
 describe('pushing a hand-off to a remote', () => {
-  /** An ssh that runs what it is asked on this machine. */
-  function useSsh(place: Place): Disposable & { program: string } {
+  /** An ssh that runs what it is asked on this machine; `before` may end it first. `$last` is what it is asked. */
+  function useSsh(place: Place, before = ':'): Disposable & { program: string } {
     const bin = place.path('bin');
     mkdirSync(bin);
-    writeFileSync(join(bin, 'ssh'), '#!/bin/sh\nfor last; do :; done\nexec sh -c "$last"\n');
+    writeFileSync(join(bin, 'ssh'), `#!/bin/sh\nfor last; do :; done\n${before}\nexec sh -c "$last"\n`);
     chmodSync(join(bin, 'ssh'), 0o755);
     const path = '/usr/local/bin:/usr/bin:/bin';
     configureGit({ path: `${bin}:${path}` });
@@ -142,6 +142,50 @@ describe('pushing a hand-off to a remote', () => {
     const back = await pushBranch(remote);
     assert.ok(back.kind === 'refused' && /non-fast-forward/.test(back.why), JSON.stringify(back));
     assert.equal(branchOf(bare), later.commit);
+  });
+
+  it('that was not reached is told from one that refuses', async () => {
+    await using place = makePlace();
+    const mode = place.path('mode');
+    const cut = `sh -c "$last" < /dev/null; exit 0`;
+    using ssh = useSsh(
+      place,
+      `case "$(cat '${mode}'),$last" in
+       reset,*) echo 'kex_exchange_identification: read: Connection reset by peer' >&2; exit 255;;
+       cut,*receive-pack*) ${cut};;
+       denied,*) echo 'git@host.invalid: Permission denied (publickey).' >&2; exit 255;; esac`,
+    );
+    assert.ok(existsSync(ssh.program));
+    const { bare, request } = await makeReady(place);
+    const remote = { ...request, target: `ssh://host.invalid${bare}` };
+    for (const [how, why] of [
+      ['reset', /Connection reset/],
+      ['cut', /hung up|disconnect|broken pipe/i],
+    ] as const) {
+      writeFileSync(mode, how);
+      const outcome = await pushBranch(remote);
+      assert.ok(outcome.kind === 'unreached' && why.test(outcome.why), `${how}: ${JSON.stringify(outcome)}`);
+    }
+    writeFileSync(mode, 'denied');
+    await assert.rejects(pushBranch(remote), (error) => isError(error, 'git-failed'), 'nobody lets us in later');
+    writeFileSync(mode, 'open');
+    const lock = join(bare, 'refs', 'heads', `${BRANCH}.lock`);
+    mkdirSync(join(bare, 'refs', 'heads', 'holdfast'), { recursive: true });
+    writeFileSync(lock, '');
+    for (const one of [remote, request]) {
+      const held = await pushBranch(one);
+      assert.equal(held.kind, 'unreached', JSON.stringify(held));
+    }
+    rmSync(lock);
+    // What the hook of the remote prints is no word of git's.
+    const hook = "#!/bin/sh\necho 'Connection reset by peer, http 503' >&2\nexit 1\n";
+    writeFileSync(join(bare, 'hooks', 'pre-receive'), hook);
+    const declined = await pushBranch(remote);
+    assert.ok(declined.kind === 'refused' && /hook declined/.test(declined.why), JSON.stringify(declined));
+    assert.equal(branchOf(bare), '');
+    writeFileSync(join(bare, 'hooks', 'pre-receive'), '#!/bin/sh\n');
+    assert.deepEqual(await pushBranch(remote), { kind: 'pushed' });
+    assert.deepEqual([branchOf(bare), movesOf(bare)], [request.commit, 1]);
   });
 
   it('that does not answer is an error, and nothing is known', async () => {

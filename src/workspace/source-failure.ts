@@ -8,6 +8,11 @@ const GONE =
 const SILENT =
   /could not resolve|couldn't resolve|name or service not known|temporary failure|connection (refused|reset|timed out|closed)|failed to connect|couldn't connect|operation timed out|network is unreachable|no route to host|early eof|unexpected disconnect|hung up unexpectedly|http 5\d\d|error: 5\d\d|rpc failed|ssl_error|gnutls|kex_exchange|broken pipe/i;
 
+/** Returns the line in which git, ssh or curl tells of a network or a server that may answer later; null where none does. */
+export function findSilent(text: string): string | null {
+  return text.split('\n').find((line) => SILENT.test(line)) ?? null;
+}
+
 /**
  * Returns what a failed fetch says about its source: `source-unreachable` when somebody has to act first (deleted, moved,
  * no access), `source-silent` when it may answer later (network down, nobody answers in time); null when it is about
@@ -29,7 +34,9 @@ function unreachable(source: string, cause: HoldfastError): HoldfastError {
 }
 
 function silent(source: string, cause: HoldfastError): HoldfastError {
-  return fail('source-silent', `${source} does not answer (${lastLine(cause.detail)})`, { cause });
+  return fail('source-silent', `${source} does not answer (${findSilent(cause.detail) ?? lastLine(cause.detail)})`, {
+    cause,
+  });
 }
 
 function lastLine(text: string): string {

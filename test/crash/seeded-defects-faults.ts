@@ -29,6 +29,18 @@ export const FAULT_DEFECTS: readonly SeededDefect[] = [
     test: 'evidence of a gate changed between the two steps of a merge',
   },
   {
+    what: 'a push is given up at the first connection that is cut',
+    edits: [
+      {
+        file: 'src/attempts/stages/push-work.ts',
+        find: '= [1000, 5000];',
+        replace: '= [];',
+      },
+    ],
+    file: 'test/crash/push-faults.test.ts',
+    test: 'a push that failed on its way',
+  },
+  {
     what: 'the update of a mirror takes the lock of a git that deletes refs of a job',
     edits: [
       {
