@@ -16,6 +16,7 @@ import { settleOrphans } from './clean-leftovers.ts';
 import { composeServer, type Parts } from './compose.ts';
 import { readConfig } from './config.ts';
 import { guardHome } from './home-guard.ts';
+import { limitYoungHeap } from './limit-young-heap.ts';
 import type { ListenAddress } from './listen.ts';
 import { createLog } from './log.ts';
 import { describeFiles } from './damaged-files.ts';
@@ -61,6 +62,7 @@ const LOOPBACK = new Set(['127.0.0.1', 'localhost', '::1']);
 /** Starts a server on a home and returns once it accepts work. Throws `home-held`, `port-in-use`, `store-corrupt`, … */
 export async function serve(options: ServeOptions): Promise<RunningServer> {
   armFailpoints(options.failpoints);
+  limitYoungHeap();
   const clock = systemClock;
   const began = clock.monotonic();
   const log = createLog(options.log);
