@@ -1,6 +1,7 @@
 import { fail } from '../kernel/errors.ts';
 import { failpoint } from '../kernel/failpoints.ts';
 import { canonicalJson, sha256 } from '../kernel/hash.ts';
+import { quoteWords } from '../kernel/quote-words.ts';
 import { JOB_CALLBACK_TYPES, type JobCallback } from '../lifecycle/delivery.ts';
 import type { Job } from '../lifecycle/job.ts';
 import { describeWeakness, judgePacket, renderPacket } from '../pipeline/packet.ts';
@@ -96,9 +97,8 @@ async function commandOf(services: Services, name: string): Promise<string[] | n
   return repository.command;
 }
 
-/** A command as a person would type it: what stands for the prompt of a job that has none. */
+/** What stands for the prompt of a job that has none. */
 function showCommand(words: readonly string[]): string {
-  const quote = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);
-  const text = words.map(quote).join(' ');
+  const text = quoteWords(words);
   return text.length <= MAX_SHOWN_CHARS ? text : `${text.slice(0, MAX_SHOWN_CHARS).toWellFormed()}…`;
 }

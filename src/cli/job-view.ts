@@ -260,8 +260,10 @@ function exitText(attempt: AttemptView): string {
   return attempt.exitCode === null ? '–' : String(attempt.exitCode);
 }
 
-/** A prompt may be a megabyte: only its beginning is made into a line. */
+/** What a prompt is about: its first line, of a packet its title. It may be a megabyte: only its beginning is looked at. */
 function shorten(prompt: string): string {
-  const line = cleanLine(prompt.slice(0, 400));
-  return line.length > 200 ? `${line.slice(0, 199)}…` : line;
+  const [first = '', ...rest] = prompt.slice(0, 4000).trim().split('\n');
+  const line = cleanLine(first.replace(/^#+ /, '').slice(0, 400));
+  if (line.length > 200) return `${line.slice(0, 199)}…`;
+  return rest.length > 0 || prompt.length > 4000 ? `${line} …` : line;
 }

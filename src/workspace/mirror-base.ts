@@ -1,5 +1,6 @@
 import { exists } from './remove-tree.ts';
 import { safeGit, type GitProfile } from './safe-git.ts';
+import { setRef } from './set-ref.ts';
 
 /**
  * Returns the commit of the base branch as the mirror has it, without asking the source; null when there is no mirror or
@@ -28,4 +29,22 @@ export async function isInHistory(request: { mirrorDir: string; commit: string; 
     okCodes: [0, 1, 128],
   });
   return found.code === 0;
+}
+
+/**
+ * Lets the mirror know of a commit that is in the base branch of its source, and in the mirror: whoever begins without a fetch of
+ * its own stands on it. What the mirror has fetched beyond it, or instead of it, stays. The caller holds the repository's
+ * lock. Can be repeated. Throws `git-failed`, `git-timeout`, `storage-full`.
+ */
+export async function advanceMirrorBase(request: {
+  mirrorDir: string;
+  base: string;
+  commit: string;
+  op: string;
+  signal?: AbortSignal | undefined;
+}): Promise<void> {
+  const { mirrorDir, base, commit, op, signal } = request;
+  const at = await readMirrorBase({ mirrorDir, base });
+  if (at === null || at === commit || !(await isInHistory({ mirrorDir, commit: at, tip: commit }))) return;
+  await setRef({ mirrorDir, ref: `refs/heads/${base}`, commit, message: 'merged', op, signal });
 }

@@ -11,6 +11,7 @@ import { isAlive } from '../../src/keeper/host-identity.ts';
 import { endProcesses } from '../../src/keeper/processes.ts';
 import { run } from '../e2e/command.ts';
 import { until } from '../support/poll.ts';
+import { git } from '../support/repository.ts';
 import { shifted, YEAR_MS } from '../support/shifted-clock.ts';
 import { World, type JobView } from '../support/world.ts';
 import { checkInvariants } from './invariants.ts';
@@ -113,6 +114,23 @@ test(
     await checkInvariants(world);
   },
 );
+
+test('what waited for the paths of another begins on its merge, not before it', { timeout: 240_000 }, async () => {
+  await using world = await World.create();
+  await world.start();
+  await world.register({ verify: [['true']], merge: true });
+  // Both are queued when the first one fetches: that fetch would do for the second one, too.
+  const one = await submitPacket(world, { name: 'one', scope: ['shared'] });
+  const two = await submitPacket(world, { name: 'two', scope: ['shared'] });
+  await begun(world, 'one');
+  for (const name of ['one', 'two']) await goOn(world, name);
+  for (const { id } of [one, two]) {
+    const { state, blocker } = await world.awaitState(id, 'completed', 'blocked', 'ready');
+    assert.deepEqual([state, blocker], ['completed', null]);
+  }
+  const history = await git(world.repository, 'log', '--format=%s', 'main');
+  assert.deepEqual(history.trim().split('\n'), ['two', 'one', 'first'], 'nothing had to be merged');
+});
 
 /** Who waits for whom, and why: as `queue`, `show` and `leases` tell it. */
 async function checkTold(world: World, jobs: { first: JobView; second: JobView; fourth: JobView }): Promise<void> {

@@ -8,6 +8,18 @@ const REFUSED = 'what an owner says that is none any more is refused';
 /** Defects of leases and fences. */
 export const LEASE_DEFECTS: readonly SeededDefect[] = [
   {
+    what: 'what waited for the paths of another begins before its merge',
+    edits: [
+      {
+        file: 'src/attempts/stages/merge.ts',
+        find: "  if (advanced.kind === 'advanced') await tellMirror(",
+        replace: "  if (advanced.kind === 'held') await tellMirror(",
+      },
+    ],
+    file: LEASES,
+    test: 'what waited for the paths of another begins on its merge',
+  },
+  {
     what: 'nobody looks whether two packets may touch the same',
     edits: [
       {

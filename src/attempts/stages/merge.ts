@@ -6,12 +6,13 @@
  */
 import { fail } from '../../kernel/errors.ts';
 import { failpoint } from '../../kernel/failpoints.ts';
+import { messageOf } from '../../kernel/result.ts';
 import type { Job } from '../../lifecycle/job.ts';
 import type { MergeResult } from '../../lifecycle/stage-decision.ts';
 import type { MergeIntent, Plan, Step } from '../../lifecycle/stage.ts';
 import { advanceBase, type AdvanceOutcome } from '../../workspace/advance-base.ts';
 import { mergeCandidate } from '../../workspace/merge-candidate.ts';
-import { isInHistory } from '../../workspace/mirror-base.ts';
+import { advanceMirrorBase, isInHistory } from '../../workspace/mirror-base.ts';
 import { mergeRef } from '../../workspace/saved-trees.ts';
 import { askSource } from '../ask-source.ts';
 import { checkOwner } from '../check-owner.ts';
@@ -127,7 +128,25 @@ async function finishMerge(ctx: AttemptContext, merging: Merging, intent: MergeI
   if (trouble !== null) await sources.reportAnswer(name);
   if (advanced.kind === 'moved' && sourceKind === 'url' && (await wentOn(merging, intent)))
     return { result: 'merged', why: null, intent };
+  if (advanced.kind === 'advanced') await tellMirror(ctx, merging, intent);
   return { ...describeAdvance(advanced, base), intent: advanced.kind === 'advanced' ? intent : null };
+}
+
+/**
+ * What begins next must not stand on the base before this merge, though its need of a fetch may be met already. Whatever
+ * goes wrong here, a cancel included: the base is moved, and that is recorded.
+ */
+async function tellMirror(ctx: AttemptContext, merging: Merging, { to: commit }: MergeIntent): Promise<void> {
+  const { job, part, preparation, signal } = merging;
+  const { mirrorDir, registered } = part;
+  const operation = claimOperation(job);
+  const holding = { repository: part.repository, operation, jobId: job.id, signal };
+  const tell = { mirrorDir, base: registered.base, commit, op: operation, signal };
+  try {
+    await preparation.locks.withLock(holding, () => advanceMirrorBase(tell));
+  } catch (error) {
+    ctx.log.warn(`the mirror of ${registered.name} learns of a merge only by its next fetch: ${messageOf(error)}`);
+  }
 }
 
 /** A remote tells only where its branch is: whether it went on from our merge is seen in what it has become. */

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { PageView, RepositoryView } from '../../api/contract.ts';
 import { systemClock } from '../../kernel/clock.ts';
+import { quoteWords } from '../../kernel/quote-words.ts';
 import { fail } from '../../kernel/errors.ts';
 import { formatDuration } from '../../kernel/duration.ts';
 import { confirm } from '../ask.ts';
@@ -157,7 +158,7 @@ function stateColour(item: RepositoryView, colours: Colours): (text: string) => 
 async function print({ terminal }: Call, item: RepositoryView): Promise<void> {
   if (terminal.json) return terminal.document(item);
   const { colours } = terminal;
-  const words = (argv: readonly string[]): string => cleanLine(argv.join(' '));
+  const words = (argv: readonly string[]): string => cleanLine(quoteWords(argv));
   await terminal.data(
     renderFields(
       [

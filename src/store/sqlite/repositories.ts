@@ -39,7 +39,9 @@ export function addRepository(session: Session, input: NewRepository): { reposit
   const first = findRepeated(session, REPOSITORIES, { request: input.request, name });
   if (first !== null) return { repository: first, replayed: true };
   if (getRepository(session, input.name) !== null) {
-    throw fail('already-exists', `there is a repository "${input.name}" already`);
+    throw fail('already-exists', `there is a repository "${input.name}" already`, {
+      hint: `Change it with \`holdfast repo update ${input.name}\`, or choose another name.`,
+    });
   }
   const repository: Repository = {
     id: makeId('repo', session.at),
