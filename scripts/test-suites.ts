@@ -67,6 +67,7 @@ const LONG = [
   'test/crash/removal.test.ts',
   'test/crash/resources.test.ts',
   'test/crash/restore.test.ts',
+  'test/crash/restored-pipeline.test.ts',
   'test/crash/retention.test.ts',
   'test/crash/session-kill.test.ts',
   'test/crash/several-repositories.test.ts',

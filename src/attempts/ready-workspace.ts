@@ -11,7 +11,7 @@ import { discardWorkspace } from '../workspace/discard-workspace.ts';
 import { prepareWorkspace } from '../workspace/prepare-workspace.ts';
 import { exists } from '../workspace/remove-tree.ts';
 import { resetWorkspace } from '../workspace/reset-workspace.ts';
-import { findSavedTree } from '../workspace/saved-trees.ts';
+import { findNewestWork } from '../workspace/saved-trees.ts';
 import { beginSideBySide, finishSideBySide, partBeside } from '../workspace/side-by-side.ts';
 import type { AttemptContext } from './context.ts';
 import { fetchBase, type FetchContext } from './fetch-base.ts';
@@ -50,6 +50,7 @@ async function readyInTurn(ctx: AttemptContext, input: ReadyInput): Promise<Job>
   let { job } = input;
   const parts = await findParts(ctx, job);
   const attempts = await ctx.store.listAttempts(job.id);
+  const op = claimOperation(job);
   if (job.epoch > 1) await endRetirement(job);
   if (job.workspaceState === 'ready') {
     const kept = await keepOrDiscard(ctx, { job, parts, attempts });
@@ -59,13 +60,13 @@ async function readyInTurn(ctx: AttemptContext, input: ReadyInput): Promise<Job>
     }
     job = await note(ctx, job, { workspaceState: 'preparing' });
   }
-  const op = claimOperation(job);
   const workspaceDir = ctx.home.workspace(job.id);
   // What has its name and is not recorded as ready was to be discarded, or never seen by an agent.
   if (await exists(workspaceDir)) await discardWorkspace({ workspaceDir, removalsDir: ctx.home.removals, op });
   const uploads = { stagingDir: ctx.home.staging(job.id), files: await ctx.store.listJobFiles(job.id) };
-  const restores = job.workspaceRemovedAt !== null && findLastRun(attempts) !== null && !startsOver(ctx, job);
-  const making = { preparation, job, parts, uploads, restores, signal };
+  const last = startsOver(ctx, job) ? null : findLastRun(attempts);
+  const restores = job.workspaceRemovedAt !== null && last !== null;
+  const making = { preparation, job, parts, uploads, restores, last, signal };
   job = parts.length === 1 ? await makeAlone(ctx, making) : await makeSideBySide(ctx, making);
   job = await note(ctx, job, { workspaceState: 'ready', workspaceRemovedAt: null });
   failpoint('attempt.after-workspace');
@@ -77,6 +78,8 @@ interface Making extends ReadyInput {
   uploads: { stagingDir: string; files: readonly JobFile[] };
   /** Its workspace went by age: the trees that were saved then are put back. */
   restores: boolean;
+  /** The newest attempt that may have run; null where what was done before does not count. */
+  last: Attempt | null;
 }
 
 /** Git that a killed server had started to take the workspace away must not save into refs, or delete, beside us. */
@@ -163,7 +166,7 @@ interface Target {
 /** Fetches and clones one repository under its lock, which is held for nothing else. */
 async function makePart(
   ctx: AttemptContext,
-  input: ReadyInput & { part: Part; target: Target; restores: boolean },
+  input: ReadyInput & Pick<Making, 'restores' | 'last'> & { part: Part; target: Target },
 ): Promise<Job> {
   const { preparation, part, target, signal } = input;
   const { registered } = part;
@@ -177,14 +180,14 @@ async function makePart(
     if (known === null && registered.cloneState !== 'ready')
       await ctx.store.updateRepository(registered.name, { cloneState: 'ready' }, 'attempts');
     const job = await note(ctx, input.job, { workspaceState: 'preparing', ...basePatch(input.job, part, base) });
-    const restore = input.restores ? await findSaved(part, job) : null;
+    const start = await findStart({ ...input, job });
     await prepareWorkspace({
       mirrorDir: part.mirrorDir,
-      ...(restore === null ? {} : { restore }),
+      ...(start === null ? {} : { restore: start.commit }),
       workspaceDir: target.directory,
       unfinishedBeside: target.beside,
       ...(target.uploads === null ? {} : { uploads: target.uploads }),
-      baseCommit: base,
+      baseCommit: start?.isCandidate === true ? start.commit : base,
       branch: `holdfast/job-${job.number}`,
       op: operation,
       sourceUrl: registered.source,
@@ -194,10 +197,27 @@ async function makePart(
   });
 }
 
+/** What a new workspace is to hold: a commit of the work, on which it goes on, or a tree, whose files lie there uncommitted. */
+interface Start {
+  commit: string;
+  isCandidate: boolean;
+}
+
+/** Returns what of its work the job goes on from; null for its base. */
+async function findStart(making: Pick<Making, 'job' | 'restores' | 'last'> & { part: Part }): Promise<Start | null> {
+  const { job, part, last, restores } = making;
+  const { step } = job;
+  if (last === null || step === null) return restores ? findSaved(part, job) : null;
+  // What passes its gates is this very commit; only an agent that did not end may have gone on from it.
+  const isAfterIt = isWork(last.stage) && last.state !== 'finished';
+  if (step.candidate !== null && !isAfterIt) return { commit: step.candidate, isCandidate: true };
+  return restores ? findSaved(part, job) : null;
+}
+
 /** Beginning again from the base would throw away what the record says was saved. */
-async function findSaved({ mirrorDir, repository }: Part, job: Job): Promise<string> {
-  const commit = await findSavedTree(mirrorDir, job.id);
-  if (commit !== null) return commit;
+async function findSaved({ mirrorDir, repository }: Part, job: Job): Promise<Start> {
+  const found = await findNewestWork(mirrorDir, job.id);
+  if (found !== null) return found;
   throw fail(
     'record-corrupt',
     `the tree of job ${job.number} that was saved in the mirror of ${repository} is missing`,

@@ -40,8 +40,10 @@ function folderOf(jobId: string): string {
 interface SavedRef {
   ref: string;
   commit: string;
-  /** Of `attempt-<n>`, else 0. */
+  /** Of `attempt-<n>` and `candidate-<n>`, else 0. */
   attempt: number;
+  /** What was committed: it stands on the base; a saved tree is one commit with everything in it. */
+  isCandidate: boolean;
 }
 
 async function listSavedTrees(mirrorDir: string, jobId: string): Promise<SavedRef[]> {
@@ -51,15 +53,24 @@ async function listSavedTrees(mirrorDir: string, jobId: string): Promise<SavedRe
   const lines = text.split('\n').filter((line) => line !== '');
   return lines.map((line) => {
     const [commit = '', ref = ''] = line.split(' ');
-    return { ref, commit, attempt: Number(/\/attempt-(\d+)$/.exec(ref)?.[1] ?? 0) };
+    const [, kind, attempt = 0] = /\/(attempt|candidate)-(\d+)$/.exec(ref) ?? [];
+    return { ref, commit, attempt: Number(attempt), isCandidate: kind === 'candidate' };
   });
 }
 
-/** Returns the commit of the newest saved tree of a job, or null. */
+/** Returns the commit of the newest tree of a job that is kept, saved or committed, or null. */
 export async function findSavedTree(mirrorDir: string, jobId: string): Promise<string | null> {
+  return (await findNewestWork(mirrorDir, jobId))?.commit ?? null;
+}
+
+/** Returns what is kept of the newest work of a job, or null. Of one attempt that is what it committed. */
+export async function findNewestWork(
+  mirrorDir: string,
+  jobId: string,
+): Promise<{ commit: string; isCandidate: boolean } | null> {
   if (!(await exists(mirrorDir))) return null;
-  const saved = (await listSavedTrees(mirrorDir, jobId)).toSorted((a, b) => b.attempt - a.attempt);
-  return saved[0]?.commit ?? null;
+  const saved = await listSavedTrees(mirrorDir, jobId);
+  return saved.toSorted((a, b) => b.attempt - a.attempt || Number(b.isCandidate) - Number(a.isCandidate))[0] ?? null;
 }
 
 /** Returns what was kept of branches its agents had left: the newest of each commit, as `branch x is kept as <ref>`. */

@@ -41,6 +41,18 @@ export const FAULT_DEFECTS: readonly SeededDefect[] = [
     test: 'a push that failed on its way',
   },
   {
+    what: 'of the commits of a job the oldest counts as its work',
+    edits: [
+      {
+        file: 'src/workspace/saved-trees.ts',
+        find: 'toSorted((a, b) => b.attempt - a.attempt || ',
+        replace: 'toSorted((a, b) => a.attempt - b.attempt || ',
+      },
+    ],
+    file: 'test/crash/restored-pipeline.test.ts',
+    test: 'evidence and work of pipelines come back',
+  },
+  {
     what: 'the update of a mirror takes the lock of a git that deletes refs of a job',
     edits: [
       {
