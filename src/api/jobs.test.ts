@@ -17,7 +17,7 @@ test('a job is accepted, shown and listed with exactly the fields of the contrac
     'agent attempts blocker createdAt deadlineAt estimate exitCode finishedAt frozen id keptUntil lastDurableArtifact nextSafeAction number outcome outputBytes ' +
       'outputFile packet packetSha256 pendingAttempt phase pipeline priority prompt queuePosition queueSeq queuedAt reason recovery repositories ' +
       'repository sentinelFile sessionId stage startedAt state version waitingFor workspace workspaceKeptUntil ' +
-      'workspaceRemovedAt',
+      'workspaceRemovedAt workspaceSetAside',
   );
   assert.equal(job.prompt, 'grüße 🤖');
   assert.equal(job.agent, 'scripted');

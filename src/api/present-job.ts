@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { Attempt } from '../lifecycle/attempt.ts';
 import { recoveryOf } from '../lifecycle/recovery-state.ts';
 import { isActive } from '../lifecycle/transitions.ts';
@@ -24,6 +25,8 @@ export interface JobFacts {
   damage: string | null;
   /** Absolute path of its workspace, whether or not it is ready. */
   workspace: string;
+  /** Directory of those that were set aside. */
+  setAside: string;
   kept: KeptUntil;
   /** Of the newest attempt; null while there is none. */
   outputFile: string | null;
@@ -41,6 +44,11 @@ export interface JobFacts {
 function actionOf(job: Job, facts: JobFacts): NextSafeAction {
   if (facts.waitsFor !== null && !job.frozen) return 'free_disk';
   return facts.damage === null ? nextSafeAction(job) : 'inspect_quarantine';
+}
+
+function nameSetAside({ step }: Job, { setAside }: JobFacts): string | null {
+  const name = step?.aside?.name ?? null;
+  return name === null ? null : join(setAside, name);
 }
 
 /** Returns the job as the contract shows it. */
@@ -69,6 +77,7 @@ export function presentJob(job: Job, facts: JobFacts): JobView {
     attempts: job.attempts,
     sessionId: job.sessionId,
     workspace: job.workspaceState === 'ready' ? facts.workspace : null,
+    workspaceSetAside: nameSetAside(job, facts),
     workspaceRemovedAt: showTime(job.workspaceRemovedAt),
     workspaceKeptUntil: showTime(facts.kept.workspaceAt),
     keptUntil: showTime(facts.kept.jobAt),

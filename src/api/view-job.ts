@@ -53,6 +53,7 @@ export async function viewJob(
     ...explainWaiting(job, waiting),
     estimate,
     workspace: home.workspace(job.id),
+    setAside: home.setAside(job.id),
     kept: services.keptUntil(job),
     newest,
     lastDurableArtifact: evidence ?? nameArtifact(services, job) ?? outputFile,

@@ -11,12 +11,13 @@ import { discardWorkspace } from '../workspace/discard-workspace.ts';
 import { prepareWorkspace } from '../workspace/prepare-workspace.ts';
 import { exists } from '../workspace/remove-tree.ts';
 import { resetWorkspace } from '../workspace/reset-workspace.ts';
-import { findNewestWork } from '../workspace/saved-trees.ts';
+import { findNewestCandidate, findNewestWork } from '../workspace/saved-trees.ts';
 import { beginSideBySide, finishSideBySide, partBeside } from '../workspace/side-by-side.ts';
 import type { AttemptContext } from './context.ts';
 import { fetchBase, type FetchContext } from './fetch-base.ts';
 import type { RepositoryLocks } from './repository-lock.ts';
 import { findParts, findLastRun, retireOperation, saveTrees, type Part } from './save-trees.ts';
+import { setWorkspaceAside } from './set-workspace-aside.ts';
 
 /** HOLDFAST_OP of everything a claim starts: the claimed row with this fence is the intent. */
 export function claimOperation(job: { id: string; fence: number }): string {
@@ -52,6 +53,9 @@ async function readyInTurn(ctx: AttemptContext, input: ReadyInput): Promise<Job>
   const attempts = await ctx.store.listAttempts(job.id);
   const op = claimOperation(job);
   if (job.epoch > 1) await endRetirement(job);
+  const [part] = parts;
+  if (job.workspaceState === 'ready' && part !== undefined)
+    job = await setWorkspaceAside(ctx, { job, part, attempts, op, signal });
   if (job.workspaceState === 'ready') {
     const kept = await keepOrDiscard(ctx, { job, parts, attempts });
     if (kept) {
@@ -211,7 +215,10 @@ async function findStart(making: Pick<Making, 'job' | 'restores' | 'last'> & { p
   // What passes its gates is this very commit; only an agent that did not end may have gone on from it.
   const isAfterIt = isWork(last.stage) && last.state !== 'finished';
   if (step.candidate !== null && !isAfterIt) return { commit: step.candidate, isCandidate: true };
-  return restores ? findSaved(part, job) : null;
+  if (restores) return findSaved(part, job);
+  // What was set aside is no place to go on from; what was taken from it before is work that was done.
+  const taken = step.aside === undefined ? null : await findNewestCandidate(part.mirrorDir, job.id);
+  return taken === null ? null : { commit: taken, isCandidate: true };
 }
 
 /** Beginning again from the base would throw away what the record says was saved. */

@@ -34,6 +34,7 @@ const job: JobView = {
   attempts: 1,
   sessionId: null,
   workspace: '/h/jobs/job_1/workspace',
+  workspaceSetAside: null,
   workspaceRemovedAt: null,
   workspaceKeptUntil: null,
   keptUntil: null,

@@ -182,6 +182,7 @@ export function renderJob(shown: { job: JobView; attempts: readonly AttemptView[
       ['session', job.sessionId],
       ['output', job.outputFile === null ? null : `${formatBytes(job.outputBytes)}  ${job.outputFile}`],
       ['workspace', workspaceLine(job, view)],
+      ['set aside', job.workspaceSetAside],
       ['kept until', job.keptUntil === null ? null : `${job.keptUntil} (${relativeTime(job.keptUntil, view.now)})`],
       ['sentinel', job.sentinelFile],
     ],

@@ -22,6 +22,8 @@ export const FAILPOINTS = [
   'workspace.before-save-ref',
   'workspace.after-save-ref',
   'workspace.after-set-ref',
+  'workspace.before-aside',
+  'workspace.after-aside',
   'workspace.before-reset',
   'workspace.after-reset',
   'stage.before-harvest',

@@ -45,6 +45,8 @@ export interface Home {
   stageCopy(jobId: string, attempt: number): string;
   /** Where they lie. */
   stageCopies(jobId: string): string;
+  /** Workspaces of the job that could not be worked in any more, as they were left. */
+  setAside(jobId: string): string;
 }
 
 /** Returns the layout below `root`, an absolute path. */
@@ -79,5 +81,6 @@ export function homeLayout(root: string): Home {
     stageHome: (jobId, attempt) => join(jobs, jobId, 'homes', String(attempt)),
     stageCopies: (jobId) => join(jobs, jobId, 'copies'),
     stageCopy: (jobId, attempt) => join(jobs, jobId, 'copies', String(attempt)),
+    setAside: (jobId) => join(jobs, jobId, 'set-aside'),
   };
 }

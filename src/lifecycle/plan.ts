@@ -3,6 +3,7 @@ import type { Job, JobCore } from './job.ts';
 import type { Repository } from './repository.ts';
 import { DEFAULT_BUDGETS, NOTHING_SPENT, type GateCommand, type Plan, type Stage, type StageTask } from './stage.ts';
 import type { AttemptLimits } from './job.ts';
+import type { JobState } from './transitions.ts';
 
 /** Limits of one run of a gate command, where the repository names no others: a test suite, not hours of an agent. */
 export const DEFAULT_GATE_LIMITS: AttemptLimits = { wallMs: 30 * 60_000, idleMs: 10 * 60_000, outputBytes: 2 ** 28 };
@@ -68,14 +69,18 @@ export function nextGate(plan: Plan, passed: ReadonlySet<string>): Place {
  * the implementation, whose agent is told why.
  */
 export function reopen(
-  job: Pick<JobCore, 'plan' | 'step' | 'stage'>,
+  job: Pick<JobCore, 'plan' | 'step' | 'stage' | 'blocker'> & { state: JobState },
   how: 'retry' | 'release' | 'fixup',
 ): Pick<Job, 'stage' | 'step'> | null {
-  const { plan, step, stage } = job;
+  const { plan, step, stage, blocker } = job;
   if (plan === null || step === null) return null;
   const { push: _push, ...rest } = step;
   const fresh = { ...rest, merge: null, spent: NOTHING_SPENT };
-  if (how === 'fixup') return { stage: 'implement', step: { ...fresh, gate: null, task: 'fix', candidate: null } };
+  if (how === 'fixup') {
+    // Why it is handed off all the same, or was held, is nothing its agent could mend.
+    const told = job.state === 'blocked' && blocker !== null ? { stopped: blocker } : {};
+    return { stage: 'implement', step: { ...fresh, gate: null, task: 'fix', candidate: null, ...told } };
+  }
   if (stage === 'implement' || stage === 'fix' || step.candidate === null) return { stage, step: fresh };
   const { gate, task, stage: first } = nextGate(plan, new Set());
   return { stage: first, step: { ...fresh, gate, task } };

@@ -18,6 +18,10 @@ export interface TaskFacts {
   summary?: TestSummary | null;
   /** What a reviewer is asked about; null in every other task. */
   review: ReviewQuestion | null;
+  /** Why a person had to send it back; absent where nobody did. */
+  stopped?: string | undefined;
+  /** The directory the work lay in before this one; absent where this is the first. */
+  before?: { why: string; path: string | null } | undefined;
 }
 
 /** What a reviewer is asked about, and where its answer must lie. */

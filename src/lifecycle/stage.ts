@@ -100,7 +100,21 @@ export interface Step {
   merge: MergeIntent | null;
   /** What came of the push of the hand-off; absent while there was none. */
   push?: PushRecord;
+  /** The workspace that was set aside last; absent while there was none. */
+  aside?: SetAside;
+  /** Why it stood still when a person sent it back to its agent; absent once there is new work. */
+  stopped?: string;
   spent: Spent;
+}
+
+/** A workspace that could not be worked in any more. Recorded before it is moved: what is not there yet is to be moved. */
+export interface SetAside {
+  /** Why it could not; one sentence. */
+  why: string;
+  /** Its name in `home.setAside`; null where nothing of it was left. */
+  name: string | null;
+  /** Ref in the mirror that holds its files as they lay there; null where they could not be read. */
+  ref: string | null;
 }
 
 export interface PushRecord {

@@ -14,3 +14,13 @@ test('the agent that fixes is told which tests failed, as a quotation that their
     assert.doesNotMatch(instructAgent({ ...facts, summary: none }) ?? '', /of its/i);
   }
 });
+
+test('the agent of work that was sent back is told why, and where what lay there before is kept', () => {
+  const work = { task: 'work', gate: null, why: null, evidence: null, review: null } as const;
+  assert.equal(instructAgent(work), null);
+  const before = { why: '.git is missing', path: '/home/jobs/job_1/set-aside/3' };
+  const text = instructAgent({ ...work, stopped: '``` its words', before }) ?? '';
+  assert.match(text, /sent it back\. The reason was:\n\n`{4}\n``` its words\n`{4}\n/);
+  assert.match(text, /could not be used any more \(\.git is missing\).*\n.*kept as it was left in \/home\/\S+\/3:/);
+  assert.match(instructAgent({ ...work, before: { ...before, path: null } }) ?? '', /Nothing of the old one is left/);
+});

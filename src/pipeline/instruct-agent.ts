@@ -3,6 +3,27 @@ import type { ReviewQuestion, TaskFacts } from '../lifecycle/stage-rules.ts';
 
 /** Returns the instructions of a task, or null where the text of the job says it all. */
 export function instructAgent(facts: TaskFacts): string | null {
+  const parts = [instructTask(facts), describeStop(facts), describeBefore(facts)].filter((part) => part !== null);
+  return parts.length === 0 ? null : parts.join('\n\n');
+}
+
+function describeStop({ stopped }: TaskFacts): string | null {
+  if (stopped === undefined) return null;
+  return `The work stood still before, and a person sent it back. The reason was:\n\n${fenced(stopped)}`;
+}
+
+function describeBefore({ before }: TaskFacts): string | null {
+  if (before === undefined) return null;
+  const { why, path } = before;
+  return [
+    `The directory this was worked on in before could not be used any more (${why}). This one was made anew, from the last work of the job that was kept, else from its base.`,
+    path === null
+      ? 'Nothing of the old one is left.'
+      : `The old one is kept as it was left in ${path}: look there for what is missing here and take over what belongs to the task; change nothing there.`,
+  ].join('\n');
+}
+
+function instructTask(facts: TaskFacts): string | null {
   switch (facts.task) {
     case 'work':
       return null;

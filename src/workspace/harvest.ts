@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { fail } from '../kernel/errors.ts';
+import { whyBroken } from './check-history.ts';
 import { checkWorkspace } from './check-workspace.ts';
 import { keepCommit, packCommits, type Git } from './keep-commits.ts';
 import { readHead } from './read-head.ts';
@@ -113,18 +114,13 @@ function diffTree(from: string, to: string): string[] {
   return ['diff-tree', '-r', '-z', '--raw', '--no-renames', '--ignore-submodules=none', from, to, '--'];
 }
 
-/** Why a history cannot be handed on as it is, or null. Reads every object that is not of the base. */
+/** Why a history cannot be handed on as it is, or null. */
 async function whyUnusable(
   git: Git,
   { commit, baseCommit }: { commit: string; baseCommit: string },
 ): Promise<string | null> {
-  const type = await git(['cat-file', '-t', commit], { okCodes: [0, 128] });
-  if (type.text !== 'commit') return `HEAD names ${commit}, which is no commit of its repository`;
-  const walk = ['rev-list', '--objects', '--quiet', commit, `^${baseCommit}`, '--'];
-  if ((await git(walk, { okCodes: [0, 1, 128], timeoutMs: 600_000 })).code !== 0)
-    return 'objects of its commits are missing or damaged';
-  const descends = await git(['merge-base', '--is-ancestor', baseCommit, commit], { okCodes: [0, 1] });
-  if (descends.code !== 0) return `its history does not stand on ${baseCommit}, from which it was started`;
+  const broken = await whyBroken(git, { commit, baseCommit });
+  if (broken !== null) return broken;
   const links = (await git(diffTree(baseCommit, commit))).text
     .split('\0')
     .filter((entry) => /^:\d{6} 160000 /.test(entry));

@@ -73,6 +73,12 @@ export async function findNewestWork(
   return saved.toSorted((a, b) => b.attempt - a.attempt || Number(b.isCandidate) - Number(a.isCandidate))[0] ?? null;
 }
 
+/** Returns the newest commit of a job that was taken as its work, or null. */
+export async function findNewestCandidate(mirrorDir: string, jobId: string): Promise<string | null> {
+  const candidates = (await listSavedTrees(mirrorDir, jobId)).filter(({ isCandidate }) => isCandidate);
+  return candidates.toSorted((a, b) => b.attempt - a.attempt)[0]?.commit ?? null;
+}
+
 /** Returns what was kept of branches its agents had left: the newest of each commit, as `branch x is kept as <ref>`. */
 async function tellOfStrays(mirrorDir: string, jobId: string): Promise<string[]> {
   const profile: GitProfile = { kind: 'local', gitDir: mirrorDir };

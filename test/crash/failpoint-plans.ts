@@ -18,6 +18,7 @@ import { FAILPOINTS, type FailpointName } from '../../src/kernel/failpoints.ts';
  * - `restore`: by the command that makes another home from a backup;
  * - `pipeline`: by the server, while a job goes from stage to stage;
  * - `merge`: by the server, while the work of a job is merged;
+ * - `aside`: by the server, while a workspace nothing can be taken from is set aside;
  * - `keeper`: by a keeper, whose server died as it launched it.
  */
 export type Occasion =
@@ -37,6 +38,7 @@ export type Occasion =
   | 'backup'
   | 'restore'
   | 'pipeline'
+  | 'aside'
   | 'merge';
 
 export interface Plan {
@@ -53,6 +55,8 @@ const OCCASIONS: Partial<Record<FailpointName, Occasion>> = {
   'workspace.after-save-ref': 'continue',
   'workspace.before-harvest-ref': 'pipeline',
   'workspace.after-set-ref': 'pipeline',
+  'workspace.before-aside': 'aside',
+  'workspace.after-aside': 'aside',
   'workspace.before-reset': 'pipeline',
   'workspace.after-reset': 'pipeline',
   'workspace.after-harvest-ref': 'pipeline',

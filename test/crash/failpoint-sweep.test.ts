@@ -20,6 +20,7 @@ import { isRotation, listPlans, type Plan } from './failpoint-plans.ts';
 import { checkScrap, checkTemp, registerScrap, repairTemp } from './leftover-occasions.ts';
 import { checkPipeline, submitPipeline } from './pipeline-occasion.ts';
 import { ageUntilDeath, checkBack } from './retention-occasion.ts';
+import { checkSetAside, sendBack } from './set-aside-occasion.ts';
 import { checkInvariants } from './invariants.ts';
 import { assertNothingBeside, backUp, restoreThroughCrash } from './restored-home.ts';
 
@@ -48,6 +49,7 @@ describe('the sweep', { concurrency: LANES }, () => {
       if (plan.occasion === 'remove-job') await checkJobRemoved(world, known);
       if (plan.occasion === 'pipeline') await checkPipeline(world);
       if (plan.occasion === 'merge') await checkPipeline(world, true);
+      if (plan.occasion === 'aside') await checkSetAside(world);
       await checkAcknowledged(world, known);
       if (plan.occasion === 'remove') await checkRemoved(world);
       if (plan.occasion === 'retention') await checkBack(world);
@@ -58,7 +60,7 @@ describe('the sweep', { concurrency: LANES }, () => {
       await submitMissing(world, known);
       for (const job of known) await checkCompleted(world, job, plan);
       // Where a job was retried or removed, more was counted than is there.
-      if (!['remove-job', 'retention', 'pipeline', 'merge'].includes(plan.occasion)) await checkCounted(world);
+      if (!['remove-job', 'retention', 'pipeline', 'merge', 'aside'].includes(plan.occasion)) await checkCounted(world);
       await awaitTold(world);
       await checkInvariants(world);
       const redelivered = sink.received.slice(0, 1).map(({ id }) => id);
@@ -160,6 +162,11 @@ async function crashAt(world: World, plan: Plan, known: Acknowledged): Promise<v
       await submitPipeline(world, plan.occasion === 'merge').catch(() => null);
       break;
     }
+    case 'aside':
+      await world.start({ failpoints: fatal });
+      await submitAll(world, known);
+      await sendBack(world);
+      break;
     case 'retention':
       await ageUntilDeath(world, { config: { callbacks: TELL_LOOPBACK }, failpoints: fatal });
       break;

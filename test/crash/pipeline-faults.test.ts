@@ -46,6 +46,24 @@ async function mirrorOf(name: string): Promise<string> {
   return world.home.mirror(repository.id);
 }
 
+/** Has it taken up again, and asserts that it then ends well. */
+async function goOn(job: JobView, how: 'fixup' | 'retry'): Promise<void> {
+  assert.equal((await world.api('POST', `/v1/jobs/${job.id}/${how}`)).status, 200);
+  const end = await world.awaitState(job.id, ...RESTING);
+  assert.deepEqual([end.state, end.blocker], ['ready', null], await world.readLog());
+}
+
+/** Where its workspace was set aside, as it is shown. */
+async function setAside(job: JobView): Promise<string | null> {
+  return ((await world.getJob(job.id)) as JobView & { workspaceSetAside: string | null }).workspaceSetAside;
+}
+
+/** What the agent of an attempt was given, in one line. */
+async function toldTo(job: JobView, attempt: number): Promise<string> {
+  const spec = await readFile(join(world.home.runDirectory(job.id, attempt), 'spec.json'), 'utf8');
+  return spec.replaceAll(/(\\n)+/g, ' ');
+}
+
 async function attemptOf(job: JobView, stage: string): Promise<string> {
   return (await world.getAttempts(job.id)).find((one) => one.stage === stage)?.id ?? '';
 }
@@ -128,27 +146,68 @@ describe('faults of a pipeline', { concurrency: 4, timeout: 240_000 }, () => {
     assert.match(job.blocker ?? '', /its work is in branch mine/);
     assert.equal((await world.api('POST', `/v1/jobs/${job.id}/fixup`)).status, 200);
     assert.equal((await world.awaitState(job.id, 'ready', 'blocked', 'quarantined')).state, 'ready');
+    assert.match(await toldTo(job, 2), /sent it back.*its work is in branch mine/);
+    assert.equal(await setAside(job), null, 'it could be mended where it lay');
   });
 
-  it('a rewritten history is not handed on, and stays where it is', async () => {
+  it('a rewritten history is not handed on; sent back, it is kept, and the work begins anew on the base', async () => {
     const amend = 'git -c user.name=a -c user.email=a@localhost commit -q --amend -am rewritten';
-    const job = await play(
-      'rewritten',
-      {},
-      { scenario: { steps: [write('good'), COMMIT, shell('git reset -q --soft HEAD~1'), shell(amend)] } },
-    );
+    const steps = [write('good'), COMMIT, shell('git reset -q --soft HEAD~1'), shell(amend)];
+    const job = await play('rewritten', {}, { scenario: { steps, tasks: { fix: [[write('good anew'), COMMIT]] } } });
     assert.deepEqual([job.state, job.reason, await ledger(job)], ['blocked', 'work_unusable', []]);
     assert.match(job.blocker ?? '', /does not stand on/);
     assert.equal(await readFile(join(world.home.workspace(job.id), 'answer'), 'utf8'), 'good');
+    await goOn(job, 'fixup');
+    const kept = (await setAside(job)) ?? '';
+    assert.equal(await git(kept, 'log', '-1', '--format=%s'), 'rewritten\n');
+    assert.equal(await readFile(join(kept, 'answer'), 'utf8'), 'good');
+    assert.equal(
+      await git(await mirrorOf('rewritten'), 'show', `refs/holdfast/${job.id}/hand-off:answer`),
+      'good anew',
+    );
+    assert.ok((await toldTo(job, 2)).includes(kept));
+    assert.match(await toldTo(job, 2), /could not be used any more \(its history does not stand on/);
   });
 
-  it('a deleted .git is told, and the files are set aside', async () => {
-    const job = await play('deleted', {}, { scenario: { steps: [write('good'), COMMIT, shell('rm -rf .git')] } });
+  it('of a deleted .git the files are kept, and the work begins anew; what they were is told', async () => {
+    const steps = [write('good'), COMMIT, write('good, uncommitted'), shell('rm -rf .git')];
+    const fix = [[shell('cp ../set-aside/1/answer answer; echo more >> answer'), COMMIT]];
+    const job = await play('deleted', {}, { scenario: { steps, tasks: { fix } } });
     assert.deepEqual([job.state, job.reason, await ledger(job)], ['blocked', 'work_unusable', []]);
-    assert.equal((await world.api('POST', `/v1/jobs/${job.id}/fixup`)).status, 200);
-    const then = await world.awaitState(job.id, 'quarantined', 'blocked', 'ready');
-    assert.deepEqual([then.state, then.reason], ['quarantined', 'workspace_unsafe']);
-    assert.equal(await readFile(join(world.home.workspace(job.id), 'answer'), 'utf8'), 'good');
+    assert.equal(job.nextSafeAction, 'fixup');
+    await goOn(job, 'fixup');
+    const kept = (await setAside(job)) ?? '';
+    assert.equal(kept, join(world.home.setAside(job.id), '1'));
+    assert.equal(await readFile(join(kept, 'answer'), 'utf8'), 'good, uncommitted');
+    const mirror = await mirrorOf('deleted');
+    const show = (ref: string): Promise<string> => git(mirror, 'show', `refs/holdfast/${job.id}/${ref}:answer`);
+    assert.equal(await show('attempt-1'), 'good, uncommitted', 'its files are saved in the mirror too');
+    assert.equal(await show('hand-off'), 'good, uncommittedmore\n');
+    assert.match(await toldTo(job, 2), /\.git is missing.*set-aside\/1/);
+  });
+
+  it('a retry of it begins anew as well, from what had been taken before', async () => {
+    // The fix deletes it once, after the first work was taken and failed its gate.
+    const once = shell(`if mkdir '${world.witness}/deleted-once'; then rm -rf .git; else echo good > answer; fi`);
+    const scenario = { steps: [write('bad'), { commit: 'first' }], tasks: { fix: [[once, COMMIT]] } };
+    const job = await play('redone', {}, { scenario });
+    assert.deepEqual([job.state, job.reason, await ledger(job)], ['blocked', 'work_unusable', ['verify FAIL']]);
+    await goOn(job, 'retry');
+    assert.equal(await readFile(join((await setAside(job)) ?? '', 'answer'), 'utf8'), 'bad');
+    const log = ['log', '--format=%s', `main..refs/holdfast/${job.id}/hand-off`, '--'];
+    assert.equal(await git(await mirrorOf('redone'), ...log), 'work\nfirst\n');
+    assert.deepEqual(await ledger(job), ['verify FAIL', 'verify PASS']);
+  });
+
+  it('a gate that deletes it stops the job; a release makes what was taken pass anew', async () => {
+    const gate = `if mkdir '${world.witness}/gate-once' 2>/dev/null; then rm -rf .git; fi; grep -q good answer`;
+    const settings = { verify: [['sh', '-c', gate]] };
+    const job = await play('undone', settings, { scenario: { steps: [write('good'), COMMIT] } });
+    assert.deepEqual([job.state, job.reason], ['quarantined', 'workspace_unsafe']);
+    assert.equal((await world.api('POST', `/v1/quarantine/${job.id}/release`)).status, 200);
+    const end = await world.awaitState(job.id, ...RESTING);
+    assert.deepEqual([end.state, end.blocker, await ledger(job)], ['ready', null, ['verify PASS', 'verify PASS']]);
+    assert.equal(await readFile(join((await setAside(job)) ?? '', 'answer'), 'utf8'), 'good');
   });
 
   it('a nested repository is no commit of its files: they are saved, and it is told', async () => {

@@ -48,7 +48,7 @@ exec sh -c "$last"
   );
   chmodSync(join(bin, 'ssh'), 0o755);
   await world.start({ env: { PATH: `${bin}:${process.env['PATH'] ?? ''}` } });
-  await world.register({ push: `ssh://host.invalid${bare}` });
+  await world.register({ verify: [['true']], push: `ssh://host.invalid${bare}` });
   return {
     bare,
     calls() {

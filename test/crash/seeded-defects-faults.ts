@@ -29,6 +29,42 @@ export const FAULT_DEFECTS: readonly SeededDefect[] = [
     test: 'evidence of a gate changed between the two steps of a merge',
   },
   {
+    what: 'a workspace nothing can be taken from is deleted when its job is sent back',
+    edits: [
+      {
+        file: 'src/attempts/set-workspace-aside.ts',
+        find: '    await renameDurable(workspaceDir, join(kept, aside.name));\n',
+        replace: '',
+      },
+    ],
+    file: 'test/crash/pipeline-faults.test.ts',
+    test: 'of a deleted .git the files are kept',
+  },
+  {
+    what: 'a workspace that was set aside and not recorded counts as one that was lost',
+    edits: [
+      {
+        file: 'src/attempts/set-workspace-aside.ts',
+        find: '  if (await isMoved(ctx, reopened)) return recordMove(ctx, job);\n',
+        replace: '',
+      },
+    ],
+    file: 'test/crash/failpoint-sweep.test.ts',
+    test: 'killed at workspace.after-aside',
+  },
+  {
+    what: 'a new workspace begins at the base, whatever was taken before',
+    edits: [
+      {
+        file: 'src/attempts/ready-workspace.ts',
+        find: 'const taken = step.aside === undefined ? null :',
+        replace: 'const taken = step.aside !== undefined ? null :',
+      },
+    ],
+    file: 'test/crash/pipeline-faults.test.ts',
+    test: 'a retry of it begins anew as well',
+  },
+  {
     what: 'a push is given up at the first connection that is cut',
     edits: [
       {

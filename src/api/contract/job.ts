@@ -137,6 +137,10 @@ export const jobSchema = z
     attempts: z.int(),
     sessionId: z.string().nullable(),
     workspace: z.string().nullable().meta({ description: 'Absolute path once it is ready.' }),
+    workspaceSetAside: z
+      .string()
+      .nullable()
+      .meta({ description: 'Where a workspace that could not be worked in any more is kept; null without one.' }),
     workspaceRemovedAt: timeSchema
       .nullable()
       .meta({ description: 'When its workspace went by age; its tree is saved, and `diff` and `retry` give it back.' }),

@@ -7,6 +7,7 @@ import type { Attempt } from '../../lifecycle/attempt.ts';
 import type { Job } from '../../lifecycle/job.ts';
 import type { ReviewQuestion, TaskFacts } from '../../lifecycle/stage-rules.ts';
 import { isGateCommand, isWork, type GateRecord, type StageTask } from '../../lifecycle/stage.ts';
+import { exists } from '../../workspace/remove-tree.ts';
 import type { AttemptContext } from '../context.ts';
 import { baseBundle } from './bundle-base.ts';
 import { useEvidence } from './use-evidence.ts';
@@ -34,7 +35,8 @@ export async function askOf(
   if (isGateCommand(attempt)) return { prompt: text, accepted: text, instructions: null, task: undefined, env: stage };
   if (task === null) return { prompt: text, accepted: text, instructions: null, task: undefined, env: {} };
   const review = task === 'review' ? reviewQuestion(ctx, job, attempt) : null;
-  const facts = { task, review, ...(await findCause(ctx, job, task)) };
+  const before = isWork(attempt.stage) ? await findBefore(ctx, job) : {};
+  const facts = { task, review, ...before, ...(await findCause(ctx, job, task)) };
   const instructions = ctx.rules.instruct(facts);
   const own = task === 'review' ? (reviewerOf(job, attempt)?.instructions ?? null) : null;
   const prompt = [text, own, instructions].filter((part) => part !== null).join('\n\n---\n\n');
@@ -71,6 +73,16 @@ function roundOf(job: Job, task: StageTask): number {
   const { commits, fixRounds, conflictFixes } = spent;
   const rounds = { work: 1, commit: commits, fix: fixRounds, resolve: conflictFixes, review: fixRounds + 1 };
   return Math.max(1, rounds[task]);
+}
+
+/** What became of the work before an operator had it taken up again. */
+async function findBefore(ctx: AttemptContext, job: Job): Promise<Pick<TaskFacts, 'stopped' | 'before'>> {
+  const { stopped, aside } = job.step ?? {};
+  if (aside === undefined) return { stopped };
+  const path = aside.name === null ? null : join(ctx.home.setAside(job.id), aside.name);
+  // A home made from a backup does not have it.
+  const isThere = path !== null && (await exists(path));
+  return { stopped, before: { why: aside.why, path: isThere ? path : null } };
 }
 
 /** The newest result that was no PASS is why an agent is asked again. */

@@ -76,7 +76,10 @@ async function concludeWork(ctx: AttemptContext, input: StageInput & { job: Pipe
   }
   const { work, candidate } = await harvest(ctx, input);
   const next = await decideNext(ctx, job, { stage: attempt.stage, ended: { kind: 'work', work }, result: null });
-  return toConclusion(next, { step: { ...job.step, candidate }, results: { gate: null, evidence: [] } });
+  const { stopped, ...step } = job.step;
+  // It was told; until there is new work, the next one in its place is told again.
+  const told = candidate !== null || stopped === undefined ? {} : { stopped };
+  return toConclusion(next, { step: { ...step, ...told, candidate }, results: { gate: null, evidence: [] } });
 }
 
 /** Longest reason of an agent that is shown, characters. */

@@ -16,7 +16,17 @@ const BY_HASH = /^[0-9a-f]{64}$/;
 const OF_ATTEMPT = /^([1-9]\d{0,8})(?:\.[\w.-]+)?$/;
 
 /** Everything a job may have in its directory; what else lies there is reported and never touched. */
-const KNOWN = new Set(['workspace', 'staging', 'attempts', 'transcript.md', 'home', 'evidence', 'homes', 'copies']);
+const KNOWN = new Set([
+  'workspace',
+  'set-aside',
+  'staging',
+  'attempts',
+  'transcript.md',
+  'home',
+  'evidence',
+  'homes',
+  'copies',
+]);
 
 /** Finds what Holdfast puts into no directory of a job. */
 export async function* findUnknown(look: Look, job: JobOutline, entries: readonly Dirent[]): AsyncGenerator<Orphan> {
