@@ -29,6 +29,7 @@ const JOB: Machine = {
   transitions: JOB_TRANSITIONS,
   initial: [
     { state: 'created', by: 'accepted, held' },
+    { state: 'waiting', by: 'accepted, after others' },
     { state: 'queued', by: 'accepted' },
   ],
   final: TERMINAL_STATES,

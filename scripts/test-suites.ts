@@ -32,6 +32,7 @@ const KEEPER: TestGlob = { pattern: 'src/keeper/program/main.test.ts', atLeast: 
  */
 const LONG = [
   'test/crash/aborted-start.test.ts',
+  'test/crash/after.test.ts',
   'test/crash/backup-full-disk.test.ts',
   'test/crash/backup.test.ts',
   'test/crash/bad-inputs.test.ts',

@@ -4,7 +4,7 @@ import { canonicalJson, sha256 } from '../kernel/hash.ts';
 import { quoteWords } from '../kernel/quote-words.ts';
 import { JOB_CALLBACK_TYPES, type JobCallback } from '../lifecycle/delivery.ts';
 import type { Job } from '../lifecycle/job.ts';
-import { describeWeakness, judgePacket, renderPacket } from '../pipeline/packet.ts';
+import { describeWeakness, judgePacket, renderPacket, splitDependencies } from '../pipeline/packet.ts';
 import type { NewJobBody } from './contract/job.ts';
 import type { Services } from './services.ts';
 
@@ -20,7 +20,8 @@ export interface Submission {
 
 /**
  * Accepts a job durably and returns it; `replayed` when the same key with the same body had been accepted before.
- * Throws `repository-not-found`, `unknown-agent`, `agent-missing`, `bad-prompt`, `bad-request`, `idempotency-conflict`.
+ * Throws `repository-not-found`, `unknown-agent`, `agent-missing`, `bad-prompt`, `bad-request`, `idempotency-conflict`, and
+ * `job-not-found` for a job it should come after.
  */
 export async function acceptJob(
   services: Services,
@@ -29,7 +30,9 @@ export async function acceptJob(
   const [repository = '', ...others] = body.repositories ?? [body.repository ?? ''];
   const agent = body.agent ?? (body.command === undefined ? services.defaults.agent : 'exec');
   const command = body.command ?? (agent === 'exec' ? await commandOf(services, repository) : null);
-  const packet = body.packet === undefined ? null : readPacket(body.packet);
+  const named = (body.after ?? []).map(String);
+  const packet = body.packet === undefined ? null : readPacket(body.packet, named);
+  const after = [...new Set([...named, ...(packet?.after ?? [])])];
   const prompt = packet?.text ?? body.prompt ?? showCommand(body.command ?? []);
   // A weak packet is never begun: whether its agent could take it is for the corrected one.
   if ((packet?.weak ?? null) === null) await services.validateJob({ agent, prompt: packet?.prompt ?? prompt, command });
@@ -45,6 +48,7 @@ export async function acceptJob(
     pipeline: body.pipeline ?? (packet === null ? 'implement' : 'full'),
     ...(packet === null ? {} : { packet: true, ...(packet.weak === null ? {} : { weak: packet.weak }) }),
     ...(packet === null ? {} : { surface: packet.scope }),
+    ...(after.length === 0 ? {} : { after }),
     priority: body.priority ?? 0,
     onInterrupt: body.onInterrupt ?? 'continue',
     limits: {
@@ -68,6 +72,8 @@ interface ReadPacket {
   text: string;
   /** Paths it may touch. */
   scope: string[];
+  /** Jobs among its dependencies. */
+  after: string[];
   /** What an agent is told. */
   prompt: string;
   /** Why nobody could do or judge the work yet; null for a good one. */
@@ -75,12 +81,16 @@ interface ReadPacket {
 }
 
 /** Throws `bad-packet` for one of another form: then nothing is accepted. */
-function readPacket(value: unknown): ReadPacket {
+function readPacket(value: unknown, named: readonly string[]): ReadPacket {
   const judged = judgePacket(value);
   if ('faults' in judged) throw fail('bad-packet', judged.faults.join('; '));
   const { packet, missing } = judged;
   const { scope } = packet;
-  return { text: canonicalJson(packet), scope, prompt: renderPacket(packet), weak: describeWeakness(packet, missing) };
+  const { jobs, names } = splitDependencies(packet);
+  // Only whoever sends it knows which jobs its names stand for.
+  const unknown = named.length === 0 ? names : [];
+  const weak = describeWeakness(missing, unknown);
+  return { text: canonicalJson(packet), scope, after: jobs, prompt: renderPacket(packet), weak };
 }
 
 /** Returns the callbacks with their events named. Throws `callback-refused` for a URL nothing may be sent to. */

@@ -11,6 +11,7 @@ import type { EventView, JobView, PageView } from './contract.ts';
 /** What a job takes; `fixup` only one of the whole pipeline. */
 const LEGAL: Record<JobState, string> = {
   created: 'start cancel freeze',
+  waiting: 'start cancel freeze',
   queued: 'cancel freeze',
   preparing: 'cancel freeze',
   running: 'cancel freeze',
@@ -26,7 +27,8 @@ const LEGAL: Record<JobState, string> = {
 /** Takes a job of the pipeline `full` into a state, by the store's own doors. */
 async function makeJob(running: Running, state: JobState, pipeline: 'full' | 'implement' = 'full'): Promise<string> {
   const { store, services } = running;
-  const { id } = await submit(running, { pipeline, start: state !== 'created' });
+  const after = state === 'waiting' ? { after: [(await submit(running, { start: false })).id] } : {};
+  const { id } = await submit(running, { pipeline, start: state !== 'created', ...after });
   const move = async (transition: JobTransition, fence: number | null, set = {}): Promise<Job> =>
     store.moveJob({ id, transition, fence, actor: 'test', set });
   const claim = async (): Promise<number> => {

@@ -69,6 +69,7 @@ export function presentJob(job: Job, facts: JobFacts): JobView {
     reason: job.reason,
     frozen: job.frozen,
     priority: job.priority,
+    after: job.after ?? [],
     queueSeq: job.queueSeq,
     phase: facts.phase,
     waitingFor: facts.waitingFor,

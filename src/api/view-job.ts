@@ -4,6 +4,7 @@ import { errnoOf } from '../kernel/result.ts';
 import { isActive, isTerminal } from '../lifecycle/transitions.ts';
 import type { Attempt } from '../lifecycle/attempt.ts';
 import type { Job } from '../lifecycle/job.ts';
+import { phaseOf } from '../lifecycle/phase.ts';
 import { describeDisk } from '../queue/disk-level.ts';
 import type { JobQuery } from '../store/store.ts';
 import type { JobView } from './contract/job.ts';
@@ -19,7 +20,7 @@ const PAGE_PROMPT_CHARS = 8 * 2 ** 20;
 /** Jobs of a page looked up at the same time. */
 const AT_ONCE = 8;
 
-const NOTHING: WaitingFacts = { places: new Map(), locks: [], surfaces: new Map() };
+const NOTHING: WaitingFacts = { places: new Map(), locks: [], surfaces: new Map(), dependencies: new Map() };
 
 /**
  * Returns the view of one job. `known` saves asking for what the caller has in its hands; an estimate is for those who
@@ -33,7 +34,7 @@ export async function viewJob(
   const { store, home } = services;
   const attempt = job.attempts === 0 ? null : { jobId: job.id, number: job.attempts };
   const outputFile = attempt === null ? null : services.outputPath(attempt, 'stdout');
-  const isWaiting = job.state === 'queued' || job.state === 'preparing';
+  const isWaiting = phaseOf(job, false) === 'waiting' || job.state === 'preparing';
   const [prompt, position, outputBytes, disk, waiting, damage, estimate, newest, evidence] = await Promise.all([
     known.prompt ?? store.getPrompt(job.promptSha256),
     known.queuePosition ?? (job.state === 'queued' ? store.getQueuePosition(job.id) : null),

@@ -7,6 +7,7 @@ test('every state has its exit code: ended 0 or 7, needs a person 8, goes on nul
   const codes = Object.fromEntries(JOB_STATES.map((state) => [state, exitOfState(state)]));
   assert.deepEqual(codes, {
     created: null,
+    waiting: null,
     queued: null,
     preparing: null,
     running: null,

@@ -21,6 +21,7 @@ export function exitOfState(state: JobState, reason: string | null = null): JobE
     case 'quarantined':
       return 8;
     case 'created':
+    case 'waiting':
     case 'queued':
     case 'preparing':
     case 'running':

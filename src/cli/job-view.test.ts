@@ -15,6 +15,7 @@ const job: JobView = {
   number: 12,
   repositories: ['app'],
   phase: null,
+  after: [],
   waitingFor: [],
   estimate: null,
   repository: 'web',

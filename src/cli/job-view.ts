@@ -19,6 +19,7 @@ export interface View {
 /** A sign before each state, so that it never depends on colour alone. */
 const SIGNS: Record<JobState, string> = {
   created: '○',
+  waiting: '◌',
   queued: '◔',
   preparing: '◑',
   running: '●',
@@ -167,6 +168,7 @@ export function renderJob(shown: { job: JobView; attempts: readonly AttemptView[
       ['recovery', job.recovery === null ? null : showRecovery(job.recovery)],
       ['under way', job.pendingAttempt],
       ['last artifact', job.lastDurableArtifact === null ? null : cleanLine(job.lastDurableArtifact)],
+      ['comes after', job.after.length === 0 ? null : job.after.join(', ')],
       ['place', job.queuePosition === null ? null : `${job.queuePosition} in the queue, priority ${job.priority}`],
       ['phase', job.phase],
       ...job.waitingFor.map(({ what, why }): [string, string] => [

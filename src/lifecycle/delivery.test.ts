@@ -51,6 +51,9 @@ describe('what a move is told as', () => {
     for (const state of JOB_STATES) assert.equal(callbackTypeOf(state, state), null, state);
     assert.equal(callbackTypeOf('queued', 'preparing'), null);
     assert.equal(callbackTypeOf(null, 'created'), null);
+    assert.equal(callbackTypeOf(null, 'waiting'), null);
+    assert.equal(callbackTypeOf('blocked', 'waiting'), null);
+    assert.equal(callbackTypeOf('waiting', 'queued'), 'job.queued');
     assert.equal(callbackTypeOf('preparing', 'queued'), null);
     assert.equal(callbackTypeOf('running', 'queued'), 'job.queued');
   });

@@ -28,6 +28,7 @@ export type Reason =
   | 'workspace_unsafe'
   | 'restored'
   | 'weak_packet'
+  | 'dependency_failed'
   | 'no_changes'
   | 'uncommitted_work'
   | 'work_unusable'
@@ -50,6 +51,10 @@ export interface JobCore {
   others: string[] | null;
   /** Commits the workspaces of `others` were made from, in their order; null while none is known. */
   otherBases: (string | null)[] | null;
+  /** Ids of the jobs it comes after, as they were when it was accepted; null for none. */
+  after: string[] | null;
+  /** Those of them it still waits for, until it has its place in the queue; null for none. */
+  awaits: string[] | null;
   /** How often a later job took a place in one of its repositories while it waited for all of them; null for never. */
   overtaken: number | null;
   /** sha256 of the prompt or packet; the text is `Store.getPrompt`. */
@@ -139,6 +144,7 @@ interface Ended {
 export type Job = JobCore &
   (
     | { state: 'created'; outcome: null; queueSeq: null }
+    | { state: 'waiting'; outcome: null; queueSeq: null; awaits: string[] }
     | ({ state: 'queued'; outcome: null } & Placed)
     | ({ state: 'preparing'; outcome: null } & Claimed)
     | ({ state: 'running'; outcome: null } & Claimed)

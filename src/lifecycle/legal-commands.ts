@@ -15,7 +15,7 @@ export const JOB_COMMANDS = [
 ] as const;
 export type JobCommand = (typeof JOB_COMMANDS)[number];
 
-type Facts = Pick<JobCore, 'frozen' | 'plan' | 'reason'> & { state: JobState };
+type Facts = Pick<JobCore, 'frozen' | 'plan' | 'reason' | 'awaits'> & { state: JobState };
 
 /** Returns the commands a job takes in its state, in the order people read them in. */
 export function listLegalCommands(job: Facts): JobCommand[] {
@@ -32,7 +32,8 @@ function isLegal(job: Facts, command: JobCommand): boolean {
       // Handed off as it should be, it has nothing to repeat; a weak packet can never begin.
       return canMoveJob(state, command) && !(state === 'ready' && reason === null) && reason !== 'weak_packet';
     case 'fixup':
-      return canMoveJob(state, command) && job.plan !== null && reason !== 'weak_packet';
+      // What still waited for others has no work to be mended.
+      return canMoveJob(state, command) && job.plan !== null && job.awaits === null && reason !== 'weak_packet';
     case 'freeze':
       return !job.frozen && !isTerminal(state);
     case 'unfreeze':
@@ -47,7 +48,8 @@ function isLegal(job: Facts, command: JobCommand): boolean {
 
 /** Nobody works on it any more, and it may have left something: it has ended, or a person must look at it. */
 function hasWork({ state, reason }: Pick<Facts, 'state' | 'reason'>): boolean {
-  return (isTerminal(state) || state === 'blocked') && reason !== 'weak_packet';
+  const never = reason === 'weak_packet' || reason === 'dependency_failed';
+  return (isTerminal(state) || state === 'blocked') && !never;
 }
 
 /** Returns the commands as the end of a sentence. */

@@ -6,6 +6,7 @@ export function nextSafeAction(job: Pick<Job, 'state' | 'reason'> & { frozen?: b
   switch (job.state) {
     case 'created':
       return 'start';
+    case 'waiting':
     case 'queued':
       if (job.frozen === true) return 'unfreeze';
       return job.reason === 'free_disk' ? 'free_disk' : 'wait';

@@ -5,6 +5,7 @@ import { JOB_STATES, isTerminal } from './transitions.ts';
 
 test('the phase of a job follows from what is durable of it, through every step of its way', () => {
   const way = [
+    ['waiting', 'none', false, 'waiting'],
     ['queued', 'none', false, 'waiting'],
     ['preparing', 'none', false, 'waiting'],
     ['preparing', 'none', true, 'preparing'],

@@ -61,7 +61,7 @@ describe('the job table', () => {
   it('leaves a terminal state by what an operator does alone, and a completed job never', () => {
     for (const state of TERMINAL_STATES) {
       const ways = JOB_ROWS.filter(([, { from }]) => from.includes(state)).map(([transition]) => transition);
-      const reopening = { completed: [], cancelled: ['retry'] }[state as string];
+      const reopening = { completed: [], cancelled: ['wait', 'retry'] }[state as string];
       assert.deepEqual(ways, reopening ?? ['retry', 'fixup'], state);
     }
   });
@@ -70,7 +70,7 @@ describe('the job table', () => {
     for (const state of ['blocked', 'quarantined'] as const) {
       for (const [transition, { from }] of JOB_ROWS) {
         if (from.includes(state))
-          assert.ok(['cancel', 'release', 'retry', 'fixup'].includes(transition), `${state}: ${transition}`);
+          assert.ok(['wait', 'cancel', 'release', 'retry', 'fixup'].includes(transition), `${state}: ${transition}`);
       }
     }
   });
@@ -82,6 +82,19 @@ describe('the job table', () => {
     assert.deepEqual(into('preparing'), [['queued']]);
     assert.deepEqual(into('completed'), [['preparing', 'running']]);
     assert.deepEqual(into('ready'), [['preparing', 'running']]);
+  });
+
+  it('gives a job that waits for others a place by their end, or by the word of an operator', () => {
+    const ways = JOB_ROWS.filter(([, { from, to }]) => from.includes('waiting') && !isTerminal(to as JobState));
+    assert.deepEqual(
+      ways.map(([transition, { to }]) => [transition, to]),
+      [
+        ['start', 'queued'],
+        ['enqueue', 'queued'],
+        ['block', 'blocked'],
+        ['quarantine', 'quarantined'],
+      ],
+    );
   });
 
   it('lets every unfinished job be cancelled', () => {
@@ -117,7 +130,7 @@ describe('walks over the tables', () => {
           const allowed = (from as readonly string[]).includes(state);
           assert.equal(canMoveJob(state, transition), allowed);
           if (!allowed) continue;
-          if (transition === 'retry' || transition === 'fixup') epochs += 1;
+          if (transition === 'retry' || transition === 'fixup' || transition === 'wait') epochs += 1;
           state = to;
           if (isTerminal(state)) ended += 1;
         }

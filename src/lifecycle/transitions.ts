@@ -5,6 +5,7 @@
 
 export const JOB_STATES = [
   'created',
+  'waiting',
   'queued',
   'preparing',
   'running',
@@ -26,7 +27,21 @@ interface Transition<S extends string> {
 }
 
 export const JOB_TRANSITIONS = {
-  start: { from: ['created'], to: 'queued', cause: 'a client starts a held job; it gets its place in the queue' },
+  start: {
+    from: ['created', 'waiting'],
+    to: 'queued',
+    cause: 'a client starts a held job, or lets one go without waiting; it gets its place in the queue',
+  },
+  wait: {
+    from: ['created', 'blocked', 'quarantined', 'cancelled'],
+    to: 'waiting',
+    cause: 'it is started or reopened while jobs it comes after have not ended; no place in the queue yet',
+  },
+  enqueue: {
+    from: ['waiting'],
+    to: 'queued',
+    cause: 'the last of the jobs it comes after ended well; it gets its place at the end of the queue',
+  },
   claim: { from: ['queued'], to: 'preparing', cause: 'the dispatcher claims it under a new fence' },
   requeue: {
     from: ['preparing', 'running'],
@@ -61,17 +76,17 @@ export const JOB_TRANSITIONS = {
     cause: 'a wall, idle or deadline limit ended it',
   },
   cancel: {
-    from: ['created', 'queued', 'preparing', 'running', 'blocked', 'quarantined'],
+    from: ['created', 'waiting', 'queued', 'preparing', 'running', 'blocked', 'quarantined'],
     to: 'cancelled',
     cause: 'a client cancelled it and nothing of it lives any more',
   },
   block: {
-    from: ['queued', 'preparing', 'running'],
+    from: ['waiting', 'queued', 'preparing', 'running'],
     to: 'blocked',
-    cause: 'a person must act first; the reason says why (crash_loop, fix_config, fix_budget, …)',
+    cause: 'a person must act first; the reason says why (crash_loop, fix_config, dependency_failed, …)',
   },
   quarantine: {
-    from: ['created', 'queued', 'preparing', 'running'],
+    from: ['created', 'waiting', 'queued', 'preparing', 'running'],
     to: 'quarantined',
     cause: 'the evidence is damaged or contradicts itself',
   },

@@ -31,13 +31,17 @@ export const packetSchema = z
       .string()
       .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be up to 63 lower-case letters, digits and hyphens')
       .optional()
-      .meta({ description: 'What others of the same file name it by.' }),
+      .meta({ description: 'What others that are sent with it name it by.' }),
     title: line(200).default(''),
     goal: text.default(''),
     context: text.default(''),
     acceptance: z.array(text).max(100).default([]).meta({ description: 'Acceptance criteria, each a sentence.' }),
     scope: z.array(pathSchema).max(200).default([]).meta({ description: 'Paths and globs the work may touch.' }),
-    dependencies: z.array(line(128)).max(100).default([]).meta({ description: 'Ids of packets, or jobs.' }),
+    dependencies: z
+      .array(line(128))
+      .max(100)
+      .default([])
+      .meta({ description: 'Ids of packets that are sent with it, or jobs: it comes after them.' }),
     risk: z.enum(['low', 'medium', 'high']).optional(),
     links: z.array(linkSchema).max(50).default([]),
   })
@@ -87,11 +91,23 @@ function listMissing(packet: Packet): string[] {
   return missing;
 }
 
-/** Returns why nobody could do or judge the work of a packet, as one sentence; null for a good one. */
-export function describeWeakness(packet: Packet, missing: readonly string[]): string | null {
+/** A job by its number or its id; every other word is the name of a packet. */
+const JOB_REFERENCE = /^(?:\d{1,15}|job_[0-9a-z]+)$/;
+
+/** Returns which of the dependencies of a packet are jobs, and which are names that only its sender knows. */
+export function splitDependencies({ dependencies }: Packet): { jobs: string[]; names: string[] } {
+  const jobs = dependencies.filter((one) => JOB_REFERENCE.test(one));
+  return { jobs, names: dependencies.filter((one) => !jobs.includes(one)) };
+}
+
+/**
+ * Returns why nobody could do or judge the work of a packet, as one sentence; null for a good one. `unknown` are names it
+ * depends on that stand for no job.
+ */
+export function describeWeakness(missing: readonly string[], unknown: readonly string[] = []): string | null {
   if (missing.length > 0) return `the packet lacks ${missing.join(', ')}`;
-  if (packet.dependencies.length === 0) return null;
-  return `it depends on ${packet.dependencies.join(', ')}: submit it without that once they are done`;
+  if (unknown.length === 0) return null;
+  return `it depends on ${unknown.join(', ')}, and nothing says which jobs these are: send it with \`after\``;
 }
 
 /** Returns the prompt of a packet: the same packet gives the same text. */

@@ -2,7 +2,7 @@ import type { AttemptContext } from '../attempts/context.ts';
 import { setAside } from '../attempts/set-aside.ts';
 import type { Job } from '../lifecycle/job.ts';
 import type { JobFinding } from '../lifecycle/report.ts';
-import { canMoveJob } from '../lifecycle/transitions.ts';
+import { canMoveJob, type JobState } from '../lifecycle/transitions.ts';
 import { messageOf } from '../kernel/result.ts';
 import { DAMAGED_RECORD, type NewQuarantine } from '../store/quarantine-store.ts';
 import type { StoreCheck } from '../store/store.ts';
@@ -28,6 +28,9 @@ async function quarantineOne(ctx: AttemptContext, job: Job, why: string): Promis
   return quarantineFinding(job, blocker, ctx.home.database);
 }
 
+/** States in which nothing of a job has begun, or lives between two stages. */
+const WAITING: ReadonlySet<JobState> = new Set(['created', 'waiting', 'queued']);
+
 /**
  * Sets aside the waiting jobs among what the check of history found; one that has begun was verified before it did, and
  * what runs is not ended for what is found now. Returns one finding per job.
@@ -36,7 +39,7 @@ export async function quarantineWaiting(ctx: AttemptContext, found: readonly New
   const findings: JobFinding[] = [];
   for (const { kind, item, why } of found) {
     const job = kind === 'job' ? await ctx.store.getJob(item) : null;
-    if (job === null || (job.state !== 'created' && job.state !== 'queued')) continue;
+    if (job === null || !WAITING.has(job.state)) continue;
     try {
       findings.push(await quarantineOne(ctx, job, why));
     } catch (error) {

@@ -56,7 +56,7 @@ function freshCourse(repository: string, agent: string): Course {
   return { repository, agent, at: null, spent: { waiting: 0, preparing: 0, running: 0 }, spoilt: {} };
 }
 
-const REOPENS = new Set(['job.retry', 'job.release', 'job.fixup']);
+const REOPENS = new Set(['job.retry', 'job.release', 'job.fixup', 'job.wait']);
 
 /** Whether an event moves a job, so that its course must be known before. */
 export function isMove(event: JournalEvent): boolean {

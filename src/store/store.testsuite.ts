@@ -1,5 +1,6 @@
 /** The conformance suite of the store contract: every implementation passes all of it. */
 import { describe } from 'node:test';
+import { testAfter } from './conformance/after.ts';
 import { testAttempts } from './conformance/attempts.ts';
 import { testBackups } from './conformance/backups.ts';
 import { testDeliveries } from './conformance/deliveries.ts';
@@ -31,6 +32,7 @@ export function runStoreSuite(name: string, open: OpenHarness): void {
   describe(`${name}: retention`, () => testRetention(open));
   describe(`${name}: queue`, () => testQueue(open));
   describe(`${name}: surfaces`, () => testSurfaces(open));
+  describe(`${name}: after`, () => testAfter(open));
   describe(`${name}: waiting`, () => testWaiting(open));
   describe(`${name}: transitions`, () => testTransitions(open));
   describe(`${name}: attempts`, () => testAttempts(open));

@@ -77,6 +77,11 @@ export interface NewJob {
   packet?: boolean;
   /** Paths and globs it may touch; absent means it has no surface, and a job of several repositories has none. */
   surface?: readonly string[];
+  /**
+   * Jobs it comes after: numbers, ids or unique prefixes, at most MAX_AFTER; absent for none. `job-not-found` for one that
+   * is not there. While one of them has not ended it is `waiting`; one that failed already blocks it.
+   */
+  after?: readonly string[];
   /** Why nobody could do or judge the work: the job is accepted and blocked. */
   weak?: string;
   priority: number;
@@ -263,8 +268,10 @@ export interface Store
   getQueuePosition(id: string): Promise<number | null>;
   countJobsByState(): Promise<Record<JobState, number>>;
   /**
-   * Carries out a transition; `claim` and `launch` have doors of their own (`claimJobs`, `intendAttempt`). Without a fence
-   * only a job nobody owns is moved. A `requeue` or `interrupt` of a job with a recorded wish to cancel ends it
+   * Carries out a transition; `claim` and `launch` have doors of their own (`claimJobs`, `intendAttempt`), `wait` and
+   * `enqueue` follow from where the jobs are it comes after: `start` of a held job, `retry` and `release` make it wait for
+   * those that have not ended, and the end of one carries on who waits for it, in the same transaction. Without a fence only
+   * a job nobody owns is moved. A `requeue` or `interrupt` of a job with a recorded wish to cancel ends it
    * `cancelled` instead: the wish may have crossed its owner's decision, and nothing of it lives.
    */
   moveJob(move: JobMove): Promise<Job>;

@@ -1,5 +1,6 @@
 /** The part of the store contract that is about waiting: who waits for what, who shares a fetch, who holds a lock. */
 import type { SourceTrouble } from '../lifecycle/repository.ts';
+import type { Dependency } from '../lifecycle/dependency.ts';
 import type { SurfaceJob } from '../lifecycle/surface.ts';
 
 export interface Lock {
@@ -58,6 +59,8 @@ export interface WaitingStore {
   getLastPlace(): Promise<number>;
   /** Of every repository with a live job that has a surface (lifecycle/surface.ts), by name. Reads live work only. */
   listSurfaces(): Promise<SurfaceLine[]>;
+  /** Jobs by id, as far as it matters to who comes after them, in the order of the ids. */
+  listDependencies(ids: readonly string[]): Promise<Dependency[]>;
   /** Records a fetch that went well; `through` is `getLastPlace` from before it began. */
   recordBatch(batch: { repository: string; jobId: string | null; through: number; actor: string }): Promise<Batch>;
   /** The newest of a repository, or null. */

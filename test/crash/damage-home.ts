@@ -79,6 +79,7 @@ function changesOfOthers({ one }: Past, read: (query: string) => string): Change
     [`UPDATE deliveries SET body = body || ' ' WHERE id = '${one.delivery}'`, { kind: 'delivery', name: one.delivery }],
     [`UPDATE callback_targets SET disabled_at = NULL`, { kind: 'target', name: target }],
     [`DELETE FROM job_others`, { kind: 'index', name: 'job_others' }],
+    [`DELETE FROM job_after`, { kind: 'index', name: 'job_after' }],
     [
       `UPDATE quarantine SET why = 'nothing' WHERE id = '${one.quarantine}'`,
       { kind: 'quarantine', name: one.quarantine },

@@ -28,8 +28,12 @@ const STILL = new Set([
   'job.cancel_request',
   'job.freeze',
   'job.unfreeze',
+  'job.dependency_met',
   ...RETIRING,
 ]);
+
+/** Where a job begins; blocked is a weak packet, or one that comes after a job which failed. */
+const FIRST: ReadonlySet<JobState> = new Set(['created', 'waiting', 'queued', 'blocked']);
 
 /**
  * Walks through the journal as it is and asserts that jobs and attempts only ever made steps of the tables (S1), and
@@ -74,7 +78,7 @@ function stepJob(jobs: Map<string, JobState>, event: JournalEvent): void {
   const after = event.data['state'] as JobState | undefined;
   if (event.kind === 'job.accept') {
     assert.equal(before, undefined, `job ${id} was accepted twice`);
-    assert.ok(after === 'created' || after === 'queued', `job ${id} began as ${String(after)}`);
+    assert.ok(after !== undefined && FIRST.has(after), `job ${id} began as ${String(after)}`);
   } else if (event.kind === 'job.remove' || event.kind === 'job.clear') {
     // Its chain went with it: what is left says nothing but that.
     assert.equal(before, undefined, `events of job ${id} are older than its removal`);
@@ -105,7 +109,7 @@ function checkJobStep(step: {
   const isCancelled = after === 'cancelled' && canMoveJob(before, 'cancel');
   assert.ok(after === JOB_TRANSITIONS[transition].to || isCancelled, `"${transition}" took job ${id} to ${after}`);
   if (!isTerminal(before)) return;
-  assert.ok(transition === 'retry' || transition === 'fixup', `job ${id} left ${before} by "${transition}"`);
+  assert.ok(['retry', 'fixup', 'wait'].includes(transition), `job ${id} left ${before} by "${transition}"`);
   assert.ok(typeof event.data['epoch'] === 'number', `the retry of job ${id} opened no epoch`);
 }
 

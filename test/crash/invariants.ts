@@ -16,6 +16,7 @@ import { isActive, isTerminal } from '../../src/lifecycle/transitions.ts';
 import { readServerFile } from '../../src/server/server-file.ts';
 import { readEnds, readStarts } from '../support/testimony.ts';
 import type { World } from '../support/world.ts';
+import { checkAfter } from './check-after.ts';
 import { checkGit } from './check-git.ts';
 import { checkSurfaces } from './check-surfaces.ts';
 import { checkStatisticsFile } from './check-statistics.ts';
@@ -83,6 +84,7 @@ function checkStore(home: StoppedHome): void {
   assert.equal(home.check.witness, null);
   checkHistory(home.events);
   checkSurfaces(home.events);
+  checkAfter(home.events);
   const queued = new Set(home.queue.map((job) => job.id));
   for (const job of home.jobs) {
     const live = (home.attempts.get(job.id) ?? []).filter((one) => one.endedAt === null);
@@ -160,7 +162,7 @@ async function checkStartAgain(world: World, before: StoppedHome): Promise<void>
   checkStore(after);
   const rest = (home: StoppedHome): unknown[] =>
     home.jobs
-      .filter((job) => !isActive(job.state) && job.state !== 'queued')
+      .filter((job) => !isActive(job.state) && job.state !== 'queued' && job.state !== 'waiting')
       .map((job) => [job, home.attempts.get(job.id)]);
   const stillThere = new Set(rest(before).map((one) => JSON.stringify(one)));
   for (const one of stillThere)

@@ -175,8 +175,8 @@ export const RECOVERY_DEFECTS: readonly SeededDefect[] = [
     edits: [
       {
         file: 'src/api/batch/list-jobs.ts',
-        find: 'jobs: queued.slice(from, from + limit)',
-        replace: 'jobs: queued.slice(0, limit)',
+        find: 'const shown = all.slice(from, from + limit);',
+        replace: 'const shown = all.slice(0, limit);',
       },
     ],
     file: 'src/api/batch/jobs.test.ts',

@@ -43,8 +43,8 @@ export const SERVER_DEFECTS: readonly SeededDefect[] = [
     edits: [
       {
         file: 'src/store/sqlite/job-moves.ts',
-        find: "if (transition === 'start')",
-        replace: "if (transition === 'start' || transition === 'requeue')",
+        find: "if (transition === 'start' || transition === 'enqueue')",
+        replace: "if (transition === 'start' || transition === 'enqueue' || transition === 'requeue')",
       },
     ],
     file: 'test/crash/claimed-not-spawned.test.ts',
@@ -59,7 +59,7 @@ export const SERVER_DEFECTS: readonly SeededDefect[] = [
         replace: 'if (job.record.state.length > 0) {',
       },
       {
-        file: 'src/store/sqlite/job-moves.ts',
+        file: 'src/store/sqlite/write-job.ts',
         find: 'const states = fence === null ? from.filter((state) => !isActive(state)) : from;',
         replace: 'const states = from;',
       },

@@ -56,4 +56,52 @@ export const WAITING_DEFECTS: readonly SeededDefect[] = [
     file: 'src/workspace/mirror.test.ts',
     test: 'lets a temp pack of another job become a pack',
   },
+  {
+    what: 'the end of a job does not carry on who waits for it',
+    edits: [
+      {
+        file: 'src/store/sqlite/job-moves.ts',
+        find: '  carryOnDependents(session, moved.record, move.actor);',
+        replace: '',
+      },
+    ],
+    file: 'test/crash/after.test.ts',
+    test: 'killed at attempt.before-settle',
+  },
+  {
+    what: 'a job that failed is waited for like one that ended well',
+    edits: [
+      {
+        file: 'src/lifecycle/dependency.ts',
+        find: "    case 'failed':\n    case 'cancelled':",
+        replace: "    case 'failed':\n      return 'met';\n    case 'cancelled':",
+      },
+    ],
+    file: 'test/crash/after.test.ts',
+    test: 'killed at attempt.before-settle',
+  },
+  {
+    what: 'a damaged job that waits is carried on by the end of the other',
+    edits: [
+      {
+        file: 'src/store/sqlite/job-moves.ts',
+        find: 'if (faults.length === 0) return false;',
+        replace: 'if (faults.length >= 0) return false;',
+      },
+    ],
+    file: 'src/store/sqlite/after-damaged.test.ts',
+    test: 'sets aside who waits for it and forgets one',
+  },
+  {
+    what: 'a job that was removed is waited for without end',
+    edits: [
+      {
+        file: 'src/store/sqlite/remove-job.ts',
+        find: '  carryOnDependents(session, { ...record, state: null }, actor);',
+        replace: '',
+      },
+    ],
+    file: 'src/store/sqlite/sqlite-store.test.ts',
+    test: 'is blocked when one it waits for is removed',
+  },
 ];

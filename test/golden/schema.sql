@@ -1,3 +1,11 @@
+CREATE TRIGGER job_after_add AFTER INSERT ON jobs WHEN NEW.after IS NOT NULL BEGIN
+  INSERT INTO job_after (dependency, number) SELECT value, NEW.number FROM json_each(NEW.after);
+END;
+
+CREATE TRIGGER job_after_remove AFTER DELETE ON jobs WHEN OLD.after IS NOT NULL BEGIN
+  DELETE FROM job_after WHERE number = OLD.number AND dependency IN (SELECT value FROM json_each(OLD.after));
+END;
+
 CREATE TRIGGER job_others_add AFTER INSERT ON jobs WHEN NEW.others IS NOT NULL BEGIN
   INSERT INTO job_others (repository, number) SELECT value, NEW.number FROM json_each(NEW.others);
 END;
@@ -189,6 +197,12 @@ CREATE TABLE gates (
   recorded_at INTEGER NOT NULL
 , summary TEXT CHECK (json_type(summary) = 'object')) STRICT, WITHOUT ROWID;
 
+CREATE TABLE job_after (
+  dependency TEXT NOT NULL,
+  number INTEGER NOT NULL,
+  PRIMARY KEY (dependency, number)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE job_files (
   id TEXT PRIMARY KEY,
   job_id TEXT NOT NULL REFERENCES jobs (id),
@@ -211,9 +225,12 @@ CREATE TABLE "jobs" (
   repository TEXT NOT NULL,
   others TEXT CHECK (json_type(others) = 'array'),
   other_bases TEXT CHECK (json_type(other_bases) = 'array'),
+  after TEXT CHECK (json_type(after) = 'array'),
+  awaits TEXT CHECK (json_type(awaits) = 'array'),
   overtaken INTEGER CHECK (overtaken >= 0),
   prompt_sha256 TEXT NOT NULL REFERENCES prompts (sha256),
   packet INTEGER CHECK (packet = 1),
+  surface TEXT CHECK (json_type(surface) = 'array'),
   command TEXT CHECK (json_type(command) = 'array'),
   agent TEXT NOT NULL,
   pipeline TEXT NOT NULL CHECK (pipeline IN ('implement', 'full')),
@@ -253,16 +270,18 @@ CREATE TABLE "jobs" (
   idempotency_key TEXT,
   request_sha256 TEXT,
   version INTEGER NOT NULL,
-  head TEXT NOT NULL, surface TEXT CHECK (json_type(surface) = 'array'),
+  head TEXT NOT NULL,
   CHECK ((queue_seq IS NULL) = (queued_at IS NULL)),
+  CHECK (awaits IS NULL OR after IS NOT NULL),
   CHECK ((pipeline = 'full') = (plan IS NOT NULL) AND (plan IS NULL) = (step IS NULL)),
   CHECK (pipeline = 'full' OR stage = 'implement'),
   -- Each state carries exactly the data valid in it. (A CASE compares; an IN list would build a table on every write.)
   CHECK (CASE state
     WHEN 'created' THEN queue_seq IS NULL AND outcome IS NULL AND finished_at IS NULL
-    WHEN 'queued' THEN queue_seq IS NOT NULL AND outcome IS NULL AND finished_at IS NULL
-    WHEN 'preparing' THEN queue_seq IS NOT NULL AND claimed_by IS NOT NULL AND fence >= 1 AND outcome IS NULL AND finished_at IS NULL
-    WHEN 'running' THEN queue_seq IS NOT NULL AND claimed_by IS NOT NULL AND fence >= 1 AND attempts >= 1 AND started_at IS NOT NULL AND outcome IS NULL AND finished_at IS NULL
+    WHEN 'waiting' THEN awaits IS NOT NULL AND queue_seq IS NULL AND outcome IS NULL AND finished_at IS NULL
+    WHEN 'queued' THEN queue_seq IS NOT NULL AND awaits IS NULL AND outcome IS NULL AND finished_at IS NULL
+    WHEN 'preparing' THEN queue_seq IS NOT NULL AND awaits IS NULL AND claimed_by IS NOT NULL AND fence >= 1 AND outcome IS NULL AND finished_at IS NULL
+    WHEN 'running' THEN queue_seq IS NOT NULL AND awaits IS NULL AND claimed_by IS NOT NULL AND fence >= 1 AND attempts >= 1 AND started_at IS NOT NULL AND outcome IS NULL AND finished_at IS NULL
     WHEN 'blocked' THEN reason IS NOT NULL AND blocker IS NOT NULL AND outcome IS NULL AND finished_at IS NULL
     WHEN 'quarantined' THEN reason IS NOT NULL AND blocker IS NOT NULL AND outcome IS NULL AND finished_at IS NULL
     WHEN 'ready' THEN outcome IS 'success' AND finished_at IS NOT NULL AND pipeline IS 'full'
@@ -457,7 +476,7 @@ CREATE UNIQUE INDEX job_files_job ON job_files (job_id, name);
 CREATE INDEX jobs_active ON jobs (number) WHERE state IN ('preparing', 'running');
 
 CREATE INDEX jobs_claimable ON jobs (repository, others, priority DESC, queue_seq)
-  WHERE state = 'queued' AND frozen = 0 AND (surface IS NULL OR started_at IS NOT NULL);
+  WHERE state = 'queued' AND frozen = 0 AND (surface IS NULL OR started_at IS NOT NULL) AND stage NOT IN ('verify', 'merge');
 
 CREATE INDEX jobs_ended ON jobs (state, number) WHERE finished_at IS NOT NULL;
 

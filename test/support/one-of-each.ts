@@ -21,7 +21,7 @@ export interface OneOfEach {
   /** Held, with two files that lie in its staging directory. */
   withFiles: string;
   files: string[];
-  /** Held, of the repositories `demo` and `lib`. */
+  /** Held, of the repositories `demo` and `lib`, after another job. */
   ofSeveral: string;
   /** Ended, each with the result of a gate and the evidence it rests on. */
   gated: [string, string];
@@ -83,7 +83,7 @@ async function addJobs(store: Store) {
   const withBatch = await accept(store, { prompt: 'with a fetch', start: false });
   await store.recordBatch({ repository: 'lib', jobId: withBatch, through: await store.getLastPlace(), actor: ACTOR });
   await store.requestCancel(withBatch, ACTOR);
-  const ofSeveral = await accept(store, { prompt: 'of several', others: ['lib'], start: false });
+  const ofSeveral = await accept(store, { prompt: 'of several', others: ['lib'], after: [withBatch], start: false });
   return { withResource, withBatch, ofSeveral };
 }
 

@@ -20,7 +20,7 @@ interface BatchPage {
   nextCursor: string | null;
 }
 
-/** Returns a page of jobs, newest first; queued ones in the order of the queue. */
+/** Returns a page of jobs, newest first; queued ones in the order of the queue, then those that wait for others. */
 export async function listBatchJobs(services: Services, query: BatchQuery): Promise<BatchPage> {
   if (query.status === 'queued' && query.repository === undefined) return listQueued(services, query);
   const limit = query.limit ?? DEFAULT_PAGE;
@@ -46,11 +46,27 @@ export async function listBatchJobs(services: Services, query: BatchQuery): Prom
 async function listQueued(services: Services, query: BatchQuery): Promise<BatchPage> {
   const limit = query.limit ?? DEFAULT_PAGE;
   const from = Number(decodeCursor('batch-queue', query.cursor) ?? 0);
-  const queued = await services.store.listQueue(from + limit + 1);
+  const most = from + limit + 1;
+  const queued = await services.store.listQueue(most);
+  const all = [...queued, ...(await listWaiting(services, most - queued.length))];
+  const shown = all.slice(from, from + limit);
   return {
-    jobs: queued.slice(from, from + limit).map((job, index) => presentBatchJob(job, from + index + 1)),
-    nextCursor: queued.length > from + limit ? encodeCursor('batch-queue', from + limit) : null,
+    jobs: shown.map((job, index) => presentBatchJob(job, job.state === 'queued' ? from + index + 1 : null)),
+    nextCursor: all.length > from + limit ? encodeCursor('batch-queue', from + limit) : null,
   };
+}
+
+/** Jobs that wait for others have no place in the queue; to these clients they are queued all the same. */
+async function listWaiting({ store }: Services, most: number): Promise<Job[]> {
+  const jobs: Job[] = [];
+  for (let cursor: string | null = null; jobs.length < most;) {
+    const limit = most - jobs.length;
+    const page = await store.listJobs({ state: 'waiting', limit, ...(cursor === null ? {} : { cursor }) });
+    jobs.push(...page.items);
+    cursor = page.nextCursor;
+    if (cursor === null) break;
+  }
+  return jobs;
 }
 
 async function present(services: Services, job: Job): Promise<BatchJobItem> {

@@ -6,6 +6,7 @@ import { BATCH_STATUSES, statesOf, statusOf } from './status.ts';
 test('every state has a status, and is found again by it', () => {
   assert.deepEqual(Object.fromEntries(JOB_STATES.map((state) => [state, statusOf(state)])), {
     created: 'created',
+    waiting: 'queued',
     queued: 'queued',
     preparing: 'gitpulling',
     running: 'running',

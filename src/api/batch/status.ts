@@ -16,6 +16,7 @@ export type BatchStatus = (typeof BATCH_STATUSES)[number];
 
 const STATUS_OF: Record<JobState, BatchStatus> = {
   created: 'created',
+  waiting: 'queued',
   queued: 'queued',
   preparing: 'gitpulling',
   running: 'running',

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { MAX_AFTER } from '../../lifecycle/dependency.ts';
 import { MAX_PROMPT_BYTES, MAX_REPOSITORIES, PIPELINES } from '../../lifecycle/job.ts';
 import { RECOVERY_STATES } from '../../lifecycle/recovery-state.ts';
 import { STAGES } from '../../lifecycle/stage.ts';
@@ -9,7 +10,7 @@ import { estimateSchema } from './statistics.ts';
 import { cursorSchema, limitSchema, limitsSchema, pageOf, timeSchema } from './common.ts';
 
 /** Fields of the whole interface that this version does not carry out yet: refused by name, never ignored. */
-export const LATER_FIELDS: readonly string[] = ['deadlineMs', 'after', 'epic'];
+export const LATER_FIELDS: readonly string[] = ['deadlineMs', 'epic'];
 
 export const promptSchema = z
   .string()
@@ -53,6 +54,11 @@ export const newJobSchema = z
       .optional()
       .meta({ default: 'implement', description: 'Stages to walk: `full` ends handed off or merged.' }),
     start: z.boolean().optional().meta({ default: true, description: 'False leaves it `created`.' }),
+    after: z
+      .array(z.union([z.string().min(1).max(64), z.int().min(1)]))
+      .max(MAX_AFTER)
+      .optional()
+      .meta({ description: 'Jobs it comes after (number, id or unique prefix): it waits until they ended well.' }),
     priority: z.int().min(-1000).max(1000).optional().meta({ default: 0, description: 'Higher goes first.' }),
     limits: limitsSchema
       .optional()
@@ -122,6 +128,7 @@ export const jobSchema = z
       .boolean()
       .meta({ description: 'No attempt of it begins before it is unfrozen; one that was begun goes on.' }),
     priority: z.int(),
+    after: z.array(z.string()).meta({ description: 'Ids of the jobs it comes after.' }),
     queueSeq: z.int().nullable(),
     phase: z
       .enum(['waiting', 'preparing', 'ready', 'executing'])

@@ -15,6 +15,7 @@ import { listJobViews, viewJob } from '../view-job.ts';
 import { withLegal } from '../with-legal.ts';
 
 const tags = ['jobs'];
+const START = 'Queue a held job, or let one go that waits for others';
 const FIXUP = 'Reopen the work of a pipeline into its implementation, with a new budget';
 
 /** Adds the routes of /v1/jobs that read and command jobs. */
@@ -114,7 +115,7 @@ function addCommands(app: Api, { services }: RouteContext): void {
     response: { 200: jobSchema },
   };
 
-  app.post('/v1/jobs/:id/start', { schema: { ...schema, summary: 'Queue a held job' } }, async (request) => {
+  app.post('/v1/jobs/:id/start', { schema: { ...schema, summary: START } }, async (request) => {
     const actor = callerOf(request).principal;
     const { id } = jobOf(request);
     const job = await withLegal(services, jobOf(request), () =>

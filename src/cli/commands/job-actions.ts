@@ -19,7 +19,7 @@ export function registerJobActions(program: Command, runtime: Runtime): void {
       .argument('<job...>');
     runtime.handle(command, (call) => actOnJobs(call, action));
   };
-  add('start', 'queue jobs that were submitted with --hold');
+  add('start', 'queue jobs that were submitted with --hold, or let them go without waiting for others');
   add('cancel', 'cancel jobs; what runs is stopped first');
   add('retry', 'queue jobs again that ended badly or are blocked, with a new budget');
   add('fixup', 'reopen the work of a pipeline into its implementation, with a new budget');

@@ -5,14 +5,13 @@ import type { JobView, NewJobBody } from '../../api/contract.ts';
 import { parseDuration } from '../../kernel/duration.ts';
 import { fail } from '../../kernel/errors.ts';
 import { MAX_PROMPT_BYTES } from '../../lifecycle/job.ts';
-import { judgePacket } from '../../pipeline/packet.ts';
 import { readStdin } from '../ask.ts';
 import type { Call, Runtime } from '../command.ts';
 import { ensureServer } from '../ensure-server.ts';
 import { followToEnd, waitToEnd } from '../watch-job.ts';
 import { repositoryOfDirectory, requireGitRoot } from '../repository-of-directory.ts';
-import { readPackets } from '../packets.ts';
 import { cleanLine } from '../sanitise.ts';
+import { readyPackets, sendPackets } from '../send-packets.ts';
 import { openUploads, sendUploads } from '../uploads.ts';
 import { collect, wholeNumber } from '../words.ts';
 
@@ -21,6 +20,7 @@ interface RunOptions {
   agent?: string;
   pipeline?: Pipeline;
   packet?: string[];
+  after?: string[];
   priority?: number;
   timeout?: number;
   idempotencyKey?: string;
@@ -49,6 +49,7 @@ export function registerRun(program: Command, runtime: Runtime): void {
     .option('--agent <name>', 'agent to run (with a command after --: exec)')
     .addOption(new Option('--pipeline <name>', 'stages to walk (with a packet: full)').choices(PIPELINES))
     .option('--packet <file>', 'structured work items, each becomes a job; may be repeated (see packet)', collect)
+    .option('--after <job>', 'job it comes after: it waits until that ended well; may be repeated', collect)
     .option('--priority <n>', 'higher goes first, -1000 to 1000', wholeNumber(-1000, 1000))
     .option('--timeout <duration>', 'longest time one attempt may run, like 90m', parseDuration)
     .option('--callback <url>', 'tell this URL of everything that happens to it; can be repeated', collect)
@@ -95,6 +96,7 @@ async function describeJob(call: Call<RunOptions>): Promise<Omit<NewJobBody, 'pr
   return {
     ...(await chooseRepositories(call)),
     ...given('pipeline', options.pipeline),
+    ...given('after', options.after),
     ...given('priority', options.priority),
     ...given('onInterrupt', options.onInterrupt),
     ...(options.timeout === undefined ? {} : { limits: { wallMs: options.timeout } }),
@@ -103,8 +105,8 @@ async function describeJob(call: Call<RunOptions>): Promise<Omit<NewJobBody, 'pr
 }
 
 /**
- * Submits every packet of the files. One that is not valid refuses them all before any is sent; a weak one becomes a
- * job that is blocked, beside the good ones.
+ * Submits every packet of the files, each after those it depends on. One that is not valid refuses them all before any is
+ * sent; a weak one becomes a job that is blocked, beside the good ones.
  */
 async function runPackets(call: Call<RunOptions>, paths: readonly string[]): Promise<number> {
   const { options, terminal } = call;
@@ -113,33 +115,30 @@ async function runPackets(call: Call<RunOptions>, paths: readonly string[]): Pro
       hint: 'Leave out prompt, command, --file and --follow.',
     });
   }
-  const written = (await Promise.all(paths.map((path) => readPackets(path, call.shell.cwd)))).flat();
-  const faults = written.flatMap(({ name, value }) => {
-    const judged = judgePacket(value);
-    return 'faults' in judged ? [`${name}: ${judged.faults.join('; ')}`] : [];
-  });
-  if (faults.length > 0) throw fail('bad-packet', faults.join('\n'));
+  const ready = await readyPackets(paths, call.shell.cwd);
   if (options.repo === undefined) await requireGitRoot(call);
   await ensureServer(call);
-  const common = { ...(await describeJob(call)), ...given('agent', options.agent) };
-  const jobs: JobView[] = [];
-  for (const [index, { name, value }] of written.entries()) {
-    const body = {
-      ...common,
-      packet: value as Record<string, unknown>,
-      ...(options.hold === true ? { start: false } : {}),
-    };
-    const key = options.idempotencyKey ?? randomUUID();
-    const idempotencyKey = written.length === 1 ? key : `${key}#${index + 1}`;
-    const job = await call.client.call<JobView>({ method: 'POST', path: '/v1/jobs', body, idempotencyKey });
-    jobs.push(job);
-    if (!terminal.json) await terminal.data(`${job.number}\n`);
-    if (job.state === 'blocked')
-      terminal.message(`${cleanLine(name)}: job ${job.number} is blocked: ${cleanLine(job.blocker ?? '')}`);
-  }
+  const held = options.hold === true ? { start: false } : {};
+  const jobs = await sendPackets(call, {
+    ...ready,
+    common: { ...(await describeJob(call)), ...given('agent', options.agent), ...held },
+    idempotencyKey: options.idempotencyKey ?? null,
+    onSent: async (job, name) => {
+      if (!terminal.json) await terminal.data(`${job.number}\n`);
+      if (job.state === 'blocked')
+        terminal.message(`${name}: job ${job.number} is blocked: ${cleanLine(job.blocker ?? '')}`);
+      if (job.state === 'waiting') terminal.message(`${name}: job ${job.number} is waiting${tellAwaited(job)}`);
+    },
+  });
   if (options.wait === true) return waitToEnd(call, { jobs, timeoutMs: null });
   if (terminal.json) await terminal.document({ items: jobs });
   return jobs.some(({ state }) => state === 'blocked') ? 8 : 0;
+}
+
+/** In words: ` for job 3, job 4`. */
+function tellAwaited({ state, waitingFor }: JobView): string {
+  if (state !== 'waiting') return '';
+  return ` for ${waitingFor.map(({ what }) => cleanLine(what.replace(':', ' '))).join(', ')}`;
 }
 
 async function chooseRepositories(call: Call<RunOptions>): Promise<Pick<NewJobBody, 'repository' | 'repositories'>> {
@@ -167,7 +166,7 @@ async function afterSubmission(call: Call<RunOptions>, job: JobView): Promise<nu
   await terminal.data(`${job.number}\n`);
   const place = job.queuePosition === null ? '' : ` at place ${job.queuePosition}`;
   const next = job.state === 'created' ? `holdfast start ${job.number}` : `holdfast logs -f ${job.number}`;
-  terminal.message(`job ${job.number} is ${job.state}${place}\n→ ${next}`);
+  terminal.message(`job ${job.number} is ${job.state}${place}${tellAwaited(job)}\n→ ${next}`);
   return 0;
 }
 

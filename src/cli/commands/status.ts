@@ -11,7 +11,7 @@ import type { Colours } from '../terminal.ts';
 
 const PLAIN = pc.createColors(false);
 /** States of jobs that have not ended, those that need somebody first. */
-const LIVE: readonly JobState[] = ['quarantined', 'blocked', 'running', 'preparing', 'queued', 'created'];
+const LIVE: readonly JobState[] = ['quarantined', 'blocked', 'running', 'preparing', 'queued', 'waiting', 'created'];
 /** Jobs of each that are asked for. */
 const MOST = 100;
 

@@ -22,7 +22,7 @@ const AT_ONCE = 64;
 export interface Settled {
   /** Jobs that were at work. */
   interrupted: number;
-  /** Jobs that waited in the queue: blocked, or kept there. */
+  /** Jobs that waited, in the queue or for others: blocked, or kept as they are. */
   queued: number;
   /** External resources that are left to the home they were registered in. */
   resources: number;
@@ -36,7 +36,7 @@ export interface Settling {
   manifest: Manifest;
   /** Where the backup lies. */
   from: string;
-  /** Jobs that waited stay in the queue: the operator says that they run nowhere else. */
+  /** Jobs that waited go on waiting: the operator says that they run nowhere else. */
   keepQueue: boolean;
   /** Callbacks that were not sent are sent: the operator says that the other home sends nothing any more. */
   keepCallbacks: boolean;
@@ -77,7 +77,7 @@ async function settleJob(
   if (isActive(job.state)) {
     settled.interrupted++;
     await stopJob(settling, job, set);
-  } else if (job.state === 'queued') {
+  } else if (job.state === 'queued' || job.state === 'waiting') {
     settled.queued++;
     if (settling.keepQueue) await change(store, job, set);
     else
@@ -117,10 +117,9 @@ async function change(store: Store, job: Job, set: JobPatch): Promise<void> {
 
 /** The sentence says what a person has to find out before the job may run here. */
 function why(manifest: Manifest, job: Job): JobPatch & { reason: 'restored'; blocker: string } {
-  const [was, risk] =
-    job.state === 'queued'
-      ? ['waited in the queue', 'it may have run there since']
-      : ['was at work', 'it may still run there, or have ended since'];
+  const [was, risk] = isActive(job.state)
+    ? ['was at work', 'it may still run there, or have ended since']
+    : [job.state === 'waiting' ? 'waited for others' : 'waited in the queue', 'it may have run there since'];
   const blocker = `it ${was} when the backup was made of ${manifest.home} at ${toIso(manifest.madeAt)}: ${risk}. Retry it only if it did not`;
   return { reason: 'restored', blocker };
 }

@@ -91,14 +91,15 @@ function hashOf(key: string): string {
 async function accept(
   model: StoreModel,
   world: ModelWorld,
-  input: { priority: number; start: boolean; key: string | null },
+  input: { priority: number; start: boolean; key: string | null; comesAfter: number[] },
 ): Promise<void> {
   const { priority, start, key } = input;
+  const after = model.jobs.length === 0 ? [] : input.comesAfter.map((at) => pick(model.jobs, at).id);
   const idempotency = key === null ? null : { key, requestSha256: hashOf(key) };
-  const { job, replayed } = await world.store.acceptJob(newJob({ priority, start, idempotency }));
+  const { job, replayed } = await world.store.acceptJob(newJob({ priority, start, idempotency, after }));
   const known = key === null ? undefined : model.keys.get(key);
   assert.equal(replayed, known !== undefined);
-  if (known === undefined) model.accept(job.id, input);
+  if (known === undefined) model.accept(job.id, { ...input, after });
   else assert.equal(job.id, known);
 }
 
@@ -122,7 +123,12 @@ export function modelCommands(): fc.Arbitrary<ModelCommand>[] {
   const key = fc.constantFrom('k1', 'k2', 'k3', 'k4', 'k5', 'k6');
   return [
     fc
-      .record({ priority: fc.integer({ min: -1, max: 1 }), start: fc.boolean(), key: fc.option(key) })
+      .record({
+        priority: fc.integer({ min: -1, max: 1 }),
+        start: fc.boolean(),
+        key: fc.option(key),
+        comesAfter: fc.oneof(fc.constant<number[]>([]), fc.array(index, { minLength: 1, maxLength: 3 })),
+      })
       .map((input) => command(`accept ${JSON.stringify(input)}`, (model, world) => accept(model, world, input))),
     fc.record({ max: fc.nat({ max: 3 }), hostLimit: fc.nat({ max: 4 }) }).map(({ max, hostLimit }) =>
       command(`claim ${max} within ${hostLimit}`, async (model, world) => {

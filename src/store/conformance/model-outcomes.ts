@@ -4,6 +4,7 @@ import type { JobState } from '../../lifecycle/transitions.ts';
 /** How a job that ends in a state ended. */
 export const OUTCOME_OF: Record<JobState, Outcome | null> = {
   created: null,
+  waiting: null,
   queued: null,
   preparing: null,
   running: null,

@@ -11,7 +11,20 @@ async function compareWithModel(model: StoreModel, { store }: ModelWorld): Promi
   const jobs = (await store.listJobs({ limit: 200 })).items.toReversed();
   assert.deepEqual(
     jobs.map(
-      ({ id, number, state, frozen, priority, epoch, fence, queueSeq, attempts, outcome, cancelRequestedAt }) => {
+      ({
+        id,
+        number,
+        state,
+        frozen,
+        priority,
+        epoch,
+        fence,
+        queueSeq,
+        awaits,
+        attempts,
+        outcome,
+        cancelRequestedAt,
+      }) => {
         return {
           id,
           number,
@@ -21,28 +34,32 @@ async function compareWithModel(model: StoreModel, { store }: ModelWorld): Promi
           epoch,
           fence,
           queueSeq,
+          awaits,
           attempts,
           outcome,
           cancelled: cancelRequestedAt !== null,
         };
       },
     ),
-    model.jobs.map(({ id, number, state, frozen, priority, epoch, fence, queueSeq, attempts, cancelRequested }) => {
-      const outcome = OUTCOME_OF[state];
-      return {
-        id,
-        number,
-        state,
-        frozen,
-        priority,
-        epoch,
-        fence,
-        queueSeq,
-        attempts: attempts.length,
-        outcome,
-        cancelled: cancelRequested,
-      };
-    }),
+    model.jobs.map(
+      ({ id, number, state, frozen, priority, epoch, fence, queueSeq, awaits, attempts, cancelRequested }) => {
+        const outcome = OUTCOME_OF[state];
+        return {
+          id,
+          number,
+          state,
+          frozen,
+          priority,
+          epoch,
+          fence,
+          queueSeq,
+          awaits,
+          attempts: attempts.length,
+          outcome,
+          cancelled: cancelRequested,
+        };
+      },
+    ),
   );
   for (const job of model.jobs) {
     const attempts = await store.listAttempts(job.id);

@@ -1,5 +1,6 @@
 /** The store as a few lists in memory: what the model test compares every implementation with. */
 import type { ErrorCode } from '../../kernel/errors.ts';
+import { judgeDependency } from '../../lifecycle/dependency.ts';
 import {
   ATTEMPT_TRANSITIONS,
   JOB_TRANSITIONS,
@@ -28,6 +29,8 @@ export interface ModelJob {
   epoch: number;
   fence: number;
   queueSeq: number | null;
+  /** Ids of the jobs it still waits for; null for none. */
+  awaits: string[] | null;
   cancelRequested: boolean;
   frozen: boolean;
   attempts: ModelAttempt[];
@@ -50,9 +53,13 @@ export class StoreModel {
     return copy;
   }
 
-  accept(id: string, input: { priority: number; start: boolean; key: string | null }): void {
-    const queueSeq = input.start ? ++this.lastQueueSeq : null;
-    const state = input.start ? 'queued' : 'created';
+  accept(id: string, input: { priority: number; start: boolean; key: string | null; after?: string[] }): void {
+    const open = [...new Set(input.after)].filter((one) => this.verdictOf(one) !== 'met');
+    const awaits = open.length === 0 ? null : open;
+    const isFailed = open.some((one) => this.verdictOf(one) === 'failed');
+    const started = awaits === null ? 'queued' : isFailed ? 'blocked' : 'waiting';
+    const state = input.start ? started : 'created';
+    const queueSeq = state === 'queued' ? ++this.lastQueueSeq : null;
     const number = this.jobs.length + 1;
     const { priority, key } = input;
     this.jobs.push({
@@ -63,11 +70,54 @@ export class StoreModel {
       epoch: 1,
       fence: 0,
       queueSeq,
+      awaits,
       cancelRequested: false,
       frozen: false,
       attempts: [],
     });
     if (key !== null) this.keys.set(key, id);
+  }
+
+  /** What a job means to who comes after it. */
+  verdictOf(id: string): ReturnType<typeof judgeDependency> {
+    const state = this.jobs.find((job) => job.id === id)?.state ?? null;
+    return judgeDependency({ state, reason: null });
+  }
+
+  /** The end of a job carries on who waits for it, in the order of acceptance. */
+  carryOn(ended: ModelJob): void {
+    const verdict = this.verdictOf(ended.id);
+    if (verdict === 'pending') return;
+    for (const job of this.jobs) {
+      if (job.awaits?.includes(ended.id) !== true || (job.state !== 'created' && job.state !== 'waiting')) continue;
+      if (verdict === 'failed') {
+        if (job.state === 'waiting') job.state = 'blocked';
+        continue;
+      }
+      const left = job.awaits.filter((one) => one !== ended.id);
+      job.awaits = left.length === 0 ? null : left;
+      if (job.awaits === null && job.state === 'waiting') this.enqueue(job);
+    }
+  }
+
+  enqueue(job: ModelJob): void {
+    job.state = 'queued';
+    job.awaits = null;
+    job.queueSeq = ++this.lastQueueSeq;
+  }
+
+  /** Starts or reopens a job: into the queue, or to wait for those it comes after. */
+  startOrReopen(job: ModelJob, transition: 'start' | 'retry'): void {
+    const open = (job.awaits ?? []).filter((one) => this.verdictOf(one) !== 'met');
+    const alive = open.filter((one) => this.verdictOf(one) === 'pending');
+    const awaited = transition === 'retry' ? alive : job.state === 'created' ? open : [];
+    if (awaited.length === 0) {
+      this.enqueue(job);
+      return;
+    }
+    job.awaits = awaited;
+    job.queueSeq = null;
+    job.state = awaited.length === alive.length ? 'waiting' : 'blocked';
   }
 
   /** Queued jobs in order. */
@@ -101,12 +151,13 @@ export class StoreModel {
     const verdict = this.judgeMove(job, transition, fence);
     if (verdict !== 'ok') return verdict;
     const isPutBack = transition === 'requeue' || transition === 'interrupt';
-    job.state = isPutBack && job.cancelRequested ? 'cancelled' : JOB_TRANSITIONS[transition].to;
-    if (transition === 'start' || transition === 'retry') job.queueSeq = ++this.lastQueueSeq;
+    if (transition === 'start' || transition === 'retry') this.startOrReopen(job, transition);
+    else job.state = isPutBack && job.cancelRequested ? 'cancelled' : JOB_TRANSITIONS[transition].to;
     if (transition === 'retry') {
       job.epoch++;
       job.cancelRequested = false;
     }
+    this.carryOn(job);
     return 'ok';
   }
 

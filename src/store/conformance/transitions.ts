@@ -42,8 +42,9 @@ const SET = { reason: 'needs_human', blocker: 'a person must look' } as const;
 
 /** Returns a new job in `state`. */
 async function jobIn(store: Store, state: JobState): Promise<Job> {
-  const accepted = await accept(store, { start: state !== 'created', priority: 9, pipeline: 'full' });
-  if (state === 'created' || state === 'queued') return accepted;
+  const after = state === 'waiting' ? { after: [(await accept(store, { start: false })).id] } : {};
+  const accepted = await accept(store, { start: state !== 'created', priority: 9, pipeline: 'full', ...after });
+  if (state === 'created' || state === 'waiting' || state === 'queued') return accepted;
   if (state === 'preparing') return claimNext(store);
   const { job } = await launchNext(store);
   const transition = ENDINGS[state];
@@ -53,6 +54,9 @@ async function jobIn(store: Store, state: JobState): Promise<Job> {
 
 /** Moves that tell a result: who may not tell it is put on record. */
 const RESULTS: ReadonlySet<JobTransition> = new Set(['advance', 'hand_off', 'complete', 'fail', 'time_out', 'block']);
+
+/** What no caller may make of a job by name. */
+const OWN_DOORS = ['claim', 'launch', 'wait', 'enqueue'] as const satisfies JobTransition[];
 
 /** Frees the place a job holds, so that the next one can be claimed. */
 async function release(store: Store, id: string): Promise<void> {
@@ -65,7 +69,7 @@ async function release(store: Store, id: string): Promise<void> {
 /** The transition table, the fences, and that a refusal changes nothing. */
 export function testTransitions(open: OpenHarness): void {
   const moves = (Object.keys(JOB_TRANSITIONS) as JobTransition[]).filter(
-    (name) => name !== 'claim' && name !== 'launch',
+    (name) => !OWN_DOORS.some((own) => own === name),
   );
   for (const state of JOB_STATES) {
     it(`moves a job that is ${state} by the table and in no other way`, () =>
@@ -94,10 +98,10 @@ export function testTransitions(open: OpenHarness): void {
       }));
   }
 
-  it('claims and launches only through their own doors', () =>
+  it('claims, launches, waits and is given a place only through their own doors', () =>
     withStore(open, async ({ store }) => {
       const job = await jobIn(store, 'queued');
-      for (const transition of ['claim', 'launch'] as const) {
+      for (const transition of OWN_DOORS) {
         await rejectsWith('bad-request', store.moveJob({ id: job.id, transition, fence: job.fence, actor: 'x' }));
       }
       await rejectsWith('state-conflict', store.intendAttempt(newAttempt(job)));

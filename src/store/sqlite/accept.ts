@@ -4,9 +4,11 @@ import { sha256 } from '../../kernel/hash.ts';
 import { makeId } from './ids.ts';
 import { MAX_PROMPT_BYTES, MAX_REPOSITORIES, type Job } from '../../lifecycle/job.ts';
 import { FIRST_STEP } from '../../lifecycle/stage.ts';
+import { standBehind } from '../../lifecycle/dependency.ts';
 import { surfaceOf } from '../../lifecycle/surface.ts';
 import type { NewJob } from '../store.ts';
 import { tellOfJob } from './deliveries.ts';
+import { listDependencies, resolveAfter } from './dependencies.ts';
 import { JOBS, STORED_JOBS, type JobRecord } from './entities.ts';
 import { readPlan } from './read-plan.ts';
 import { insertRecord, toRecord, withoutNulls } from './records.ts';
@@ -100,15 +102,35 @@ function surfaceFor({ surface = [], others = [] }: NewJob): string[] | null {
   return patterns.length === 0 ? null : patterns;
 }
 
+/** Whom it waits for, and whether it may begin: decided here, in the transaction of its acceptance. */
+function beginWaiting(
+  session: Session,
+  input: NewJob,
+): Pick<JobRecord, 'after' | 'awaits' | 'state' | 'reason' | 'blocker'> {
+  const after = resolveAfter(session, input.after ?? []);
+  const { open, failure } = standBehind(listDependencies(session, after));
+  const named = { after: after.length === 0 ? null : after, awaits: open.length === 0 ? null : open };
+  if (input.weak !== undefined) {
+    return { ...named, awaits: null, state: 'blocked', reason: 'weak_packet', blocker: input.weak };
+  }
+  const free = { ...named, reason: null, blocker: null };
+  if (!input.start) return { ...free, state: 'created' };
+  if (failure !== null) return { ...named, state: 'blocked', reason: 'dependency_failed', blocker: failure };
+  return { ...free, state: open.length === 0 ? 'queued' : 'waiting' };
+}
+
 function makeRecord(session: Session, input: NewJob, promptSha256: string): JobRecord {
   const id = makeId('job', session.at);
-  const state = input.weak !== undefined ? 'blocked' : input.start ? 'queued' : 'created';
+  const begun = beginWaiting(session, input);
+  const isQueued = begun.state === 'queued';
   return {
     number: session.counters.next('jobNumber'),
     id,
     repository: input.repository,
     others: input.others === undefined || input.others.length === 0 ? null : input.others,
     otherBases: null,
+    after: begun.after,
+    awaits: begun.awaits,
     overtaken: null,
     promptSha256,
     packet: input.packet === true ? true : null,
@@ -118,7 +140,7 @@ function makeRecord(session: Session, input: NewJob, promptSha256: string): JobR
     pipeline: input.pipeline,
     stage: 'implement',
     ...beginPipeline(session, input),
-    state,
+    state: begun.state,
     outcome: null,
     epoch: 1,
     frozen: false,
@@ -137,13 +159,13 @@ function makeRecord(session: Session, input: NewJob, promptSha256: string): JobR
     deadlineMs: input.deadlineMs,
     principal: input.principal,
     lineage: id,
-    reason: input.weak === undefined ? null : 'weak_packet',
-    blocker: input.weak ?? null,
+    reason: begun.reason,
+    blocker: begun.blocker,
     exitCode: null,
     exitSignal: null,
-    queueSeq: state === 'queued' ? session.counters.next('queueSeq') : null,
+    queueSeq: isQueued ? session.counters.next('queueSeq') : null,
     createdAt: session.at,
-    queuedAt: state === 'queued' ? session.at : null,
+    queuedAt: isQueued ? session.at : null,
     startedAt: null,
     finishedAt: null,
     claimedBy: null,

@@ -8,7 +8,7 @@ import type { StoreCheck } from '../store.ts';
 import { verifySecret } from './accounts.ts';
 import { listDamagedLocks, listMissingLocks } from './damaged-locks.ts';
 import { iterateChains, readLastEvent } from './journal.ts';
-import { compareOthers } from './others.ts';
+import { compareCopies } from './others.ts';
 import { beginFold, compareWithRows, foldEvent, kindOf, listEntities, type Fold } from './replay.ts';
 import { compareSchema } from './schema-check.ts';
 import { Sql } from './sql.ts';
@@ -34,7 +34,7 @@ export function checkDatabase(path: string, complaint: string | null): StoreChec
     check.checked += Number(sql.get('SELECT count(*) AS n FROM locks')?.['n']);
     for (const { key, why } of listDamagedLocks({ sql })) report('lock', key, why);
     checkCounters(sql, report);
-    checkOthers(sql, report);
+    checkCopies(sql, report);
     checkPrompts(sql, report);
     checkSecrets(sql, report);
   } catch (error) {
@@ -112,9 +112,8 @@ export function checkCounters(sql: Sql, report: Report): void {
 }
 
 /** The copies tables keep of one another. */
-export function checkOthers(sql: Sql, report: Report): void {
-  const why = compareOthers(sql);
-  if (why !== null) report('index', 'job_others', why);
+export function checkCopies(sql: Sql, report: Report): void {
+  for (const { table, why } of compareCopies(sql)) report('index', table, why);
 }
 
 function checkPrompts(sql: Sql, report: Report): void {

@@ -43,7 +43,7 @@ const SUBJECTS = [
     kind: 'job',
     // Whatever its row says now, a job with an attempt has begun: a damaged one must not be left with a living agent.
     text: `SELECT id FROM jobs WHERE finished_at IS NULL
-             AND (state NOT IN ('created', 'queued') OR fence > 0
+             AND (state NOT IN ('created', 'waiting', 'queued') OR fence > 0
                OR id IN (SELECT job_id FROM attempts WHERE state IN ('intended', 'running')))
            ORDER BY number`,
   },

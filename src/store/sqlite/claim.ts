@@ -11,12 +11,13 @@ import { DAMAGED_RECORD } from '../quarantine-store.ts';
 import { getNewestBatch } from './batches.ts';
 import type { WaitingLine } from './counters.ts';
 import type { Chained, JobRecord } from './entities.ts';
-import { moveChainedJob, writeJob, type JobWrite } from './job-moves.ts';
+import { moveChainedJob } from './job-moves.ts';
 import { readJob, toJob } from './jobs.ts';
 import type { Session } from './session.ts';
 import { listLiterals } from './sql.ts';
-import { HAS_BEGUN_OR_NEED_NOT, WAITS_FOR_SURFACE, listFreeSurfaces } from './surfaces.ts';
+import { HAS_BEGUN_OR_NEED_NOT, NEEDS_NO_SLOT, STANDINGS, listFreeSurfaces } from './surfaces.ts';
 import { verifyJob } from './verify-job.ts';
+import { writeJob, type JobWrite } from './write-job.ts';
 
 const GUARD = ` AND state IN (${listLiterals(JOB_TRANSITIONS.claim.from)}) AND frozen = 0`;
 
@@ -106,7 +107,7 @@ function listHeads(
   // A bound LIMIT would be planned anew each time, which takes longer than the query.
   const limit = isTroubled ? TROUBLED_WINDOW : wanted;
   // The last two hold for every queued job: one with an ending could neither be claimed nor set aside.
-  const order = `state = 'queued' AND frozen = 0 AND ${HAS_BEGUN_OR_NEED_NOT} AND stage NOT IN ('verify', 'merge') AND outcome IS NULL
+  const order = `state = 'queued' AND frozen = 0 AND ${HAS_BEGUN_OR_NEED_NOT} AND ${NEEDS_NO_SLOT} AND outcome IS NULL
     AND finished_at IS NULL ORDER BY priority DESC, queue_seq LIMIT ${limit}`;
   const rows =
     line.others === null
@@ -191,7 +192,7 @@ function listUnreadable(session: Session, lines: readonly WaitingLine[], max: nu
   return lines
     .filter((line) => readOthers(line) === null)
     .flatMap(({ repository, others }) =>
-      [HAS_BEGUN_OR_NEED_NOT, WAITS_FOR_SURFACE].flatMap((standing) =>
+      STANDINGS.flatMap((standing) =>
         session.sql.all(
           `SELECT id FROM jobs WHERE repository = $1 AND others IS $2 AND state = 'queued' AND frozen = 0
              AND ${standing} AND outcome IS NULL AND finished_at IS NULL LIMIT $3`,

@@ -8,7 +8,7 @@ import { repositoriesOf } from '../../lifecycle/job.ts';
 import { JOB_STATES, isActive, isTerminal, type JobState } from '../../lifecycle/transitions.ts';
 import type { JobRecord } from './entities.ts';
 import type { Sql } from './sql.ts';
-import { HAS_BEGUN_OR_NEED_NOT, WAITS_FOR_SURFACE } from './surfaces.ts';
+import { STANDINGS } from './surfaces.ts';
 
 export type Sequence = 'seq' | 'jobNumber' | 'queueSeq' | 'lockFence' | 'bootNumber' | 'deliveryNumber';
 
@@ -155,7 +155,7 @@ export class Counters {
   #readWaiting(): Map<string, number> {
     const waiting = new Map<string, number>();
     // Each condition is that of an index, in whose order its rows are counted.
-    for (const standing of [HAS_BEGUN_OR_NEED_NOT, WAITS_FOR_SURFACE]) {
+    for (const standing of STANDINGS) {
       const text = `SELECT repository, others, count(*) AS n FROM jobs WHERE state = 'queued' AND frozen = 0
          AND ${standing} GROUP BY repository, others`;
       for (const row of this.#sql.all(text)) {

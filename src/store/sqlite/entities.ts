@@ -89,6 +89,8 @@ const JOB_FIELDS: { [K in keyof JobRecord]: FieldKind } = {
   repository: 'text',
   others: 'json',
   otherBases: 'json',
+  after: 'json',
+  awaits: 'json',
   overtaken: 'int',
   promptSha256: 'text',
   packet: 'bool',

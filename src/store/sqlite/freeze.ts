@@ -3,7 +3,7 @@ import { fail } from '../../kernel/errors.ts';
 import type { Job } from '../../lifecycle/job.ts';
 import { isTerminal } from '../../lifecycle/transitions.ts';
 import type { Store } from '../store.ts';
-import { writeJob } from './job-moves.ts';
+import { writeJob } from './write-job.ts';
 import { readJob, toJob } from './jobs.ts';
 import type { Session } from './session.ts';
 

@@ -1,5 +1,6 @@
 /** The one door for the state of a job: guarded by the transition table and the fence, journalled in the same breath. */
-import { fail, type HoldfastError } from '../../kernel/errors.ts';
+import { fail } from '../../kernel/errors.ts';
+import { describeFailure, judgeDependency, type Standing } from '../../lifecycle/dependency.ts';
 import type { Job, Outcome } from '../../lifecycle/job.ts';
 import { reopen } from '../../lifecycle/plan.ts';
 import {
@@ -9,16 +10,17 @@ import {
   type JobState,
   type JobTransition,
 } from '../../lifecycle/transitions.ts';
+import { DAMAGED_RECORD } from '../quarantine-store.ts';
 import type { JobMove, JobPatch } from '../store.ts';
-import { tellOfJob } from './deliveries.ts';
+import { listDependents, listWaiting, standingOf } from './dependencies.ts';
 import { JOBS, type Chained, type JobRecord } from './entities.ts';
-import { checkPatch, pickChanges, updateRecord } from './records.ts';
+import { checkPatch, pickChanges } from './records.ts';
 import { readJob, toJob } from './jobs.ts';
-import { appendEvent } from './journal.ts';
 import { recordResults } from './ledger.ts';
 import { readPlan } from './read-plan.ts';
 import type { Session } from './session.ts';
-import { listLiterals } from './sql.ts';
+import { verifyJob } from './verify-job.ts';
+import { guardOf, guardOfTransition, refuse, writeJob } from './write-job.ts';
 
 const OUTCOMES: Partial<Record<JobState, Outcome>> = {
   ready: 'success',
@@ -62,91 +64,46 @@ const FINAL_FIELDS: (keyof JobPatch)[] = [
 /** A job goes back to its place. */
 const PUTS_BACK = new Set<JobTransition>(['requeue', 'interrupt', 'advance']);
 
-/** SQL that holds only for a job whose state is among `from`; without a fence no owner may be robbed. */
-function guardOf(from: readonly JobState[], fence: number | null): string {
-  const states = fence === null ? from.filter((state) => !isActive(state)) : from;
-  return ` AND state IN (${states.length === 0 ? "''" : listLiterals(states)})`;
-}
+/** An operator opens a new round of it. */
+type Reopening = 'retry' | 'release' | 'fixup';
+const isReopening = (wish: JobTransition): wish is Reopening =>
+  wish === 'retry' || wish === 'release' || wish === 'fixup';
 
-const guards = new Map<string, string>();
-function guardOfTransition(transition: JobTransition, fence: number | null): string {
-  const name = `${transition}${fence === null ? '' : ' fenced'}`;
-  const guard = guards.get(name) ?? guardOf(JOB_TRANSITIONS[transition].from, fence);
-  guards.set(name, guard);
-  return guard;
-}
-
-/** Says why a guarded write of a job changed nothing. */
-function refuse(
+/** What a transition changes by itself, before what the caller sets beside it; `wish` is the one that was asked for. */
+function changesOf(
+  session: Session,
   job: JobRecord,
-  { fence, wish, from = null }: { fence: number | null; wish: string; from?: readonly JobState[] | null },
-): HoldfastError {
-  if (fence !== null && fence !== job.fence) {
-    return fail('fenced', `claim ${fence} of job ${job.number} is over; claim ${job.fence} is the newest`);
-  }
-  // Who robs an owner is told so only where the state itself would allow it.
-  if (fence === null && isActive(job.state) && (from === null || from.includes(job.state))) {
-    return fail(
-      'state-conflict',
-      `job ${job.number} is ${job.state} under claim ${job.fence}; only its owner may ${wish} it`,
-    );
-  }
-  const needed = from === null ? '' : `; ${wish} is for jobs that are ${listStates(from)}`;
-  return fail('state-conflict', `job ${job.number} is ${job.state}${needed}`);
-}
-
-/** In words: `failed, cancelled or blocked`. */
-function listStates(states: readonly JobState[]): string {
-  const words = states.map((state) => state.replaceAll('_', ' '));
-  return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} or ${words.at(-1) ?? ''}`;
-}
-
-export interface JobWrite {
-  kind: string;
-  actor: string;
-  changes: Partial<JobRecord>;
-  /** What the event tells beside the changed fields; no field of a job. */
-  note?: Record<string, string>;
-  guard: string;
-  fence: number | null;
-  refusal: () => HoldfastError;
-}
-
-/** Writes changes of a job with its event; returns the job after it. Throws `refusal()` when the guard does not hold. */
-export function writeJob(session: Session, before: Chained<JobRecord>, write: JobWrite): Chained<JobRecord> {
-  const { record } = before;
-  const changes: Partial<JobRecord> = { ...write.changes, version: record.version + 1 };
-  const event = { actor: write.actor, kind: write.kind, subject: record.id, jobId: record.id, attemptId: null };
-  const moved = { ...record, ...changes };
-  const own = appendEvent(session, { ...event, data: { ...write.note, ...changes } }, before.head);
-  const head = tellOfJob(session, { job: moved, before: record.state, head: own });
-  const { guard, fence } = write;
-  if (!updateRecord(session.sql, JOBS, { key: record.id, changes, head, guard, fence })) throw write.refusal();
-  const after = { record: moved, head };
-  session.jobs.set(record.id, after);
-  session.counters.moveJob(record, record.state, after.record.state);
-  return after;
-}
-
-/** What a transition changes by itself, before what the caller sets beside it. */
-function changesOf(session: Session, job: JobRecord, transition: JobTransition): Partial<JobRecord> {
+  { transition, wish, awaits }: { transition: JobTransition; wish: JobTransition; awaits: string[] | null },
+): Partial<JobRecord> {
   const state = JOB_TRANSITIONS[transition].to;
   const changes: Partial<JobRecord> = { state };
   if (isTerminal(state)) Object.assign(changes, { outcome: OUTCOMES[state] ?? null, finishedAt: session.at });
   if (transition === 'cancel') Object.assign(changes, { reason: 'cancelled_by_client', blocker: null });
-  if (transition === 'start')
-    Object.assign(changes, { queueSeq: session.counters.next('queueSeq'), queuedAt: session.at });
+  if (transition === 'start' || transition === 'enqueue') Object.assign(changes, { awaits: null, ...placeOf(session) });
+  if (transition === 'wait') changes.awaits = awaits;
   if (transition === 'launch') Object.assign(changes, { startedAt: job.startedAt ?? session.at });
-  if (transition !== 'retry' && transition !== 'release' && transition !== 'fixup') return changes;
-  if (transition === 'retry' && job.state === 'ready' && job.reason === null) {
+  return isReopening(wish) ? { ...changes, ...reopening(session, job, { wish, awaits }) } : changes;
+}
+
+/** The end of the queue. */
+function placeOf(session: Session): { queueSeq: number; queuedAt: number } {
+  return { queueSeq: session.counters.next('queueSeq'), queuedAt: session.at };
+}
+
+function reopening(
+  session: Session,
+  job: JobRecord,
+  { wish, awaits }: { wish: Reopening; awaits: string[] | null },
+): Partial<JobRecord> {
+  if (wish === 'retry' && job.state === 'ready' && job.reason === null) {
     throw fail('state-conflict', `job ${job.number} is handed off`, { hint: 'To have more done, use fixup.' });
   }
-  if (transition === 'fixup' && job.plan === null) {
-    throw fail('state-conflict', `job ${job.number} has no pipeline to be reopened`, { hint: 'Retry it instead.' });
+  if (wish === 'fixup' && (job.plan === null || job.awaits !== null)) {
+    const why = job.plan === null ? 'has no pipeline to be reopened' : 'has not begun, so nothing of it can be mended';
+    throw fail('state-conflict', `job ${job.number} ${why}`, { hint: 'Retry it instead.' });
   }
   return {
-    state,
-    ...reopenPlan(session, job, transition),
+    ...reopenPlan(session, job, wish),
     epoch: job.epoch + 1,
     outcome: null,
     reason: null,
@@ -154,17 +111,17 @@ function changesOf(session: Session, job: JobRecord, transition: JobTransition):
     exitCode: null,
     exitSignal: null,
     cancelRequestedAt: null,
+    awaits,
     overtaken: null,
     startedAt: null,
     finishedAt: null,
     claimedBy: null,
-    queueSeq: session.counters.next('queueSeq'),
-    queuedAt: session.at,
+    ...(awaits === null ? placeOf(session) : { queueSeq: null, queuedAt: null }),
   };
 }
 
 /** An operator may have corrected what its repository wants passed: that counts from here on. */
-function reopenPlan(session: Session, job: JobRecord, how: 'retry' | 'release' | 'fixup'): Partial<JobRecord> {
+function reopenPlan(session: Session, job: JobRecord, how: Reopening): Partial<JobRecord> {
   if (job.plan === null) return {};
   if (job.reason === 'weak_packet') {
     throw fail('state-conflict', `job ${job.number} can never begin: ${job.blocker ?? 'its packet is weak'}`, {
@@ -175,22 +132,41 @@ function reopenPlan(session: Session, job: JobRecord, how: 'retry' | 'release' |
   return { plan, ...reopen({ ...job, plan }, how) };
 }
 
+/**
+ * Returns whom a job has to wait for instead of what is wished, or null. Whoever starts or releases it wants it done in
+ * its turn; whoever retries it knows what failed, so only what may still end well is waited for again.
+ */
+function awaitedInstead(standing: Standing | null, { state }: JobRecord, wish: JobTransition): string[] | null {
+  if (standing === null) return null;
+  const isHeld = wish === 'start' && state === 'created';
+  const awaited = wish === 'retry' ? standing.alive : isHeld || wish === 'release' ? standing.open : [];
+  return awaited.length === 0 ? null : awaited;
+}
+
+/** Whether how a job stands to those it waits for decides what is made of a wish. */
+function asksStanding({ state, awaits }: JobRecord, wish: JobTransition): boolean {
+  return awaits !== null && ((wish === 'start' && state === 'created') || isReopening(wish));
+}
+
 /** Moves a job that was read in this transaction; `extra` are columns the store itself changes beside it. */
 export function moveChainedJob(
   session: Session,
   job: Chained<JobRecord>,
-  { move, extra = {} }: { move: JobMove; extra?: Partial<JobRecord> },
+  { move, extra = {}, note = {} }: { move: JobMove; extra?: Partial<JobRecord>; note?: Record<string, string> },
 ): Chained<JobRecord> {
   const set = checkPatch(move.set, PATCHABLE);
+  const wish = move.transition;
+  const standing = asksStanding(job.record, wish) ? standingOf(session, job.record) : null;
+  const awaits = awaitedInstead(standing, job.record, wish);
   // A wish to cancel that arrived while its owner was putting the job back must not be lost: nothing of it lives now.
-  const isPutBack = PUTS_BACK.has(move.transition);
-  const transition = isPutBack && job.record.cancelRequestedAt !== null ? 'cancel' : move.transition;
-  const from = JOB_TRANSITIONS[move.transition].from;
+  const isPutBack = PUTS_BACK.has(wish);
+  const transition = isPutBack && job.record.cancelRequestedAt !== null ? 'cancel' : awaits === null ? wish : 'wait';
+  const from = JOB_TRANSITIONS[wish].from;
   const before =
     move.results === undefined ? job : recordResults(session, job, { results: move.results, actor: move.actor });
-  const changes = { ...changesOf(session, job.record, transition), ...extra };
+  const changes = { ...changesOf(session, job.record, { transition, wish, awaits }), ...extra };
   if (move.newEpoch === true && transition === 'advance') changes.epoch = job.record.epoch + 1;
-  if (transition === move.transition) {
+  if (transition === wish) {
     const outcome = changes.outcome ?? null;
     if (set.outcome !== undefined && set.outcome !== outcome) {
       throw fail('bad-request', `${transition} gives the outcome ${String(outcome)}, not ${String(set.outcome)}`);
@@ -208,19 +184,105 @@ export function moveChainedJob(
     kind: `job.${transition}`,
     actor: move.actor,
     changes: { ...pickChanges(JOBS, job.record, changes), state: after.state },
-    guard: guardOfTransition(move.transition, move.fence),
+    note,
+    guard: guardOfTransition(wish, move.fence),
     fence: move.fence,
-    refusal: () => refuse(job.record, { fence: move.fence, wish: move.transition, from }),
+    refusal: () => refuse(job.record, { fence: move.fence, wish, from }),
   });
   // It may have been counted in a line that its damaged row does not name.
   if (transition === 'quarantine' && job.record.state === 'queued') session.counters.recountWaiting();
+  const failure = transition === 'wait' && wish !== 'retry' ? (standing?.failure ?? null) : null;
+  if (failure !== null) return blockDependent(session, moved, { why: failure, note, actor: move.actor });
+  carryOnDependents(session, moved.record, move.actor);
   return moved;
 }
 
-/** Carries out a transition of an owner or an operator. Claims and launches have their own doors. */
+/** Blocks a waiting job: one of those it comes after will not end well. What waits for it in turn goes on waiting. */
+function blockDependent(
+  session: Session,
+  job: Chained<JobRecord>,
+  { why, note, actor }: { why: string; note: Record<string, string>; actor: string },
+): Chained<JobRecord> {
+  const set = { reason: 'dependency_failed' as const, blocker: why };
+  const move = { id: job.record.id, transition: 'block' as const, fence: null, set, actor };
+  return moveChainedJob(session, job, { move, note });
+}
+
+/** What a job still waits for once others ended well; which one it was, where one is to be told of. */
+interface Met {
+  left: string[];
+  note: Record<string, string>;
+  actor: string;
+}
+
+/** Makes a job forget those that ended well; a waiting one has its place once none is left. */
+function meetDependent(session: Session, job: Chained<JobRecord>, { left, note, actor }: Met): void {
+  const { id, state } = job.record;
+  if (left.length === 0 && state === 'waiting') {
+    moveChainedJob(session, job, { move: { id, transition: 'enqueue', fence: null, actor }, note });
+    return;
+  }
+  writeJob(session, job, {
+    kind: 'job.dependency_met',
+    actor,
+    changes: { awaits: left.length === 0 ? null : left },
+    note,
+    guard: guardOf(['created', 'waiting'], null),
+    fence: null,
+    refusal: () => refuse(job.record, { fence: null, wish: 'note' }),
+  });
+}
+
+/** Sets a job aside that an earlier server left waiting and that is damaged: it must not go on by the word of others. */
+function isSetAside(session: Session, job: Chained<JobRecord>, actor: string): boolean {
+  const { id, number } = job.record;
+  const faults = number > session.inheritedThrough ? [] : verifyJob(session.sql, id);
+  if (faults.length === 0) return false;
+  const set = { reason: 'record_corrupt' as const, blocker: DAMAGED_RECORD + faults.join('; ') };
+  moveChainedJob(session, job, { move: { id, transition: 'quarantine', fence: null, set, actor } });
+  return true;
+}
+
+/**
+ * Carries on who waits for a job that has ended, or was removed (state null), in the transaction of that: nobody has to
+ * look for them later, and a crash finds both done or none.
+ */
+export function carryOnDependents(
+  session: Session,
+  ended: Pick<JobRecord, 'id' | 'number' | 'reason'> & { state: JobState | null },
+  actor: string,
+): void {
+  const verdict = judgeDependency(ended);
+  if (verdict === 'pending') return;
+  const { id } = ended;
+  for (const job of listDependents(session, id)) {
+    const { awaits, state } = job.record;
+    // It was met before, and its job reopened since.
+    if (awaits?.includes(id) !== true || isSetAside(session, job, actor)) continue;
+    const note = { dependency: id };
+    if (verdict === 'met') meetDependent(session, job, { left: awaits.filter((one) => one !== id), note, actor });
+    else if (state === 'waiting') blockDependent(session, job, { why: describeFailure(ended), note, actor });
+  }
+}
+
+/** Carries on every waiting job whose turn it should be: while its row or the index was damaged nobody told it. */
+export function carryOnWaiting(session: Session, actor: string): void {
+  for (const job of listWaiting(session)) {
+    const standing = standingOf(session, job.record);
+    if (standing === null || isSetAside(session, job, actor)) continue;
+    const { failure, open } = standing;
+    if (failure !== null) blockDependent(session, job, { why: failure, note: {}, actor });
+    else if (open.length !== job.record.awaits?.length) meetDependent(session, job, { left: open, note: {}, actor });
+  }
+}
+
+/** Carried out by a claim, the intent of an attempt, and what becomes of the jobs another one comes after. */
+const OWN_DOORS = new Set<JobTransition>(['claim', 'launch', 'wait', 'enqueue']);
+
+/** Carries out a transition of an owner or an operator; some have their own doors. */
 export function moveJob(session: Session, move: JobMove): Job {
-  if (move.transition === 'claim' || move.transition === 'launch') {
-    throw fail('bad-request', `${move.transition} is not a move by itself: claim a job, or intend an attempt`);
+  if (OWN_DOORS.has(move.transition)) {
+    throw fail('bad-request', `${move.transition} is not a move by itself: it follows from what is done otherwise`);
   }
   return toJob(moveChainedJob(session, readJob(session, move.id), { move }).record);
 }

@@ -29,6 +29,7 @@ import { listRefusals } from './refusals.ts';
 import { deliveryStats, getDelivery, listDeliveries } from './list-deliveries.ts';
 import { getNewestBatch, recordBatch } from './batches.ts';
 import { listDamagedLocks } from './damaged-locks.ts';
+import { listDependencies } from './dependencies.ts';
 import { clearLock } from './clear-lock.ts';
 import { acquireLock, listLocks, releaseLock } from './locks.ts';
 import { getLastPlace, listPlaces } from './places.ts';
@@ -205,6 +206,7 @@ const reads: { [K in ReadOperation]: Carry<K, ReadContext> } = {
   listPlaces,
   getLastPlace,
   listSurfaces,
+  listDependencies,
   getNewestBatch,
   listEvents,
   getLastSeq: (store) => store.counters.last('seq'),

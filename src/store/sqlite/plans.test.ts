@@ -28,6 +28,7 @@ const LIVE = [
   'jobs_live',
   'jobs_queue',
   'jobs_retiring',
+  'jobs_slots',
   'jobs_surface_held',
   'jobs_surface_line',
   'quarantine_open',

@@ -5,10 +5,10 @@ import type { NewQuarantine, QuarantineItem, QuarantineQuery } from '../quaranti
 import type { Page } from '../store.ts';
 import { QUARANTINE } from './entities.ts';
 import { makeId } from './ids.ts';
-import { moveChainedJob } from './job-moves.ts';
+import { carryOnWaiting, moveChainedJob } from './job-moves.ts';
 import { readJob, toJob } from './jobs.ts';
 import { GENESIS, appendEvent } from './journal.ts';
-import { restoreOthers } from './others.ts';
+import { restoreCopy } from './others.ts';
 import { insertRecord, toChained, toRecord, updateRecord, withoutNulls } from './records.ts';
 import { restoreFromJournal } from './restore-row.ts';
 import type { Reader, Session } from './session.ts';
@@ -98,23 +98,27 @@ export function releaseQuarantine(session: Session, id: string, actor: string): 
   if (row === null) throw fail('not-found', `nothing is quarantined under ${id}`);
   const { record, head } = toChained(QUARANTINE, row);
   if (record.releasedAt !== null) return record;
-  const changes = { releasedAt: session.at, releasedBy: actor, resolution: resolve(session, record) };
+  const changes = { releasedAt: session.at, releasedBy: actor, resolution: resolve(session, record, actor) };
   const event = { ...chainOf(record, actor), kind: 'quarantine.release', data: changes };
   const update = { key: id, changes, head: appendEvent(session, event, head), guard: '', fence: null };
   if (!updateRecord(session.sql, QUARANTINE, update)) throw fail('internal', `${id} did not change`);
   return { ...record, ...changes };
 }
 
-function resolve(session: Session, item: QuarantineItem): NonNullable<QuarantineItem['resolution']> {
+function resolve(session: Session, item: QuarantineItem, actor: string): NonNullable<QuarantineItem['resolution']> {
   if (item.kind === 'counter') {
     session.counters.recount();
     return 'recounted';
   }
   if (item.kind === 'index') {
-    restoreOthers(session.sql);
+    restoreCopy(session.sql, item.item);
+    carryOnWaiting(session, actor);
     return 'recounted';
   }
-  return RESTORABLE.has(item.kind) && restoreFromJournal(session, item.item) ? 'restored' : 'accepted';
+  if (!RESTORABLE.has(item.kind) || !restoreFromJournal(session, item.item)) return 'accepted';
+  // While its row was damaged nobody told it of those it waits for.
+  if (item.kind === 'job') carryOnWaiting(session, actor);
+  return 'restored';
 }
 
 /** Puts a quarantined job back into the queue, its row first restored from its journal. */

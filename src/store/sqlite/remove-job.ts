@@ -5,6 +5,7 @@ import { isTerminal } from '../../lifecycle/transitions.ts';
 import type { DeliveryState } from '../../lifecycle/delivery.ts';
 import type { Store } from '../store.ts';
 import type { JobRecord } from './entities.ts';
+import { carryOnDependents } from './job-moves.ts';
 import { appendEvent } from './journal.ts';
 import { readJob } from './jobs.ts';
 import { refuseOtherEnd } from './retention.ts';
@@ -70,6 +71,7 @@ export function removeJob(session: Session, ...[input]: Parameters<Store['remove
     Number(span?.['last']),
   );
   removeRows(session, record);
+  carryOnDependents(session, { ...record, state: null }, actor);
 }
 
 function checkRemovable(session: Session, job: JobRecord): void {

@@ -4,7 +4,7 @@ import type { Job } from '../../lifecycle/job.ts';
 import { isTerminal } from '../../lifecycle/transitions.ts';
 import type { EndedJob, EndedQuery } from '../retention-store.ts';
 import { JOBS, type Chained, type JobRecord } from './entities.ts';
-import { writeJob } from './job-moves.ts';
+import { writeJob } from './write-job.ts';
 import { readJob, toJob } from './jobs.ts';
 import { toRecord } from './records.ts';
 import type { Reader, Session } from './session.ts';

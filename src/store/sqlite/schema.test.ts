@@ -167,20 +167,28 @@ describe('sqlite schema', () => {
     const sql = freshSchema();
     const plans: [string, RegExp][] = [
       [
-        `SELECT id FROM jobs WHERE repository = 'a' AND others IS NULL AND state = 'queued' AND frozen = 0 AND (surface IS NULL OR started_at IS NOT NULL) ORDER BY priority DESC, queue_seq LIMIT 1`,
+        `SELECT id FROM jobs WHERE repository = 'a' AND others IS NULL AND state = 'queued' AND frozen = 0 AND (surface IS NULL OR started_at IS NOT NULL) AND stage NOT IN ('verify', 'merge') ORDER BY priority DESC, queue_seq LIMIT 1`,
         /jobs_claimable/,
       ],
       [`SELECT * FROM jobs WHERE state = 'queued' ORDER BY priority DESC, queue_seq LIMIT 9`, /jobs_queue/],
       [`SELECT * FROM jobs WHERE state IN ('preparing', 'running') ORDER BY number`, /jobs_active/],
       [`SELECT id FROM jobs WHERE finished_at IS NULL ORDER BY number`, /jobs_live/],
       [
-        `SELECT id FROM jobs WHERE repository = 'a' AND others IS '["b"]' AND state = 'queued' AND frozen = 0 AND (surface IS NULL OR started_at IS NOT NULL) ORDER BY priority DESC, queue_seq LIMIT 1`,
+        `SELECT id FROM jobs WHERE repository = 'a' AND others IS '["b"]' AND state = 'queued' AND frozen = 0 AND (surface IS NULL OR started_at IS NOT NULL) AND stage NOT IN ('verify', 'merge') ORDER BY priority DESC, queue_seq LIMIT 1`,
         /jobs_claimable/,
       ],
       [`SELECT through FROM batches WHERE repository_id = 'a' ORDER BY through DESC LIMIT 1`, /batches_newest/],
       [
-        `SELECT repository, others, count(*) FROM jobs WHERE state = 'queued' AND frozen = 0 AND (surface IS NULL OR started_at IS NOT NULL) GROUP BY repository, others`,
+        `SELECT repository, others, count(*) FROM jobs WHERE state = 'queued' AND frozen = 0 AND (surface IS NULL OR started_at IS NOT NULL) AND stage NOT IN ('verify', 'merge') GROUP BY repository, others`,
         /jobs_claimable/,
+      ],
+      [
+        `SELECT repository, others, count(*) FROM jobs WHERE state = 'queued' AND frozen = 0 AND (surface IS NULL OR started_at IS NOT NULL) AND stage IN ('verify', 'merge') GROUP BY repository, others`,
+        /jobs_slots/,
+      ],
+      [
+        `SELECT jobs.id FROM job_after CROSS JOIN jobs ON jobs.number = job_after.number WHERE job_after.dependency = 'a' AND jobs.state IN ('created', 'waiting') ORDER BY job_after.number`,
+        /job_after USING PRIMARY KEY .* jobs USING INTEGER PRIMARY KEY/,
       ],
       [
         `SELECT repository, others, count(*) FROM jobs WHERE state = 'queued' AND frozen = 0 AND surface IS NOT NULL AND started_at IS NULL GROUP BY repository, others`,

@@ -6,7 +6,7 @@
 import { sha256 } from '../../kernel/hash.ts';
 import { messageOf } from '../../kernel/result.ts';
 import type { ScrubSlice } from '../quarantine-store.ts';
-import { checkCounters, checkOthers, checkSecrets } from './check-deep.ts';
+import { checkCopies, checkCounters, checkSecrets } from './check-deep.ts';
 import { listDamagedLocks, listMissingLocks } from './damaged-locks.ts';
 import { readChain } from './journal.ts';
 import { beginFold, compareWithRows, foldEvent, kindOf, listEntities, listOwners, type Fold } from './replay.ts';
@@ -73,7 +73,7 @@ function listSteps(sql: Sql, path: string): Step[] {
       slice.count('counter');
       checkCounters(sql, (kind, id, why) => slice.report(kind, id, why));
       slice.count('index');
-      checkOthers(sql, (kind, id, why) => slice.report(kind, id, why));
+      checkCopies(sql, (kind, id, why) => slice.report(kind, id, why));
       return null;
     },
     (slice) => {

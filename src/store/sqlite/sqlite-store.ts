@@ -95,6 +95,7 @@ export function openSqliteStore(options: SqliteStoreOptions): Store {
     listPlaces: call('listPlaces'),
     getLastPlace: call('getLastPlace'),
     listSurfaces: call('listSurfaces'),
+    listDependencies: call('listDependencies'),
     recordBatch: call('recordBatch'),
     getNewestBatch: call('getNewestBatch'),
     listEvents: call('listEvents'),

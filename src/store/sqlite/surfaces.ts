@@ -11,7 +11,15 @@ import type { Row } from './sql.ts';
 /** Of queued jobs: those that may go on as soon as there is room. The words are those of the index. */
 export const HAS_BEGUN_OR_NEED_NOT = '(surface IS NULL OR started_at IS NOT NULL)';
 /** Of queued jobs: those that must take their surface first. */
-export const WAITS_FOR_SURFACE = 'surface IS NOT NULL AND started_at IS NULL';
+const WAITS_FOR_SURFACE = 'surface IS NOT NULL AND started_at IS NULL';
+/** Of queued jobs: those that need no slot of their repository (lifecycle/plan.ts). The words are those of the index. */
+export const NEEDS_NO_SLOT = `stage NOT IN ('verify', 'merge')`;
+/** Conditions that split the queued jobs that are not frozen, each in the words of an index of its own. */
+export const STANDINGS = [
+  `${HAS_BEGUN_OR_NEED_NOT} AND ${NEEDS_NO_SLOT}`,
+  `${HAS_BEGUN_OR_NEED_NOT} AND stage IN ('verify', 'merge')`,
+  WAITS_FOR_SURFACE,
+];
 
 const FIELDS = 'id, number, state, frozen, surface';
 

@@ -1,6 +1,6 @@
 import type { Job } from '../../lifecycle/job.ts';
 import { fail } from '../../kernel/errors.ts';
-import { writeJob } from './job-moves.ts';
+import { writeJob } from './write-job.ts';
 import { readJob, toJob } from './jobs.ts';
 import type { Session } from './session.ts';
 

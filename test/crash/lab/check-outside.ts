@@ -37,7 +37,7 @@ function checkFile(store: OpenDatabase, home: Home, { job, name, versions }: Non
   const hash = String(row['sha256']);
   if (!versions.includes(hash)) return [`${name} of job ${job} has another content than was acknowledged`];
   const state = store.sql.get('SELECT state FROM jobs WHERE id = $1', job)?.['state'];
-  if (!['created', 'queued', 'preparing'].includes(String(state))) return [];
+  if (!['created', 'waiting', 'queued', 'preparing'].includes(String(state))) return [];
   const path = join(home.staging(job), hash, name);
   if (!existsSync(path)) return [`${name} of job ${job} is recorded, but not staged`];
   return sha256(readFileSync(path)) === hash ? [] : [`${name} of job ${job} is staged with another content`];

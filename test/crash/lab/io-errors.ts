@@ -95,7 +95,7 @@ async function freeBlocked(trial: Trial, { role, fault }: KillPoint): Promise<vo
     if (world.removing.has(id)) continue;
     const job = await until(`job ${id} goes on or is held up`, async () => {
       const found = await world.getJob(id);
-      return ['queued', 'preparing', 'running'].includes(found.state) ? null : found;
+      return ['waiting', 'queued', 'preparing', 'running'].includes(found.state) ? null : found;
     });
     if (job.state !== 'blocked') continue;
     if (role === 'server')
