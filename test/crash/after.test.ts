@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import type { FailpointName } from '../../src/kernel/failpoints.ts';
+import { run } from '../e2e/command.ts';
 import { until } from '../support/poll.ts';
 import { readEnds, readStarts, testifying } from '../support/testimony.ts';
 import { World, type JobView } from '../support/world.ts';
@@ -116,4 +117,43 @@ test('a damaged job that waits is set aside by the end of the other, which is re
   const aside = await world.awaitState(damaged.id, 'quarantined');
   assert.equal(aside.reason, 'record_corrupt');
   assert.deepEqual(await readStarts(world, damaged.id), []);
+});
+
+/** A packet whose agent runs a script and then leaves a file of its name. */
+function packet(name: string, script: string, dependencies: string[] = []): object {
+  const steps = [{ tool: { argv: ['sh', '-c', script] } }, { write: { path: name, content: name } }, { commit: name }];
+  return {
+    id: name,
+    title: `Work on ${name}`,
+    goal: `There is a file that is called ${name}.`,
+    context: `\`\`\`scenario\n${JSON.stringify({ steps })}\n\`\`\``,
+    acceptance: ['it is there'],
+    scope: ['**'],
+    risk: 'low',
+    dependencies,
+  };
+}
+
+test('work that is merged is there for what comes after it; what nobody checked is waited for until a person says go', async () => {
+  await using world = await World.create();
+  await world.configure({ limits: { agentsPerHost: 4 } });
+  await world.start();
+  await world.register({ verify: [['true']], merge: true });
+  await world.registerAnother('unchecked');
+  const file = join(world.root, 'packets.json');
+  const look = `ls > '${join(world.witness, 'seen')}'`;
+  await writeFile(file, JSON.stringify([packet('second', look, ['first']), packet('first', 'sleep 0.5')]));
+  const sent = await run(world, ['run', '--repo', 'demo', '--agent', 'scripted', '--packet', file, '--wait']);
+  assert.equal(sent.code, 0, sent.stderr);
+  const { items } = (await world.api('GET', '/v1/jobs?state=completed')).body as { items: JobView[] };
+  assert.equal(items.length, 2, 'both are merged');
+  assert.ok((await world.readWitness('seen')).includes('first'), 'the second began on the work of the first');
+
+  await writeFile(file, JSON.stringify([packet('third', 'true')]));
+  await run(world, ['run', '--repo', 'unchecked', '--agent', 'scripted', '--packet', file, '--wait']);
+  await run(world, ['run', '--repo', 'demo', '--after', '3', '--', 'true']);
+  const shown = await run(world, ['show', '4']);
+  assert.match(shown.stdout, /waits for +job 3: it comes after that one, which is ready \(manual_review\)/);
+  assert.equal((await run(world, ['start', '4'])).code, 0);
+  assert.equal((await run(world, ['wait', '4'])).code, 0);
 });
