@@ -3,7 +3,9 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { ATTEMPT_TRANSITIONS, JOB_TRANSITIONS } from '../lifecycle/transitions.ts';
 import type { ExitFacts } from '../lifecycle/verdict.ts';
-import { CRASH_LOOP_LIMIT, decideEnding, NEVER_RAN_LIMIT, type EndFacts, type FinalVerdict } from './decide.ts';
+import { CRASH_LOOPS, decideEnding, NEVER_RAN_LIMIT, type EndFacts, type FinalVerdict } from './decide.ts';
+
+const [SOON, LATER] = CRASH_LOOPS;
 
 const cleanExit: ExitFacts = {
   started: true,
@@ -31,7 +33,7 @@ function facts(change: Partial<EndFacts>): EndFacts {
     unreadable: null,
     cancelRequested: false,
     onInterrupt: 'continue',
-    recentInterrupts: 0,
+    interrupts: [0, 0],
     recentNeverRan: 0,
     ...change,
   };
@@ -113,7 +115,7 @@ const cases: { name: string; given: Partial<EndFacts>; job: string; attempt: str
       outcome: 'unresumable',
       warm: true,
       onInterrupt: 'ask',
-      recentInterrupts: CRASH_LOOP_LIMIT,
+      interrupts: [SOON.limit, SOON.limit],
     },
     job: 'interrupt',
     attempt: 'interrupt',
@@ -124,7 +126,7 @@ const cases: { name: string; given: Partial<EndFacts>; job: string; attempt: str
     given: {
       verdict: finished({ code: 1 }),
       outcome: 'unresumable',
-      recentInterrupts: CRASH_LOOP_LIMIT - 1,
+      interrupts: [SOON.limit - 1, SOON.limit - 1],
     },
     job: 'block',
     attempt: 'interrupt',
@@ -167,10 +169,24 @@ const cases: { name: string; given: Partial<EndFacts>; job: string; attempt: str
   },
   {
     name: 'the last of too many interruptions blocks',
-    given: { verdict: { kind: 'INTERRUPTED', row: 17 }, outcome: null, recentInterrupts: CRASH_LOOP_LIMIT - 1 },
+    given: { verdict: { kind: 'INTERRUPTED', row: 17 }, outcome: null, interrupts: [SOON.limit - 1, SOON.limit - 1] },
     job: 'block',
     attempt: 'interrupt',
     reason: 'crash_loop',
+  },
+  {
+    name: 'so does the last of too many in a day, however long each of them worked',
+    given: { verdict: { kind: 'INTERRUPTED', row: 17 }, outcome: null, interrupts: [0, LATER.limit - 1] },
+    job: 'block',
+    attempt: 'interrupt',
+    reason: 'crash_loop',
+  },
+  {
+    name: 'one fewer in a day goes on',
+    given: { verdict: { kind: 'INTERRUPTED', row: 17 }, outcome: null, interrupts: [0, LATER.limit - 2] },
+    job: 'interrupt',
+    attempt: 'interrupt',
+    reason: null,
   },
   {
     name: 'a sealed attempt goes back to its place',
@@ -246,7 +262,7 @@ test('an attempt we stopped to continue it later goes back to the queue, however
     verdict: finished({ code: null, signal: 'SIGTERM', stoppedBy: 'stop' }),
     outcome: 'interrupted',
   } as const;
-  const paused = decideEnding(facts({ ...given, recentInterrupts: 100 }));
+  const paused = decideEnding(facts({ ...given, interrupts: [100, 100] }));
   assert.deepEqual([paused.attempt, paused.job, paused.reason], ['interrupt', 'interrupt', null]);
 });
 
@@ -287,7 +303,7 @@ test('every ending is a transition both tables allow from a running attempt of a
         unreadable: fc.constantFrom(null, 'no adapter'),
         cancelRequested: fc.boolean(),
         onInterrupt: fc.constantFrom('continue', 'ask'),
-        recentInterrupts: fc.nat(10),
+        interrupts: fc.tuple(fc.nat(10), fc.nat(30)),
         recentNeverRan: fc.nat(10),
       }) as fc.Arbitrary<EndFacts>,
       (given) => {

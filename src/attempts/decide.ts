@@ -7,10 +7,14 @@ import type { Reason } from '../lifecycle/job.ts';
 import type { AttemptTransition, JobTransition } from '../lifecycle/transitions.ts';
 import type { Verdict } from '../lifecycle/verdict.ts';
 
-/** Interrupted attempts within the window that block a job (04 · Budgets). */
-export const CRASH_LOOP_LIMIT = 5;
-/** Window of the crash-loop budget, milliseconds. */
-export const CRASH_LOOP_WINDOW_MS = 10 * 60_000;
+/**
+ * How many interrupted attempts within which time (milliseconds) block a job. What dies at once is in a loop after minutes; what
+ * works for an hour before it runs out of memory would go on being paid for, day and night, without the second one.
+ */
+export const CRASH_LOOPS = [
+  { limit: 5, windowMs: 10 * 60_000, words: '10 minutes' },
+  { limit: 20, windowMs: 24 * 3_600_000, words: '24 hours' },
+] as const;
 /** Attempts in a row that never ran, under one server, before a person must look. */
 export const NEVER_RAN_LIMIT = 3;
 
@@ -47,8 +51,8 @@ export interface EndFacts {
   /** Why the keeper did not start it, as its exit record says: names the program. */
   notStarted: string | null;
   onInterrupt: 'continue' | 'ask';
-  /** Earlier attempts of the lineage that were interrupted within the window. */
-  recentInterrupts: number;
+  /** Earlier attempts of the lineage that were interrupted, within the window of each of CRASH_LOOPS. */
+  interrupts: readonly number[];
   /** Attempts just before this one that never ran, under this same server. */
   recentNeverRan: number;
 }
@@ -136,9 +140,9 @@ function decideOutcome(facts: EndFacts): Ending {
 function decideInterrupted(facts: EndFacts): Ending {
   if (facts.cancelRequested) return ending('interrupt', 'cancel', CANCELLED);
   // What we stopped ourselves, and not for a limit or a cancel, was stopped to go on later: no strike.
-  if (facts.stoppedBy !== 'stop' && facts.recentInterrupts + 1 >= CRASH_LOOP_LIMIT) {
-    const minutes = CRASH_LOOP_WINDOW_MS / 60_000;
-    const blocker = `${CRASH_LOOP_LIMIT} attempts were interrupted within ${minutes} minutes`;
+  const loop = CRASH_LOOPS.find(({ limit }, at) => (facts.interrupts[at] ?? 0) + 1 >= limit);
+  if (facts.stoppedBy !== 'stop' && loop !== undefined) {
+    const blocker = `${loop.limit} attempts were interrupted within ${loop.words}`;
     return ending('interrupt', 'block', { reason: 'crash_loop', blocker });
   }
   if (facts.onInterrupt === 'ask') {

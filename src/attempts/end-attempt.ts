@@ -8,7 +8,7 @@ import { ATTEMPT_TRANSITIONS } from '../lifecycle/transitions.ts';
 import type { ExitFacts } from '../lifecycle/verdict.ts';
 import type { AttemptPatch, JobPatch } from '../store/store.ts';
 import type { AttemptContext } from './context.ts';
-import { CRASH_LOOP_WINDOW_MS, decideEnding, type Ending, type FinalVerdict, type Trouble } from './decide.ts';
+import { CRASH_LOOPS, decideEnding, type Ending, type FinalVerdict, type Trouble } from './decide.ts';
 import { keepTranscript } from './keep-transcript.ts';
 import { findAdapter } from './find-adapter.ts';
 import { clearStages } from './stages/clear-stages.ts';
@@ -80,7 +80,10 @@ async function decide(ctx: AttemptContext, input: EndInput): Promise<Ending> {
   const { job, attempt, verdict } = input;
   const { summary } = input.judgement;
   const adapter = findAdapter(ctx, agentOf(job, attempt));
-  const since = ctx.clock.now() - CRASH_LOOP_WINDOW_MS;
+  const now = ctx.clock.now();
+  const interrupts = CRASH_LOOPS.map(({ windowMs }) =>
+    ctx.store.countInterrupted(job.lineage, job.epoch, now - windowMs),
+  );
   const attempts = await ctx.store.listAttempts(job.id);
   const before = attempts.filter((other) => other.number < attempt.number && other.boot === ctx.boot);
   const lastRan = before.findLastIndex((other) => other.state !== 'never_ran');
@@ -99,7 +102,7 @@ async function decide(ctx: AttemptContext, input: EndInput): Promise<Ending> {
     notStarted: verdict.kind === 'NEVER_RAN' ? (input.judgement.evidence.exit?.reason ?? null) : null,
     cancelRequested: job.cancelRequestedAt !== null,
     onInterrupt: job.onInterrupt,
-    recentInterrupts: await ctx.store.countInterrupted(job.lineage, job.epoch, since),
+    interrupts: await Promise.all(interrupts),
     recentNeverRan: before.length - 1 - lastRan,
   });
 }
