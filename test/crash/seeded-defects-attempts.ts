@@ -145,8 +145,8 @@ export const ATTEMPT_DEFECTS: readonly SeededDefect[] = [
     edits: [
       {
         file: 'src/attempts/decide.ts',
-        find: 'facts.recentInterrupts + 1 >= CRASH_LOOP_LIMIT',
-        replace: 'facts.recentInterrupts + 1 >= 1000',
+        find: '(facts.interrupts[at] ?? 0) + 1 >= limit',
+        replace: '(facts.interrupts[at] ?? 0) + 1 >= limit * 1000',
       },
     ],
     file: 'test/crash/stranger-signals.test.ts',
