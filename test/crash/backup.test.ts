@@ -39,7 +39,8 @@ test('a backup under load has every job that was acknowledged before it, and sub
   const held = await world.submitShell('cat sent.txt', { start: false });
   assert.equal((await world.upload(held.id, 'sent.txt', Buffer.from('what was sent\n'))).status, 201);
   const waiting = await world.submitShell('echo waited');
-  const before = [ended, working, held, waiting];
+  const later = await world.submitShell('echo later', { after: [working.id] });
+  const before = [ended, working, held, waiting, later];
 
   const path = join(world.root, 'saved');
   const asked = await world.api('POST', '/v1/backups', { path });
@@ -76,10 +77,11 @@ test('a backup under load has every job that was acknowledged before it, and sub
   assert.deepEqual([report.previousStop, report.downSeconds, report.jobs], ['unknown', null, []]);
 
   // What was at work or waited is for a person; the agent that still runs is not ours to end.
-  for (const job of [working, waiting]) {
+  for (const job of [working, waiting, later]) {
     const { state, reason, nextSafeAction } = await other.getJob(job.id);
     assert.deepEqual([state, reason, nextSafeAction], ['blocked', 'restored', 'retry']);
   }
+  assert.match((await other.getJob(later.id)).blocker ?? '', /^it waited for others when the backup was made/);
   assert.equal(await other.readOutput(working.id), 'begun\n');
   const [agent] = (await world.getAttempts(working.id)).map((one) => one.agent);
   assert.ok(agent !== null && agent !== undefined && isAlive(agent));
@@ -93,10 +95,13 @@ test('a backup under load has every job that was acknowledged before it, and sub
   await other.api('POST', `/v1/jobs/${held.id}/start`);
   await other.awaitState(held.id, 'completed');
   assert.equal(await other.readOutput(held.id), 'what was sent\n');
-  await other.api('POST', `/v1/jobs/${waiting.id}/retry`);
-  await other.awaitState(waiting.id, 'completed');
+  for (const job of [waiting, later]) {
+    await other.api('POST', `/v1/jobs/${job.id}/retry`);
+    await other.awaitState(job.id, 'completed');
+  }
   await writeFile(join(world.witness, 'go'), '');
   await world.awaitState(working.id, 'completed');
+  await world.awaitState(later.id, 'completed');
   assert.equal(await world.readOutput(working.id), 'begun\nended\n');
   // A person who knows better has it begin again, as another attempt.
   await other.api('POST', `/v1/jobs/${working.id}/retry`);
