@@ -8,7 +8,7 @@ import { getHeapSpaceStatistics } from 'node:v8';
 import { setImmediate } from 'node:timers/promises';
 import { limitYoungHeap } from './src/server/limit-young-heap.ts';
 if (process.argv[1] === 'limited') limitYoungHeap();
-for (let round = 0; round < 100; round++) {
+for (let round = 0; round < 40; round++) {
   const live = new Map();
   for (let n = 0; n < 30_000; n++) live.set(n % 20_000, [{ n, text: 'x' + n }, new Array(20).fill(n)]);
   await setImmediate();
