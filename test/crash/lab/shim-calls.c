@@ -172,6 +172,7 @@ int link(const char *from, const char *to) {
 int symlink(const char *target, const char *path) {
   struct lab_call call = {.op = "symlink"};
   if (!lab_on() || !lab_inside(AT_FDCWD, path, call.path)) return REAL(symlink)(target, path);
+  snprintf(call.to, sizeof call.to, "%s", target);
   int result;
   CARRY_OUT(call, result, REAL(symlink)(target, path));
   return result;

@@ -129,10 +129,15 @@ static int is_first(void) {
   return fd >= 0;
 }
 
+/* What a call is about: the new name, but of a symlink itself, whose `to` is any text. */
+static const char *named_by(const struct lab_call *call) {
+  return call->to[0] != 0 && strcmp(call->op, "symlink") != 0 ? call->to : call->path;
+}
+
 enum lab_fate lab_judge(const struct lab_call *call) {
   if (!fault.set || !named(fault.op, call->op)) return LAB_PASS;
   char class[LAB_PATH];
-  class_of(call->to[0] != 0 ? call->to : call->path, class, sizeof class);
+  class_of(named_by(call), class, sizeof class);
   if (strcmp(fault.class, "*") != 0 && strcmp(fault.class, class) != 0) return LAB_PASS;
   fault.seen += 1;
   int due = strcmp(fault.when, "errors") == 0 ? fault.seen >= fault.n : fault.seen == fault.n;
@@ -163,7 +168,7 @@ void lab_record(const struct lab_call *call) {
   if (log_path == NULL) return;
   int saved = errno;
   char class[LAB_PATH];
-  class_of(call->to[0] != 0 ? call->to : call->path, class, sizeof class);
+  class_of(named_by(call), class, sizeof class);
   size_t kept = with_data ? call->bytes : 0;
   size_t room = strlen(call->path) + strlen(call->to) + strlen(class) + kept + 200;
   char *text = malloc(room);
