@@ -16,10 +16,10 @@ import { whyNoShim } from './shim.ts';
 
 const FULL: LabSize = {
   storePoints: 1750,
-  serverPoints: 36,
+  serverPoints: 40,
   twice: 5,
   failures: 20,
-  cuts: { stride: 2, seeds: 1 },
+  cuts: { stride: 2, seeds: 2 },
   recoveries: 4,
   crashes: 1000,
   flips: 600,
