@@ -2,7 +2,14 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { commitFiles, makePlace, makeRepository, plainGit } from './repository.fixture.ts';
-import { findNewestCandidate, findNewestWork, findSavedTree, candidateRef, savedTreeRef } from './saved-trees.ts';
+import {
+  candidateRef,
+  findNewestCandidate,
+  findNewestWork,
+  findSavedTree,
+  savedTreeRef,
+  strayFolder,
+} from './saved-trees.ts';
 
 test('the newest work of a job is that of its newest attempt, and of one attempt what it committed', async () => {
   await using place = makePlace();
@@ -15,6 +22,8 @@ test('the newest work of a job is that of its newest attempt, and of one attempt
     return commit;
   };
   assert.equal(await findSavedTree(mirrorDir, 'job_a'), null);
+  set(`${strayFolder('job_a', 1)}/${'a'.repeat(40)}`);
+  assert.equal(await findSavedTree(mirrorDir, 'job_a'), null, 'what lay beside a branch is no tree to go on from');
   const tree = set(savedTreeRef('job_a', 2));
   assert.equal(await findSavedTree(mirrorDir, 'job_a'), tree);
   assert.equal(await findNewestCandidate(mirrorDir, 'job_a'), null);

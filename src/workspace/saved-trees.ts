@@ -69,7 +69,8 @@ export async function findNewestWork(
   jobId: string,
 ): Promise<{ commit: string; isCandidate: boolean } | null> {
   if (!(await exists(mirrorDir))) return null;
-  const saved = await listSavedTrees(mirrorDir, jobId);
+  // What lay beside a branch, a merge and a hand-off have refs as well, and are of no attempt.
+  const saved = (await listSavedTrees(mirrorDir, jobId)).filter(({ attempt }) => attempt > 0);
   return saved.toSorted((a, b) => b.attempt - a.attempt || Number(b.isCandidate) - Number(a.isCandidate))[0] ?? null;
 }
 
