@@ -128,12 +128,36 @@ function createFileWatch(timeoutMs: number): (event: TestEvent) => void {
 }
 
 /** Returns lines that name the files that took longest: where to look when a suite grows slow. */
-function listSlowest(tookMs: ReadonlyMap<string, number>): TestEvent[] {
+function listSlowest(tookMs: ReadonlyMap<string, number>): string[] {
   const slowest = [...tookMs].toSorted(([, a], [, b]) => b - a).slice(0, 8);
-  return slowest.map(([file, ms]) => ({
-    type: 'test:diagnostic',
-    data: { nesting: 0, level: 'info', message: `slow ${(ms / 1000).toFixed(1)} s ${relative(root, file)}` },
-  }));
+  return slowest.map(([file, ms]) => `slow ${(ms / 1000).toFixed(1)} s ${relative(root, file)}`);
+}
+
+/** Lines of one failure that are repeated: what was wrong, and the command that plays it again. */
+const FAILURE_LINES = 40;
+
+/** Returns lines that say what failed once more: in a long run the end is what is read, and often all that is kept. */
+function describeFailure({ data }: Extract<TestEvent, { type: 'test:fail' }>): string[] {
+  const { error } = data.details;
+  const { message } = error.cause instanceof Error ? error.cause : error;
+  const place = data.file === undefined ? '' : ` (${relative(root, data.file)}:${data.line ?? '?'})`;
+  return [
+    `failed: ${data.name}${place}`,
+    ...message
+      .split('\n')
+      .slice(0, FAILURE_LINES)
+      .map((line) => `  ${line}`),
+  ];
+}
+
+/** Whether a test failed itself, not only a part of it, which tells of itself. */
+function isLeaf({ data }: Extract<TestEvent, { type: 'test:fail' }>): boolean {
+  const { error } = data.details;
+  return data.todo === undefined && !('failureType' in error && error.failureType === 'subtestsFailed');
+}
+
+function remark(message: string): TestEvent {
+  return { type: 'test:diagnostic', data: { nesting: 0, level: 'info', message } };
 }
 
 /** Passes the events of a run on, with the proofs taken when the last test has ended and counted in the summary. */
@@ -144,9 +168,11 @@ async function* withProofs(
 ): AsyncGenerator<TestEvent, void> {
   let added: Record<string, number> | null = null;
   const tookMs = new Map<string, number>();
+  const failures: string[] = [];
   for await (const event of source) {
     watch(event);
     if (event.type === 'test:fail' && event.data.todo === undefined) process.exitCode = 1;
+    if (event.type === 'test:fail' && isLeaf(event)) failures.push(...describeFailure(event));
     if (event.type === 'test:summary' && event.data.file !== undefined) {
       tookMs.set(event.data.file, event.data.duration_ms);
     }
@@ -156,13 +182,16 @@ async function* withProofs(
       added = { tests: proofs.length, pass: 0, fail: 0 };
       for (const [index, proof] of proofs.entries()) {
         const proved = await proofEvent(proof, count + index + 1);
-        if (proved.type === 'test:fail') process.exitCode = 1;
+        if (proved.type === 'test:fail') {
+          process.exitCode = 1;
+          failures.push(...describeFailure(proved));
+        }
         const line = proved.type === 'test:fail' ? 'fail' : 'pass';
         added[line] = (added[line] ?? 0) + 1;
         yield proved;
       }
       yield { type: 'test:plan', data: { ...event.data, count: count + proofs.length } };
-      if (tookMs.size > 1) yield* listSlowest(tookMs);
+      yield* [...(tookMs.size > 1 ? listSlowest(tookMs) : []), ...failures].map(remark);
     } else if (event.type === 'test:diagnostic' && event.data.nesting === 0 && added !== null) {
       yield { type: 'test:diagnostic', data: { ...event.data, message: amendCount(event.data.message, added) } };
     } else {

@@ -98,6 +98,13 @@ describe('the runner', () => {
     assert.deepEqual({ status, tests, pass, fail }, { status: 1, tests: 3, pass: 2, fail: 1 });
   });
 
+  it('says what failed right before the summary, once for all the suites around it', () => {
+    const { lines } = runFile("test.describe('outer', () => test('bad', () => { throw new Error('x\\ny'); }));");
+    const remarks = lines.slice(lines.findLastIndex((line) => line.startsWith('1..')) + 1, -8);
+    assert.match(remarks[0] ?? '', /^# failed: bad \(.*planted\.test\.mjs:3\)$/);
+    assert.deepEqual(remarks.slice(1), ['#   x', '#   y']);
+  });
+
   it('fails when a file is left in the temp directory, and names it', () => {
     const { status, lines } = runFile("test('untidy', () => writeFileSync(process.env.TMPDIR + '/forgotten', ''));");
     const { tests, pass, fail } = summary(lines);
