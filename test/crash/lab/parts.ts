@@ -1,5 +1,5 @@
 /** The parts of the lab, each at the size it is asked for. */
-import { inLanes, measurePart, type PartResult } from './outcome.ts';
+import { inLanes, mapInLanes, measurePart, type PartResult } from './outcome.ts';
 import { listDiskFailures, listFailures, replayFailure, tryFailure } from './io-errors.ts';
 import { thinOut, type KillPoint } from './kill-points.ts';
 import {
@@ -84,21 +84,22 @@ export function sweepServers(lab: Lab): Promise<PartResult> {
   return measurePart(PART.servers, async (result) => {
     const recovery = await findPoints(template, findScenario('recover'));
     const deaths = recovery.filter(({ role }) => role === 'server');
-    for (const scenario of scenarios) {
+    const points = await mapInLanes(scenarios, lanes, async (scenario) => {
       const chosen = choosePoints(await findPoints(template, scenario), size.serverPoints);
       if (chosen.length === 0) throw new Error(`${scenario.name} changes nothing that could be cut off`);
       const twice = thinOut(chosen, size.twice).map((point, index) => {
         const again = deaths[(index * 37) % Math.max(1, Math.floor(deaths.length / 2))]?.fault;
         return again === undefined ? point : { ...point, again };
       });
-      await inLanes([...chosen, ...twice], lanes, (point) =>
-        guard(result, { name: scenario.name, replay: replayCommand(point) }, async () => {
-          const isReached = await tryPoint(template, scenario, point);
-          if (isReached && point.again !== undefined) result.counts[DIED_TWICE] = (result.counts[DIED_TWICE] ?? 0) + 1;
-          return isReached;
-        }),
-      );
-    }
+      return [...chosen, ...twice].map((point) => ({ scenario, point }));
+    });
+    await inLanes(points.flat(), lanes, ({ scenario, point }) =>
+      guard(result, { name: scenario.name, replay: replayCommand(point) }, async () => {
+        const isReached = await tryPoint(template, scenario, point);
+        if (isReached && point.again !== undefined) result.counts[DIED_TWICE] = (result.counts[DIED_TWICE] ?? 0) + 1;
+        return isReached;
+      }),
+    );
   });
 }
 
@@ -114,23 +115,24 @@ function choosePoints(points: readonly KillPoint[], limit: number): KillPoint[] 
 /** Fails operations of whole servers and keepers, once and lasting. */
 export function failOperations({ template, scenarios, size, lanes }: Lab): Promise<PartResult> {
   return measurePart(PART.io, async (result) => {
-    for (const scenario of scenarios) {
+    const failures = await mapInLanes(scenarios, lanes, async (scenario) => {
       const points = await findPoints(template, scenario);
       // Whole disks that turn read-only or full in the middle, and single operations that fail.
       const whole = thinOut(listDiskFailures(points), Math.ceil(size.failures / 5));
       if (whole.length === 0) throw new Error(`${scenario.name} does nothing that could fail`);
-      const failures = [...whole, ...thinOut(listFailures(points), size.failures - whole.length)];
-      await inLanes(failures, lanes, (point) =>
-        guard(result, { name: scenario.name, replay: replayFailure(point) }, () =>
-          tryFailure(template, scenario, point),
-        ),
-      );
-    }
+      const single = thinOut(listFailures(points), size.failures - whole.length);
+      return [...whole, ...single].map((point) => ({ scenario, point }));
+    });
+    await inLanes(failures.flat(), lanes, ({ scenario, point }) =>
+      guard(result, { name: scenario.name, replay: replayFailure(point) }, () => tryFailure(template, scenario, point)),
+    );
   });
 }
 
 /** Violations that say enough. */
 const ENOUGH = 20;
+/** Recordings at a time: one is played, or recovered from, while another is cut on every core. */
+const RECORDINGS = 2;
 const MODELS: readonly DiskModel[] = ['strict', 'ordered', 'eager', 'torn'];
 
 /** Cuts the power of the store and of whole servers after every operation. */
@@ -139,11 +141,11 @@ export function cutPower(lab: Lab): Promise<PartResult> {
     result.counts[DISTINCT] = 0;
     result.counts[STARTED] = 0;
     await cutRecording(lab, result, await recordStore());
-    for (const scenario of lab.scenarios) {
+    await inLanes(lab.scenarios, RECORDINGS, async (scenario) => {
       // What is known to be wrong by now is not learned better from the others.
       if (result.violations.length >= ENOUGH) return;
       await cutRecording(lab, result, await recordScenario(lab.template, scenario));
-    }
+    });
   });
 }
 
@@ -162,12 +164,10 @@ async function cutRecording(lab: Lab, result: PartResult, recording: Recording):
   for (let index = 0; index < lab.size.recoveries; index++) {
     const after = 1 + Math.floor(random() * run.operations.length);
     const cut: Cut = { after, model: pickOne(random, MODELS), seed: index };
-    result.tried--;
     await guard(result, { name: run.name, replay: replayCutCommand(run.name, cut) }, async () => {
       await recoverCut(lab.template, run, cut);
       return true;
     });
-    result.tried++;
     result.counts[STARTED] = (result.counts[STARTED] ?? 0) + 1;
   }
 }

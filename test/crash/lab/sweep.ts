@@ -9,14 +9,25 @@ import { actUntilDeath, createTrial, type Scenario, type Template, type Trial } 
 import { formatFault, type Fault } from './shim.ts';
 import { logOf, readOperations, startWatched } from './watched-world.ts';
 
-/** Returns every point of a scenario, seen in one run of it that nothing happens to. */
-export async function findPoints(template: Template, scenario: Scenario): Promise<KillPoint[]> {
+async function playOnce(template: Template, scenario: Scenario): Promise<KillPoint[]> {
   await using trial = await createTrial(template, scenario);
   const server = await startWatched(trial.world, { waitReady: false });
   await actUntilDeath(server, () => act(trial, scenario));
   await trial.world.kill();
   const operations = readOperations(trial.world);
   return (['server', 'keeper'] as const).flatMap((role) => listPoints(scenario.name, role, operations));
+}
+
+/** What was seen, by scenario: several parts of a run ask. */
+const known = new WeakMap<Template, Map<string, Promise<KillPoint[]>>>();
+
+/** Returns every point of a scenario, seen in one run of it that nothing happens to. */
+export function findPoints(template: Template, scenario: Scenario): Promise<KillPoint[]> {
+  const ofTemplate = known.get(template) ?? new Map<string, Promise<KillPoint[]>>();
+  known.set(template, ofTemplate);
+  const points = ofTemplate.get(scenario.name) ?? playOnce(template, scenario);
+  ofTemplate.set(scenario.name, points);
+  return points;
 }
 
 async function act(trial: Trial, scenario: Scenario): Promise<void> {
