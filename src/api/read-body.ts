@@ -12,7 +12,10 @@ export function cutUnread(app: Api): void {
   app.addHook('onResponse', async ({ raw }) => {
     if (raw.complete) return;
     raw.resume();
-    setTimeout(() => raw.socket.destroy(), LINGER_MS).unref();
+    setTimeout(() => {
+      // By then it may have arrived whole, and the connection serve another request.
+      if (!raw.complete) raw.socket.destroy();
+    }, LINGER_MS).unref();
   });
 }
 

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { sha256 } from '../../kernel/hash.ts';
-import { asProblem, callRaw, makeServer, MAX_FILE_BYTES, ROOT_TOKEN, submit } from '../api.fixture.ts';
+import { asProblem, callRaw, makeServer, MAX_FILE_BYTES, ROOT_TOKEN, submit, until } from '../api.fixture.ts';
 import type { JobFileView, PageView } from '../contract.ts';
 
 test('a file is sent, replaced, listed and taken back while its job is held', async () => {
@@ -86,4 +87,23 @@ test('all files of a job together have a limit, too', async () => {
     running.call('PUT', `/v1/jobs/${job.id}/files/${name}`, { raw: { body, type: 'x/y' } });
   for (const name of ['a', 'b', 'c', 'a']) assert.ok((await put(name)).status < 300);
   asProblem(await put('d'), 413, 'payload-too-large');
+});
+
+test('an upload that was refused early, and arrived all the same, leaves its connection to the next request', async () => {
+  await using running = await makeServer();
+  const job = await submit(running, { start: false });
+  const body = Buffer.alloc(MAX_FILE_BYTES + 1);
+  const socket = connect(running.port, '127.0.0.1').setEncoding('latin1');
+  let text = '';
+  socket.on('data', (chunk: string) => (text += chunk));
+  const head = `Host: 127.0.0.1\r\nAuthorization: Bearer ${ROOT_TOKEN}\r\n`;
+  socket.write(`PUT /v1/jobs/${job.id}/files/big HTTP/1.1\r\n${head}Content-Length: ${body.length}\r\n\r\n`);
+  await until('it is refused', () => text.includes('payload-too-large'));
+  socket.write(body);
+  // Longer than a client is given to read why.
+  await sleep(2500);
+  socket.write(`GET /healthz HTTP/1.1\r\n${head}\r\n`);
+  await until('the next one is answered', () => text.endsWith('"status":"ok"}') || socket.destroyed);
+  assert.ok(!socket.destroyed, text);
+  socket.destroy();
 });

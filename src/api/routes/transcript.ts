@@ -34,36 +34,46 @@ export function addTranscriptRoute(app: Api, { services }: RouteContext): void {
       const sha256 = job.state === 'running' ? null : job.transcriptSha256;
       reply.type(TYPE);
       if (sha256 === null) return reply.send(Readable.from(services.renderTranscript(job), { objectMode: false }));
-      const handle = await openVerified(services, job, sha256);
+      const { handle, size } = await openVerified(services, job, sha256);
       const etag = `"${sha256}"`;
       reply.header('etag', etag).header('cache-control', 'no-cache');
       if (request.headers['if-none-match'] === etag) {
         await handle.close();
         return reply.code(304).send();
       }
-      reply.header('content-length', (await handle.stat()).size);
-      return reply.send(handle.createReadStream({ start: 0 }));
+      reply.header('content-length', size);
+      return reply.send(readFirst(handle, size, true));
     },
   );
 }
 
-/** Returns the file open once all of it was read and found to be what was recorded. Throws `transcript-corrupt`. */
-async function openVerified(services: Services, job: Job, sha256: string): Promise<FileHandle> {
+/** Returns the file open once this much of it was read and found to be what was recorded. Throws `transcript-corrupt`. */
+async function openVerified(
+  services: Services,
+  job: Job,
+  sha256: string,
+): Promise<{ handle: FileHandle; size: number }> {
   const path = services.home.transcript(job.id);
   const handle = await openOutput(path, services.home.jobs).catch((error: unknown) => {
     services.countTranscriptMismatch(job);
     throw error;
   });
-  const found = handle === null ? 'is missing' : await hashOf(handle);
-  if (handle !== null && found === sha256) return handle;
+  const size = handle === null ? 0 : (await handle.stat()).size;
+  const found = handle === null ? 'is missing' : await hashOf(handle, size);
+  if (handle !== null && found === sha256) return { handle, size };
   await handle?.close();
   services.countTranscriptMismatch(job);
   const what = handle === null ? found : `has the sha256 ${found}, and ${sha256} was recorded`;
   throw fail('transcript-corrupt', `the transcript of job ${job.number} ${what}`);
 }
 
-async function hashOf(handle: FileHandle): Promise<string> {
+/** Reads no byte more: an agent that outlived its job may write into it, and what is beyond the announced length would break the next answer. */
+function readFirst(handle: FileHandle, size: number, autoClose: boolean): Readable {
+  return size === 0 ? Readable.from([]) : handle.createReadStream({ start: 0, end: size - 1, autoClose });
+}
+
+async function hashOf(handle: FileHandle, size: number): Promise<string> {
   const hash = createHash('sha256');
-  for await (const chunk of handle.createReadStream({ start: 0, autoClose: false })) hash.update(chunk as Buffer);
+  for await (const chunk of readFirst(handle, size, false)) hash.update(chunk as Buffer);
   return hash.digest('hex');
 }
