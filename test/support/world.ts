@@ -12,6 +12,7 @@ import { ensureProgram } from '../../scripts/build-program.ts';
 import { endProcesses, scanProcesses } from '../../src/keeper/processes.ts';
 import { isAlive, readProcess, type ProcessIdentity } from '../../src/keeper/host-identity.ts';
 import type { AttemptView } from '../../src/api/contract/attempt.ts';
+import { messageOf } from '../../src/kernel/result.ts';
 import { homeLayout, type Home } from '../../src/lifecycle/home.ts';
 import type { RecoveryReport } from '../../src/lifecycle/report.ts';
 import { readServerFile, type ServerInfo } from '../../src/server/server-file.ts';
@@ -219,6 +220,9 @@ export class World implements AsyncDisposable {
         ...headers,
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    }).catch((error: Error) => {
+      // The error of fetch says that it failed; why is in its cause.
+      throw new Error(`${method} ${path}: ${messageOf(error.cause ?? error)}`, { cause: error });
     });
     const text = await answer.text();
     const isJson = /json/.test(answer.headers.get('content-type') ?? '');
