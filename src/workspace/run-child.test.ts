@@ -69,7 +69,7 @@ describe('runChild', () => {
   it('ends a child that takes too long, also one that ignores being asked', async () => {
     await using place = makePlace();
     const script = `trap '' TERM; sleep 600 & echo $! $$ > ${place.path('pid')}; while :; do sleep 0.05; done`;
-    const result = await sh(script, { timeoutMs: 300 });
+    const result = await sh(script, { timeoutMs: 1500 });
     assert.equal(result.timedOut, true);
     assert.equal(result.signal, 'SIGKILL');
     // Its whole group goes, not only the one that was started.

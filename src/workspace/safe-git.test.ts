@@ -113,7 +113,7 @@ describe('safeGit', () => {
     const hang = safeGit({
       profile: { kind: 'network', gitDir: null },
       args: ['ls-remote', '--', 'ssh://host.invalid/x'],
-      timeoutMs: 1000,
+      timeoutMs: 3000,
     });
     await assert.rejects(hang, (error) => isError(error, 'git-timeout'));
     const pid = readFileSync(place.path('pid'), 'utf8').trim();
