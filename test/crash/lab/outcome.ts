@@ -26,17 +26,6 @@ export async function inLanes<T>(items: readonly T[], lanes: number, work: (item
   await Promise.all(Array.from({ length: Math.min(lanes, items.length) }, lane));
 }
 
-/** Returns what `work` makes of every item, in their order, `lanes` at a time. */
-export async function mapInLanes<T, R>(
-  items: readonly T[],
-  lanes: number,
-  work: (item: T) => Promise<R>,
-): Promise<readonly R[]> {
-  const made: R[] = [];
-  await inLanes([...items.entries()], lanes, async ([index, item]) => void (made[index] = await work(item)));
-  return made;
-}
-
 /** Measures a part: what `work` puts into the result, and how long it took. */
 export async function measurePart(name: string, work: (result: PartResult) => Promise<void>): Promise<PartResult> {
   const began = performance.now();

@@ -1,5 +1,5 @@
 /** The parts of the lab, each at the size it is asked for. */
-import { inLanes, mapInLanes, measurePart, type PartResult } from './outcome.ts';
+import { inLanes, measurePart, type PartResult } from './outcome.ts';
 import { listDiskFailures, listFailures, replayFailure, tryFailure } from './io-errors.ts';
 import { thinOut, type KillPoint } from './kill-points.ts';
 import {
@@ -84,16 +84,17 @@ export function sweepServers(lab: Lab): Promise<PartResult> {
   return measurePart(PART.servers, async (result) => {
     const recovery = await findPoints(template, findScenario('recover'));
     const deaths = recovery.filter(({ role }) => role === 'server');
-    const points = await mapInLanes(scenarios, lanes, async (scenario) => {
+    const points: { scenario: Scenario; point: KillPoint }[] = [];
+    for (const scenario of scenarios) {
       const chosen = choosePoints(await findPoints(template, scenario), size.serverPoints);
       if (chosen.length === 0) throw new Error(`${scenario.name} changes nothing that could be cut off`);
       const twice = thinOut(chosen, size.twice).map((point, index) => {
         const again = deaths[(index * 37) % Math.max(1, Math.floor(deaths.length / 2))]?.fault;
         return again === undefined ? point : { ...point, again };
       });
-      return [...chosen, ...twice].map((point) => ({ scenario, point }));
-    });
-    await inLanes(points.flat(), lanes, ({ scenario, point }) =>
+      points.push(...[...chosen, ...twice].map((point) => ({ scenario, point })));
+    }
+    await inLanes(points, lanes, ({ scenario, point }) =>
       guard(result, { name: scenario.name, replay: replayCommand(point) }, async () => {
         const isReached = await tryPoint(template, scenario, point);
         if (isReached && point.again !== undefined) result.counts[DIED_TWICE] = (result.counts[DIED_TWICE] ?? 0) + 1;
@@ -115,15 +116,16 @@ function choosePoints(points: readonly KillPoint[], limit: number): KillPoint[] 
 /** Fails operations of whole servers and keepers, once and lasting. */
 export function failOperations({ template, scenarios, size, lanes }: Lab): Promise<PartResult> {
   return measurePart(PART.io, async (result) => {
-    const failures = await mapInLanes(scenarios, lanes, async (scenario) => {
+    const failures: { scenario: Scenario; point: KillPoint }[] = [];
+    for (const scenario of scenarios) {
       const points = await findPoints(template, scenario);
       // Whole disks that turn read-only or full in the middle, and single operations that fail.
       const whole = thinOut(listDiskFailures(points), Math.ceil(size.failures / 5));
       if (whole.length === 0) throw new Error(`${scenario.name} does nothing that could fail`);
       const single = thinOut(listFailures(points), size.failures - whole.length);
-      return [...whole, ...single].map((point) => ({ scenario, point }));
-    });
-    await inLanes(failures.flat(), lanes, ({ scenario, point }) =>
+      failures.push(...[...whole, ...single].map((point) => ({ scenario, point })));
+    }
+    await inLanes(failures, lanes, ({ scenario, point }) =>
       guard(result, { name: scenario.name, replay: replayFailure(point) }, () => tryFailure(template, scenario, point)),
     );
   });

@@ -21,7 +21,10 @@ async function playOnce(template: Template, scenario: Scenario): Promise<KillPoi
 /** What was seen, by scenario: several parts of a run ask. */
 const known = new WeakMap<Template, Map<string, Promise<KillPoint[]>>>();
 
-/** Returns every point of a scenario, seen in one run of it that nothing happens to. */
+/**
+ * Returns every point of a scenario, seen in one run of it that nothing happens to. Call it while nothing else runs: on a busy
+ * machine things happen in an order that is not met again.
+ */
 export function findPoints(template: Template, scenario: Scenario): Promise<KillPoint[]> {
   const ofTemplate = known.get(template) ?? new Map<string, Promise<KillPoint[]>>();
   known.set(template, ofTemplate);
