@@ -1,7 +1,7 @@
 /** `holdfast proof` as a person runs it: every line held, and what it writes is what it says. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -14,10 +14,24 @@ interface Proof {
   lines: { group: string; name: string; held: boolean; evidence: string }[];
 }
 
+test('a place for its files that cannot be is refused before anything is played', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'hf-tests-proof-'));
+  try {
+    await writeFile(join(folder, 'file'), '');
+    const args = [await ensureProgram(), 'proof', '--output', join(folder, 'file', 'x')];
+    const { status, stderr, stdout } = spawnSync(process.execPath, args, { cwd: folder, encoding: 'utf8' });
+    assert.deepEqual([status, stdout], [2, ''], stderr);
+    assert.match(stderr, /--output: no directory can be made there: (?:EEXIST|ENOTDIR)[^]*\[bad-usage\]/);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+});
+
 test('every line of the proof is held', { timeout: 900_000 }, async () => {
   const folder = await mkdtemp(join(tmpdir(), 'hf-tests-proof-'));
   try {
-    const args = [await ensureProgram(), 'proof', '--json', '--seed', '7', '--output', folder];
+    const output = join(folder, 'made', 'for it');
+    const args = [await ensureProgram(), 'proof', '--json', '--seed', '7', '--output', output];
     const env = { ...process.env, HOLDFAST_HOME: join(folder, 'no-home') };
     const child = spawn(process.execPath, args, { cwd: folder, env, stdio: ['ignore', 'pipe', 'inherit'] });
     let printed = '';
@@ -33,8 +47,8 @@ test('every line of the proof is held', { timeout: 900_000 }, async () => {
     assert.deepEqual([code, proof.held, proof.seed], [0, true, 7]);
     const kills = proof.lines.filter(({ group }) => group === 'kill').map(({ name }) => name);
     assert.equal(new Set(kills).size, 30);
-    assert.deepEqual(JSON.parse(await readFile(join(folder, 'proof.json'), 'utf8')), { v: 1, ...proof });
-    assert.match(await readFile(join(folder, 'proof.md'), 'utf8'), /40 of 40 claims held/);
+    assert.deepEqual(JSON.parse(await readFile(join(output, 'proof.json'), 'utf8')), { v: 1, ...proof });
+    assert.match(await readFile(join(output, 'proof.md'), 'utf8'), /40 of 40 claims held/);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

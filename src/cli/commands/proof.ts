@@ -1,9 +1,11 @@
 import { randomInt } from 'node:crypto';
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { systemClock } from '../../kernel/clock.ts';
-import { writeDurable } from '../../kernel/durable.ts';
+import { makeDirectory, writeDurable } from '../../kernel/durable.ts';
+import { fail } from '../../kernel/errors.ts';
+import { messageOf } from '../../kernel/result.ts';
 import type { Call, Runtime } from '../command.ts';
 import { findHome } from '../shell.ts';
 import { wholeNumber } from '../words.ts';
@@ -32,6 +34,11 @@ async function proof({ shell, terminal, options }: Call<{ seed?: number; output?
   const { watchWrites } = await import('../proof/watch-writes.ts');
   const { narrate, renderProof } = await import('../proof/render.ts');
   const seed = options.seed ?? randomInt(2 ** 31);
+  const directory = resolve(shell.cwd, options.output ?? '.');
+  // Before minutes of work, not after them.
+  await makeDirectory(directory).catch((error: unknown) => {
+    throw fail('bad-usage', `--output: no directory can be made there: ${messageOf(error)}`);
+  });
   const roots = [shell.cwd, findHome(undefined, shell)];
   const before = await lookAt(roots);
   const told = terminal.json ? () => undefined : narrate(terminal);
@@ -56,7 +63,6 @@ async function proof({ shell, terminal, options }: Call<{ seed?: number; output?
   } as const;
   told(outside);
   const whole = { seed, held: proved.held && outside.held, lines: [...proved.lines, outside] };
-  const directory = options.output ?? shell.cwd;
   await writeDurable(join(directory, 'proof.json'), `${JSON.stringify({ v: 1, ...whole }, null, 2)}\n`, 0o644);
   await writeDurable(join(directory, 'proof.md'), renderProof(whole), 0o644);
   if (terminal.json) await terminal.document(whole);
