@@ -24,6 +24,13 @@ const CLI = await ensureProgram();
 /** Kept between runs: starting servers is most of what crash tests do. */
 const COMPILE_CACHE = fileURLToPath(new URL('../../node_modules/.cache/holdfast', import.meta.url));
 
+/** Like fetch, whose own error says only that it failed: why is in its cause. */
+function send(url: string, init: RequestInit): Promise<Response> {
+  return fetch(url, init).catch((error: Error) => {
+    throw new Error(`${init.method} ${url}: ${messageOf(error.cause ?? error)}`, { cause: error });
+  });
+}
+
 export interface StartOptions {
   /** HOLDFAST_FAILPOINTS of the server and its keepers. */
   failpoints?: string;
@@ -212,7 +219,7 @@ export class World implements AsyncDisposable {
     if (removing !== undefined) this.removing.add(removing);
     const info = await this.readServer();
     const token = (await readFile(this.home.tokenFile, 'utf8')).trim();
-    const answer = await fetch(info.url + path, {
+    const answer = await send(info.url + path, {
       method,
       headers: {
         authorization: `Bearer ${token}`,
@@ -220,9 +227,6 @@ export class World implements AsyncDisposable {
         ...headers,
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    }).catch((error: Error) => {
-      // The error of fetch says that it failed; why is in its cause.
-      throw new Error(`${method} ${path}: ${messageOf(error.cause ?? error)}`, { cause: error });
     });
     const text = await answer.text();
     const isJson = /json/.test(answer.headers.get('content-type') ?? '');
@@ -238,7 +242,7 @@ export class World implements AsyncDisposable {
   async upload(id: string, name: string, content: Uint8Array): Promise<Answer> {
     const info = await this.readServer();
     const token = (await readFile(this.home.tokenFile, 'utf8')).trim();
-    const answer = await fetch(`${info.url}/v1/jobs/${id}/files/${encodeURIComponent(name)}`, {
+    const answer = await send(`${info.url}/v1/jobs/${id}/files/${encodeURIComponent(name)}`, {
       method: 'PUT',
       headers: { authorization: `Bearer ${token}`, 'content-type': 'application/octet-stream' },
       body: Buffer.from(content),
