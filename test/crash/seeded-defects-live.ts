@@ -50,4 +50,28 @@ export const LIVE_DEFECTS: readonly SeededDefect[] = [
     file: 'src/api/live-connections.test.ts',
     test: 'M11: a client that takes nothing',
   },
+  {
+    what: 'of a transcript more is sent than was announced',
+    edits: [
+      {
+        file: 'src/api/routes/transcript.ts',
+        find: '{ start: 0, end: size - 1, autoClose }',
+        replace: '{ start: 0, autoClose }',
+      },
+    ],
+    file: 'src/api/transcript.test.ts',
+    test: 'a transcript that grows while it is sent',
+  },
+  {
+    what: 'a refused upload cuts the connection under the next request',
+    edits: [
+      {
+        file: 'src/api/read-body.ts',
+        find: 'if (!raw.complete) raw.socket.destroy();',
+        replace: 'raw.socket.destroy();',
+      },
+    ],
+    file: 'src/api/routes/files.test.ts',
+    test: 'an upload that was refused early',
+  },
 ];

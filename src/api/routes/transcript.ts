@@ -37,10 +37,9 @@ export function addTranscriptRoute(app: Api, { services }: RouteContext): void {
       const { handle, size } = await openVerified(services, job, sha256);
       const etag = `"${sha256}"`;
       reply.header('etag', etag).header('cache-control', 'no-cache');
-      if (request.headers['if-none-match'] === etag) {
-        await handle.close();
-        return reply.code(304).send();
-      }
+      const unchanged = request.headers['if-none-match'] === etag;
+      if (unchanged || size === 0) await handle.close();
+      if (unchanged) return reply.code(304).send();
       reply.header('content-length', size);
       return reply.send(readFirst(handle, size, true));
     },
@@ -67,7 +66,10 @@ async function openVerified(
   throw fail('transcript-corrupt', `the transcript of job ${job.number} ${what}`);
 }
 
-/** Reads no byte more: an agent that outlived its job may write into it, and what is beyond the announced length would break the next answer. */
+/**
+ * Reads no byte more: an agent that outlived its job may write into the file, and what is beyond the announced length would
+ * break the next answer.
+ */
 function readFirst(handle: FileHandle, size: number, autoClose: boolean): Readable {
   return size === 0 ? Readable.from([]) : handle.createReadStream({ start: 0, end: size - 1, autoClose });
 }
