@@ -1,6 +1,6 @@
 /** Starts servers and keepers of a world under the shim. */
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { ServerProcess, World } from '../../support/world.ts';
 import { readLog, recordPromise, type Operation, type Promised } from './operation-log.ts';
 import { shimEnvironment, type Fault } from './shim.ts';
@@ -64,12 +64,14 @@ function findProgram(name: string): string {
   return join('/usr/bin', name);
 }
 
-/** A program that becomes another one under these variables. */
+/**
+ * A program that becomes another one under these variables. It is put in its place whole: a keeper of the server before may
+ * be starting from the old one, which must neither be written to nor read half.
+ */
 function writeProgram(path: string, target: string, env: Record<string, string>): void {
   const settings = Object.entries(env).map(([name, value]) => `export ${name}='${value}'`);
-  mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(path, `#!${SHELL}\n${settings.join('\n')}\nexec '${target}' "$@"\n`);
-  chmodSync(path, 0o755);
+  writeFileSync(`${path}.new`, `#!${SHELL}\n${settings.join('\n')}\nexec '${target}' "$@"\n`, { mode: 0o755 });
+  renameSync(`${path}.new`, path);
 }
 
 /** Shell text by which an agent says that it runs, at its place among the operations. */
