@@ -120,8 +120,8 @@ async function main(words: readonly string[]): Promise<void> {
   await ensureKeeper();
   const began = performance.now();
   let caught = 0;
-  // Each works in a tree, a temp directory and processes of its own; the tests wait more than they work.
-  await inLanes(chosen, availableParallelism() + 1, async (defect) => {
+  // Each works in a tree, a temp directory and processes of its own; with a defect a test mostly waits, and in vain.
+  await inLanes(chosen, 2 * availableParallelism() + 1, async (defect) => {
     if (await tryDefect(defect)) caught++;
   });
   const minutes = ((performance.now() - began) / 60_000).toFixed(1);
