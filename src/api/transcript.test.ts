@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readdirSync, readlinkSync } from 'node:fs';
-import { appendFile, writeFile } from 'node:fs/promises';
+import { appendFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
+import { dirname } from 'node:path';
 import { test } from 'node:test';
 import { sha256 } from '../kernel/hash.ts';
 import { makeServer, ROOT_TOKEN, submit, until, work, type Running } from './api.fixture.ts';
@@ -45,6 +46,26 @@ test('a transcript is closed once it was sent, an empty one too', async () => {
     await until('it is closed', () => !holdsOpen(path));
   }
   assert.deepEqual(warnings, []);
+});
+
+test('only what shows that a transcript was changed is counted', async () => {
+  await using running = await makeServer();
+  const counted: string[] = [];
+  running.services.countTranscriptMismatch = ({ id }) => counted.push(id);
+  const { id, path } = await tell(running, '# Job\n');
+  const ask = async (): Promise<number> => (await running.call('GET', `/v1/jobs/${id}/transcript`)).status;
+
+  await writeFile(path, '# Another\n');
+  assert.deepEqual([await ask(), counted.length], [409, 1]);
+  await rm(path);
+  assert.deepEqual([await ask(), counted.length], [409, 2]);
+  await symlink('/etc/hostname', path);
+  assert.deepEqual([await ask(), counted.length], [409, 3]);
+  // The file behind it may be as it was.
+  await rm(dirname(path), { recursive: true });
+  await writeFile(dirname(path), 'no directory');
+  assert.deepEqual([await ask(), counted.length], [500, 3]);
+  assert.deepEqual([...new Set(counted)], [id]);
 });
 
 test('a transcript that grows while it is sent ends where it was announced to, and the connection goes on', async () => {

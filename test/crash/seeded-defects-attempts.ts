@@ -247,8 +247,8 @@ export const ATTEMPT_DEFECTS: readonly SeededDefect[] = [
     edits: [
       {
         file: 'src/api/routes/transcript.ts',
-        find: 'if (handle !== null && found === sha256) return { handle, size };',
-        replace: 'if (handle !== null) return { handle, size };',
+        find: 'if (found === sha256) return { handle, size };',
+        replace: 'return { handle, size };',
       },
     ],
     file: 'test/crash/transcript.test.ts',

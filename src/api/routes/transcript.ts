@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import type { FastifyReply } from 'fastify';
-import { fail } from '../../kernel/errors.ts';
+import { fail, isError } from '../../kernel/errors.ts';
 import type { Job } from '../../lifecycle/job.ts';
 import { jobOf, type Api, type RouteContext } from '../api.ts';
 import { jobParamsSchema, noQuerySchema } from '../contract/common.ts';
@@ -52,18 +52,26 @@ async function openVerified(
   job: Job,
   sha256: string,
 ): Promise<{ handle: FileHandle; size: number }> {
-  const path = services.home.transcript(job.id);
-  const handle = await openOutput(path, services.home.jobs).catch((error: unknown) => {
-    services.countTranscriptMismatch(job);
+  const handle = await openOutput(services.home.transcript(job.id), services.home.jobs).catch((error: unknown) => {
+    // What could not be opened for want of descriptors, say, has shown nothing about the transcript.
+    if (isError(error, 'record-corrupt')) services.countTranscriptMismatch(job);
     throw error;
   });
-  const size = handle === null ? 0 : (await handle.stat()).size;
-  const found = handle === null ? 'is missing' : await hashOf(handle, size);
-  if (handle !== null && found === sha256) return { handle, size };
-  await handle?.close();
+  if (handle === null) throw mismatch(services, job, 'is missing');
+  try {
+    const { size } = await handle.stat();
+    const found = await hashOf(handle, size);
+    if (found === sha256) return { handle, size };
+    throw mismatch(services, job, `has the sha256 ${found}, and ${sha256} was recorded`);
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+}
+
+function mismatch(services: Services, job: Job, what: string): Error {
   services.countTranscriptMismatch(job);
-  const what = handle === null ? found : `has the sha256 ${found}, and ${sha256} was recorded`;
-  throw fail('transcript-corrupt', `the transcript of job ${job.number} ${what}`);
+  return fail('transcript-corrupt', `the transcript of job ${job.number} ${what}`);
 }
 
 /**
