@@ -16,6 +16,7 @@ import { messageOf } from '../../src/kernel/result.ts';
 import { homeLayout, type Home } from '../../src/lifecycle/home.ts';
 import type { RecoveryReport } from '../../src/lifecycle/report.ts';
 import { readServerFile, type ServerInfo } from '../../src/server/server-file.ts';
+import { describeAttempts } from './describe-attempts.ts';
 import { until, within } from './poll.ts';
 import { createRepository } from './repository.ts';
 import { findMentioning, listAttempts, type KnownAttempt } from './world-processes.ts';
@@ -306,7 +307,8 @@ export class World implements AsyncDisposable {
         return states.includes(job.state) ? job : null;
       });
     } catch (error) {
-      throw new Error(`${String(error)}; it is ${last}\n${await this.readLog()}`, { cause: error });
+      const found = await describeAttempts(this.home, id);
+      throw new Error(`${String(error)}; it is ${last}\n${found}\n${await this.readLog()}`, { cause: error });
     }
   }
 
