@@ -58,7 +58,10 @@ export async function awaitClaim(runDir: string, signal: AbortSignal): Promise<v
   }
 }
 
-/** Waits until the keeper answers or is dead; returns the connection, or null when it died before it could listen. */
+/**
+ * Waits until the keeper answers, has recorded the end or is dead; returns the connection, or null when there is nothing
+ * left to listen to.
+ */
 export async function awaitKeeper(input: {
   runDir: string;
   isKeeperAlive: () => boolean;
@@ -70,7 +73,7 @@ export async function awaitKeeper(input: {
     try {
       const connection = await connectKeeper(input.runDir);
       if (connection !== null) return connection;
-      if (!input.isKeeperAlive()) return null;
+      if (!input.isKeeperAlive() || (await exists(join(input.runDir, RUN_FILES.exit)))) return null;
       await change.wait();
     } finally {
       change.close();
@@ -78,7 +81,11 @@ export async function awaitKeeper(input: {
   }
 }
 
-/** Waits until a process is dead, by identity: a keeper that has closed its socket has a few milliseconds to live. */
-export async function awaitDeath(identity: ProcessIdentity, signal: AbortSignal): Promise<void> {
-  while (isAlive(identity)) await delay(ENDING_POLL_MS, signal);
+/** Waits until a process is dead, by identity, for `limitMs` at most; returns whether it is. */
+export async function awaitDeath(identity: ProcessIdentity, limitMs: number, signal: AbortSignal): Promise<boolean> {
+  for (const until = performance.now() + limitMs; isAlive(identity);) {
+    if (performance.now() >= until) return false;
+    await delay(ENDING_POLL_MS, signal);
+  }
+  return true;
 }

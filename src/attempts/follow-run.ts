@@ -1,10 +1,13 @@
+import { join } from 'node:path';
 import type { KeeperConnection } from '../keeper/connect.ts';
 import { isAlive } from '../keeper/host-identity.ts';
+import { RUN_FILES } from '../keeper/protocol.ts';
 import { failpoint } from '../kernel/failpoints.ts';
 import { messageOf } from '../kernel/result.ts';
 import type { Attempt } from '../lifecycle/attempt.ts';
 import type { Job } from '../lifecycle/job.ts';
 import type { AttemptPatch } from '../store/store.ts';
+import { exists } from '../workspace/remove-tree.ts';
 import type { AttemptContext } from './context.ts';
 import { endAttempt } from './end-attempt.ts';
 import { awaitKeeper } from './follow-attempt.ts';
@@ -80,12 +83,16 @@ interface Following {
   judgement: Judgement;
 }
 
-/** Stays connected to the keeper until it ends or dies; the end of the connection is the event, nothing is polled. */
+/**
+ * Stays connected to the keeper until it ends or dies: the end of the connection is the event. One that has recorded the end
+ * and hangs makes none: the look at its progress finds that.
+ */
 async function followKeeper(ctx: AttemptContext, following: Following): Promise<void> {
   const { attempt, run, signal } = following;
   const { keeper } = following.judgement.evidence;
+  const runDir = ctx.home.runDirectory(attempt.jobId, attempt.number);
   const connection = await awaitKeeper({
-    runDir: ctx.home.runDirectory(attempt.jobId, attempt.number),
+    runDir,
     isKeeperAlive: () => keeper !== null && isAlive(keeper),
     signal,
   });
@@ -97,7 +104,7 @@ async function followKeeper(ctx: AttemptContext, following: Following): Promise<
   try {
     if (run.cancelled) await cancelRun(run);
     await recordAgent(ctx, attempt, connection);
-    progress = setInterval(() => void recordProgress(ctx, attempt, connection), PROGRESS_MS);
+    progress = setInterval(() => void recordProgress(ctx, { attempt, connection, runDir }), PROGRESS_MS);
     await connection.ended;
   } finally {
     clearInterval(progress);
@@ -109,9 +116,13 @@ async function followKeeper(ctx: AttemptContext, following: Following): Promise<
 }
 
 /** Keeps the size of the output as last seen, so that a report can say what grew while no server was there. */
-async function recordProgress(ctx: AttemptContext, attempt: Attempt, connection: KeeperConnection): Promise<void> {
+async function recordProgress(
+  ctx: AttemptContext,
+  { attempt, connection, runDir }: { attempt: Attempt; connection: KeeperConnection; runDir: string },
+): Promise<void> {
   try {
     const status = await connection.status(STATUS_TIMEOUT_MS);
+    if (status === null && (await exists(join(runDir, RUN_FILES.exit)))) return connection.close();
     const job = await ctx.store.getJob(attempt.jobId);
     if (status === null || job === null || status.bytesOut === job.outputBytes) return;
     await ctx.store.noteJob({ id: job.id, fence: job.fence, set: { outputBytes: status.bytesOut }, actor: 'attempts' });

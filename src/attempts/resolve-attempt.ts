@@ -1,10 +1,11 @@
-import { endStrays, type ProcessScan } from '../keeper/processes.ts';
+import { endStrays, signalProcess, type ProcessScan } from '../keeper/processes.ts';
+import { STRAYS_DEADLINE_MS } from '../keeper/protocol.ts';
 import { sealAttempt } from '../keeper/run-directory.ts';
 import { delay } from '../kernel/backoff.ts';
 import { fail } from '../kernel/errors.ts';
 import { failpoint } from '../kernel/failpoints.ts';
 import { agentOf } from '../lifecycle/agent-of.ts';
-import type { Attempt } from '../lifecycle/attempt.ts';
+import type { Attempt, ProcessIdentity } from '../lifecycle/attempt.ts';
 import type { Job } from '../lifecycle/job.ts';
 import type { AttemptContext } from './context.ts';
 import type { FinalVerdict } from './decide.ts';
@@ -14,6 +15,11 @@ import { judgeAttempt, type Judgement } from './gather-facts.ts';
 
 /** How long strays may take to die before the attempt is looked at again, milliseconds. */
 const STRAY_DEADLINE_MS = 10_000;
+/**
+ * How long a keeper may live on after its exit record, milliseconds: what it may take to end strays, and as much as a busy
+ * machine adds. A process of Node can hang while it exits (nodejs/node issue 54918), and anybody can stop one.
+ */
+const KEEPER_ENDING_MS = STRAYS_DEADLINE_MS + 15_000;
 /** Pause before looking again at something that will change by itself, milliseconds. */
 const ENDING_POLL_MS = 20;
 
@@ -23,8 +29,8 @@ export type Resolution =
   | { kind: 'over'; verdict: FinalVerdict; judgement: Judgement };
 
 /**
- * Judges an attempt until the verdict is final or something of it lives: waits for a keeper that is ending, ends strays,
- * seals what never started. The same loop serves a live server and recovery; it can be killed anywhere and run again.
+ * Judges an attempt until the verdict is final or something of it lives: waits for a keeper that is ending, for a while, ends
+ * strays, seals what never started. The same loop serves a live server and recovery; it can be killed anywhere and run again.
  * With `wait` false what cannot be over yet counts as alive: one keeper that hangs must not hold up a whole start.
  */
 export async function resolveAttempt(
@@ -48,7 +54,7 @@ export async function resolveAttempt(
       case 'ENDING':
         if (input.wait === false) return { kind: 'alive', by: 'keeper', judgement };
         if (evidence.keeper === null) await delay(ENDING_POLL_MS, signal);
-        else await awaitDeath(evidence.keeper, signal);
+        else await endKeeper(ctx, { job: input.job, keeper: evidence.keeper, signal });
         continue;
       case 'STRAYS': {
         const { ended, left } = await endStrays({ attempt: attempt.id, deadlineMs: STRAY_DEADLINE_MS });
@@ -72,6 +78,23 @@ export async function resolveAttempt(
         return { kind: 'over', verdict, judgement };
     }
   }
+}
+
+/** Waits for a keeper that has recorded the end, and kills one that does not go: what is left to do, anybody can do. */
+async function endKeeper(
+  ctx: AttemptContext,
+  what: { job: Job; keeper: ProcessIdentity; signal: AbortSignal },
+): Promise<void> {
+  const { job, keeper, signal } = what;
+  if (await awaitDeath(keeper, KEEPER_ENDING_MS, signal)) return;
+  ctx.log.warn(
+    `the keeper of job ${job.number} has recorded the end and does not go: process ${keeper.pid} is killed`,
+    {
+      job: job.id,
+    },
+  );
+  signalProcess(keeper, 'SIGKILL');
+  await awaitDeath(keeper, KEEPER_ENDING_MS, signal);
 }
 
 /** Ends everything of an attempt whose keeper is gone: the agent with its session, and all that carries its token. */

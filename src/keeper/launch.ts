@@ -12,8 +12,12 @@ import { readLaunchEnvironment, type LaunchEnvironment } from './environment.ts'
 import { RUN_FILES } from './protocol.ts';
 import { buildSystemdRun, detectSystemd } from './systemd.ts';
 
-/** V8's worker threads cost 40 % of the start and of the memory of a process that mostly sleeps. */
-const NODE_FLAGS = ['--v8-pool-size=0'];
+/**
+ * V8's worker threads cost 40 % of the start and of the memory of a process that mostly sleeps. And nothing may be compiled in
+ * the one that is left: when it waits for the main thread to collect garbage, the exit of the process waits for it, for ever
+ * (nodejs/node issue 54918; met by two keepers in a thousand that all ended at once).
+ */
+const NODE_FLAGS = ['--v8-pool-size=0', '--single-threaded'];
 
 export interface LaunchRequest {
   /** Absolute path of the prepared run directory. */

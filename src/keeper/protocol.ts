@@ -25,6 +25,9 @@ export const RUN_FILES = {
   execFailed: '.exec-failed',
 } as const;
 
+/** How long the end of an attempt waits for processes that do not die (they wait for a device), milliseconds. */
+export const STRAYS_DEADLINE_MS = 30_000;
+
 /** Size of the reserve; a longer exit record cannot be written to a full disk. */
 export const RESERVE_BYTES = 4096;
 

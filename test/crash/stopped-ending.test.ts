@@ -1,25 +1,32 @@
 import assert from 'node:assert/strict';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { test } from 'node:test';
-import { readProcess } from '../../src/keeper/host-identity.ts';
+import { isAlive, readProcess, type ProcessIdentity } from '../../src/keeper/host-identity.ts';
 import { signalProcess } from '../../src/keeper/processes.ts';
+import { RUN_FILES } from '../../src/keeper/protocol.ts';
 import { until } from '../support/poll.ts';
 import { readStarts, testifying } from '../support/testimony.ts';
 import { World } from '../support/world.ts';
 import { checkInvariants } from './invariants.ts';
+
+/** Starts a job whose keeper stops after its exit record; returns the job and the keeper. */
+async function stopAtItsEnd(world: World, code: number): Promise<{ id: string; keeper: ProcessIdentity }> {
+  const { id } = await world.submitShell(testifying(`say done; exit ${code}`));
+  const keeper = await until('it has a keeper', async () => {
+    const known = await world.listAttempts();
+    return known.find((one) => one.job === id)?.keeper;
+  });
+  await until('the keeper is stopped', () => readProcess(keeper.pid)?.state === 'T');
+  return { id, keeper };
+}
 
 /** A keeper that hangs in its last steps holds up its own job and nothing else. */
 test('a keeper stopped after its exit record does not hold up the start', { timeout: 120_000 }, async () => {
   await using world = await World.create();
   await world.start({ failpoints: 'keeper.after-exit-record:stop' });
   await world.register();
-  const job = await world.submitShell(testifying('say done; exit 3'));
-  const [attempt] = await until('it has a keeper', async () => {
-    const known = await world.listAttempts();
-    return known[0]?.keeper === undefined || known[0].keeper === null ? null : known;
-  });
-  const keeper = attempt?.keeper;
-  assert.ok(keeper !== undefined && keeper !== null);
-  await until('the keeper is stopped', () => readProcess(keeper.pid)?.state === 'T');
+  const { keeper, ...job } = await stopAtItsEnd(world, 3);
   await world.kill();
   await world.start();
   const finding = (await world.readReport()).jobs[0];
@@ -30,5 +37,35 @@ test('a keeper stopped after its exit record does not hold up the start', { time
   signalProcess(keeper, 'SIGCONT');
   const ended = await world.awaitState(job.id, 'failed', 'completed');
   assert.deepEqual([ended.exitCode, ended.attempts, (await readStarts(world, job.id)).length], [3, 1, 1]);
+  await checkInvariants(world);
+});
+
+/** A process of Node can hang while it exits: the record it left is what counts. */
+test('a keeper that hangs after its exit record is killed, and its record counts', { timeout: 600_000 }, async () => {
+  await using world = await World.create();
+  await world.start({ failpoints: 'keeper.after-exit-record:stop' });
+  await world.register({ limits: { concurrency: 3 } });
+  const jobs = [await stopAtItsEnd(world, 3), await stopAtItsEnd(world, 4)];
+  await world.kill();
+  // The first still takes calls; the second hangs where it has taken its socket away.
+  const closed = world.home.runDirectory(jobs[1]?.id ?? '', 1);
+  await rm(join(closed, RUN_FILES.socket));
+  await world.start({ failpoints: 'keeper.after-exit-record:stop' });
+  // Followed by the server that started it.
+  jobs.push(await stopAtItsEnd(world, 5));
+  for (const [index, { id, keeper }] of jobs.entries()) {
+    const ended = await until(
+      'it has ended',
+      async () => {
+        const job = await world.getJob(id);
+        return job.state === 'running' ? null : job;
+      },
+      { deadlineMs: 180_000 },
+    );
+    assert.deepEqual([ended.state, ended.exitCode, ended.attempts], ['failed', 3 + index, 1]);
+    assert.ok(!isAlive(keeper), 'the keeper lives');
+    assert.equal((await readStarts(world, id)).length, 1);
+    assert.match(await world.readLog(), new RegExp(`keeper of job ${index + 1} .*process ${keeper.pid} is killed`));
+  }
   await checkInvariants(world);
 });

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { errnoOf } from '../../kernel/result.ts';
 import type { ProcessIdentity } from '../host-identity.ts';
 import { endProcesses, findAttempt, type EndResult } from '../processes.ts';
+import { STRAYS_DEADLINE_MS } from '../protocol.ts';
 import { log } from './log.ts';
 
 /** Why the agent was ended; the first reason is the one recorded. */
@@ -10,9 +11,6 @@ export interface StopCause {
   stoppedBy: 'wall' | 'idle' | 'output' | 'stop' | 'host';
   reason: string;
 }
-
-/** How long the end of an attempt waits for processes that do not die (they wait for a device). */
-const STRAYS_DEADLINE_MS = 30_000;
 
 /** Ends one agent. Asking, killing and asking again in any order is fine. */
 export class Stopper {
