@@ -5,10 +5,13 @@ import { test } from 'node:test';
 import { isAlive, readProcess, type ProcessIdentity } from '../../src/keeper/host-identity.ts';
 import { signalProcess } from '../../src/keeper/processes.ts';
 import { RUN_FILES } from '../../src/keeper/protocol.ts';
-import { until } from '../support/poll.ts';
+import { DEADLINE_MS, until } from '../support/poll.ts';
 import { readStarts, testifying } from '../support/testimony.ts';
 import { World } from '../support/world.ts';
 import { checkInvariants } from './invariants.ts';
+
+/** From the record of a keeper that hangs to the end of its job: until it is looked at, does not answer, and is killed. */
+const LONGEST_END_MS = 30_000 + 5000 + 45_000;
 
 /** Starts a job whose keeper stops after its exit record; returns the job and the keeper. */
 async function stopAtItsEnd(world: World, code: number): Promise<{ id: string; keeper: ProcessIdentity }> {
@@ -60,7 +63,7 @@ test('a keeper that hangs after its exit record is killed, and its record counts
         const job = await world.getJob(id);
         return job.state === 'running' ? null : job;
       },
-      { deadlineMs: 180_000 },
+      { deadlineMs: LONGEST_END_MS + DEADLINE_MS },
     );
     assert.deepEqual([ended.state, ended.exitCode, ended.attempts], ['failed', 3 + index, 1]);
     assert.ok(!isAlive(keeper), 'the keeper lives');

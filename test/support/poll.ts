@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Generous on purpose: a slow machine must not fail a test, a hang must not block the run for ever. */
-const DEADLINE_MS = Number(process.env['TEST_DEADLINE_MS'] ?? 90_000);
+export const DEADLINE_MS = Number(process.env['TEST_DEADLINE_MS'] ?? 90_000);
 
 /** Asks `probe` until it returns something other than null, undefined or false; throws with `what` at the deadline. */
 export async function until<T>(
