@@ -1,3 +1,4 @@
+import { isAlive } from '../keeper/host-identity.ts';
 import { endStrays, signalProcess, type ProcessScan } from '../keeper/processes.ts';
 import { STRAYS_DEADLINE_MS } from '../keeper/protocol.ts';
 import { sealAttempt } from '../keeper/run-directory.ts';
@@ -54,7 +55,7 @@ export async function resolveAttempt(
       case 'ENDING':
         if (input.wait === false) return { kind: 'alive', by: 'keeper', judgement };
         if (evidence.keeper === null) await delay(ENDING_POLL_MS, signal);
-        else await endKeeper(ctx, { job: input.job, keeper: evidence.keeper, signal });
+        else await endKeeper(ctx, { job: input.job, keeper: evidence.keeper, agent: evidence.agent, signal });
         continue;
       case 'STRAYS': {
         const { ended, left } = await endStrays({ attempt: attempt.id, deadlineMs: STRAY_DEADLINE_MS });
@@ -80,19 +81,19 @@ export async function resolveAttempt(
   }
 }
 
-/** Waits for a keeper that has recorded the end, and kills one that does not go: what is left to do, anybody can do. */
+/**
+ * Waits for a keeper that has recorded the end, and kills one that does not go: what is left to do, anybody can do. Beside an
+ * agent that lives the record is not the keeper's but forged: that keeper is left to write the true one.
+ */
 async function endKeeper(
   ctx: AttemptContext,
-  what: { job: Job; keeper: ProcessIdentity; signal: AbortSignal },
+  what: { job: Job; keeper: ProcessIdentity; agent: ProcessIdentity | null; signal: AbortSignal },
 ): Promise<void> {
-  const { job, keeper, signal } = what;
+  const { job, keeper, agent, signal } = what;
   if (await awaitDeath(keeper, KEEPER_ENDING_MS, signal)) return;
-  ctx.log.warn(
-    `the keeper of job ${job.number} has recorded the end and does not go: process ${keeper.pid} is killed`,
-    {
-      job: job.id,
-    },
-  );
+  if (agent !== null && isAlive(agent)) return;
+  const text = `the keeper of job ${job.number} has recorded the end and does not go: process ${keeper.pid} is killed`;
+  ctx.log.warn(text, { job: job.id });
   signalProcess(keeper, 'SIGKILL');
   await awaitDeath(keeper, KEEPER_ENDING_MS, signal);
 }

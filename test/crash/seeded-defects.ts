@@ -5,6 +5,7 @@ import { BACKUP_DEFECTS } from './seeded-defects-backup.ts';
 import { CALLBACK_DEFECTS } from './seeded-defects-callbacks.ts';
 import { CLEANING_DEFECTS } from './seeded-defects-cleaning.ts';
 import { DURABILITY_DEFECTS } from './seeded-defects-durability.ts';
+import { ENDING_DEFECTS } from './seeded-defects-ending.ts';
 import { FAULT_DEFECTS } from './seeded-defects-faults.ts';
 import { KEEPER_DEFECTS } from './seeded-defects-keeper.ts';
 import { OPERATOR_DEFECTS } from './seeded-defects-operator.ts';
@@ -21,6 +22,7 @@ import { STATISTICS_DEFECTS } from './seeded-defects-statistics.ts';
 export const SEEDED_DEFECTS: readonly SeededDefect[] = [
   ...ATTEMPT_DEFECTS,
   ...KEEPER_DEFECTS,
+  ...ENDING_DEFECTS,
   ...SERVER_DEFECTS,
   ...LIVE_DEFECTS,
   ...WAITING_DEFECTS,

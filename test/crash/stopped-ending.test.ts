@@ -1,17 +1,20 @@
 import assert from 'node:assert/strict';
-import { rm } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isAlive, readProcess, type ProcessIdentity } from '../../src/keeper/host-identity.ts';
 import { signalProcess } from '../../src/keeper/processes.ts';
-import { RUN_FILES } from '../../src/keeper/protocol.ts';
+import { RUN_FILES, decodeRecord, encodeRecord } from '../../src/keeper/protocol.ts';
 import { DEADLINE_MS, until } from '../support/poll.ts';
 import { readStarts, testifying } from '../support/testimony.ts';
 import { World } from '../support/world.ts';
 import { checkInvariants } from './invariants.ts';
 
+/** How long a keeper may live on after its exit record (ADR 36). */
+const KEEPER_ENDING_MS = 45_000;
 /** From the record of a keeper that hangs to the end of its job: until it is looked at, does not answer, and is killed. */
-const LONGEST_END_MS = 30_000 + 5000 + 45_000;
+const LONGEST_END_MS = 30_000 + 5000 + KEEPER_ENDING_MS;
 
 /** Starts a job whose keeper stops after its exit record; returns the job and the keeper. */
 async function stopAtItsEnd(world: World, code: number): Promise<{ id: string; keeper: ProcessIdentity }> {
@@ -70,5 +73,33 @@ test('a keeper that hangs after its exit record is killed, and its record counts
     assert.equal((await readStarts(world, id)).length, 1);
     assert.match(await world.readLog(), new RegExp(`keeper of job ${index + 1} .*process ${keeper.pid} is killed`));
   }
+  await checkInvariants(world);
+});
+
+/** What an agent that is not confined can do: write its own end, and take away the socket on which its keeper would answer. */
+test('a keeper beside a forged exit record is left to write the true one', { timeout: 300_000 }, async () => {
+  await using world = await World.create();
+  await world.start();
+  await world.register();
+  const job = await world.submitShell(testifying('until test -e "$WITNESS/go"; do sleep 0.2; done; exit 3'));
+  const attempt = await until('its agent runs', async () => {
+    const known = (await world.listAttempts()).find((one) => one.job === job.id);
+    return known?.agent && (await readStarts(world, job.id)).length === 1 ? known : null;
+  });
+  await world.kill();
+  const claim = decodeRecord(attempt.id, await readFile(join(attempt.runDir, RUN_FILES.claim), 'utf8')).sum;
+  const ended = { started: true, code: 0, signal: null, execErrno: null, stoppedBy: null, reason: null };
+  const record = { ...ended, at: Date.now(), bytesOut: 0, bytesErr: 0, claim };
+  await writeFile(join(attempt.runDir, RUN_FILES.exit), encodeRecord(attempt.id, record));
+  await rm(join(attempt.runDir, RUN_FILES.socket));
+  await world.start();
+  const finding = (await world.readReport()).jobs[0];
+  assert.deepEqual([finding?.verdict, finding?.outcome], ['ENDING', 'reattached']);
+  await sleep(KEEPER_ENDING_MS + 2000);
+  assert.ok(attempt.keeper !== null && isAlive(attempt.keeper), 'the keeper was killed');
+  assert.equal((await world.getJob(job.id)).state, 'running');
+  await writeFile(join(world.witness, 'go'), '');
+  const end = await world.awaitState(job.id, 'failed', 'completed');
+  assert.deepEqual([end.state, end.exitCode, end.attempts], ['failed', 3, 1]);
   await checkInvariants(world);
 });

@@ -12,7 +12,7 @@ export async function describeAttempts(home: Home, job: string): Promise<string>
   const scan = scanProcesses();
   const lines: string[] = [];
   for (const { id, number, runDir, keeper, agent } of (await listAttempts(home)).filter((one) => one.job === job)) {
-    const files = readdirSync(runDir).map((name) => `${name} ${statSync(join(runDir, name)).size}`);
+    const files = readdirSync(runDir).map((name) => `${name} ${sizeOf(join(runDir, name))}`);
     lines.push(`attempt ${number}: ${files.join(', ')}`);
     lines.push(
       ...tryRead(join(runDir, RUN_FILES.log))
@@ -33,6 +33,11 @@ function describeProcess(pid: number): string {
 
 function fieldOf(status: string, name: string): string {
   return `${name} ${new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(status)?.[1] ?? '-'}`;
+}
+
+/** A socket or a temporary file may go between the listing and the look. */
+function sizeOf(path: string): number | string {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? '-';
 }
 
 function tryRead(path: string): string {
