@@ -18,10 +18,12 @@ import { judge } from '../lifecycle/verdict.ts';
 import { Trial, until } from './conformance/trial.ts';
 import { gatherEvidence } from './evidence.ts';
 import { readHostIdentity, readOwnIdentity, readProcess } from './host-identity.ts';
+import { defaultKeeperCommand } from './launch.ts';
 import { scanProcesses } from './processes.ts';
 import { RUN_FILES, decodeRecord, encodeRecord, type AgentRecord, type Claim, type Spec } from './protocol.ts';
 
-const KEEPER = [process.execPath, '--v8-pool-size=0', await ensureKeeper()];
+await ensureKeeper();
+const KEEPER = defaultKeeperCommand();
 
 async function finished(trial: Trial): Promise<void> {
   await trial.start('echo some output; exit 3', { mergeStderr: false });

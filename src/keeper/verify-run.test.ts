@@ -4,10 +4,12 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { ensureKeeper } from '../../scripts/build-keeper.ts';
 import { Trial } from './conformance/trial.ts';
+import { defaultKeeperCommand } from './launch.ts';
 import { RUN_FILES, encodeRecord } from './protocol.ts';
 import { hashRecordedOutput, verifyRun, type RecordedRun, type RunFault } from './verify-run.ts';
 
-const KEEPER = [process.execPath, '--v8-pool-size=0', await ensureKeeper()];
+await ensureKeeper();
+const KEEPER = defaultKeeperCommand();
 
 async function finish(trial: Trial): Promise<RecordedRun> {
   await trial.start('echo some output; echo trouble >&2; exit 3', { mergeStderr: false });

@@ -1,4 +1,6 @@
 import { ensureKeeper } from '../../../scripts/build-keeper.ts';
 import { testKeeper } from '../keeper.testsuite.ts';
+import { defaultKeeperCommand } from '../launch.ts';
 
-testKeeper([process.execPath, '--v8-pool-size=0', await ensureKeeper()]);
+await ensureKeeper();
+testKeeper(defaultKeeperCommand());
